@@ -1,0 +1,104 @@
+//! Every limit in one place, each with its reason and what the peer is told when it is reached.
+
+use std::time::Duration;
+
+// Messages
+
+/// Recipients of one stored file: a bit each in the name's `L=` field. A transaction with more is stored as several files.
+pub const RECIPIENTS_PER_FILE: usize = 100;
+/// Largest message that is kept whole unless configured otherwise; above it the header is kept. Typical MTAs stop at 50 MB.
+pub const MESSAGE_BYTES: u64 = 64 << 20;
+/// Messages in memory at intake, together; then the door answers 452 and the sender tries again.
+pub const INTAKE_BYTES: u64 = 64 << 20;
+/// Header block that is parsed, searched and cached; what lies beyond counts as body. Outlook's are below 64 KB.
+pub const HEADER_BYTES: usize = 1 << 20;
+/// MIME parts of one message that are told apart; the rest is opaque. Real mail stays below 500.
+pub const MIME_PARTS: usize = 10_000;
+/// Depth of nested MIME parts; deeper ones are opaque. Real mail stays below 12, and IMAP clients recurse.
+pub const MIME_DEPTH: usize = 64;
+/// Bytes of one header field that ENVELOPE and BODYSTRUCTURE repeat; what lies beyond is cut.
+pub const FIELD_BYTES: usize = 64 << 10;
+/// Addresses of one field that ENVELOPE lists.
+pub const ADDRESSES: usize = 2_000;
+/// Parameters of one Content-Type or Content-Disposition.
+pub const PARAMETERS: usize = 200;
+
+// IMAP
+
+/// One command line without its literals. RFC 7162 4 asks for 8,192 at least; long UID sets need more. `BAD`, and the line is skipped.
+pub const IMAP_LINE: usize = 64 << 10;
+/// All non-APPEND literals of one command, together. `BAD [TOOBIG]`.
+pub const IMAP_LITERALS: usize = 64 << 10;
+/// The same before login, when a peer is nobody yet.
+pub const IMAP_LITERALS_BEFORE_LOGIN: usize = 4 << 10;
+/// Nested parentheses and NOTs of a SEARCH. `BAD`.
+pub const SEARCH_DEPTH: usize = 50;
+/// Search keys of one command. `BAD`.
+pub const SEARCH_KEYS: usize = 1_000;
+/// Errors in a row after which the connection is closed.
+pub const IMAP_ERRORS: u32 = 20;
+/// Idle time after login: RFC 3501 5.4 asks for 30 minutes at least. `* BYE`.
+pub const IMAP_IDLE: Duration = Duration::from_secs(31 * 60);
+/// Time to log in. `* BYE`.
+pub const LOGIN_TIME: Duration = Duration::from_secs(60);
+/// Output that gathers before it is written to the peer.
+pub const OUTPUT_BYTES: usize = 32 << 10;
+/// A piece of an answer, and of a file that is copied.
+pub const PIECE_BYTES: usize = 64 << 10;
+/// Rows in one piece of an answer.
+pub const PIECE_ROWS: usize = 256;
+/// Longest mailbox name, in bytes.
+pub const MAILBOX_NAME: usize = 1_000;
+
+// LMTP
+
+/// One command line: RFC 5321 4.5.3.1.4 has 512, extensions add to it (SMTPUTF8, DSN, XFORWARD). `500 5.5.2`.
+pub const LMTP_LINE: usize = 4 << 10;
+/// Recipients of one transaction; RFC 5321 4.5.3.1.8 asks for 100. `452 4.5.3`.
+pub const LMTP_RECIPIENTS: usize = 1_000;
+/// Idle time (RFC 5321 4.5.3.2.7 has five minutes). `421 4.4.2`.
+pub const LMTP_IDLE: Duration = Duration::from_secs(300);
+/// Errors in a row after which the connection is closed with 421.
+pub const LMTP_ERRORS: u32 = 20;
+
+// Connections
+
+/// Connections of one listener. Further ones wait in the kernel's queue.
+pub const CONNECTIONS: usize = 20_000;
+/// Connections from one address (loopback excepted). The newcomer is closed with a BYE or 421.
+pub const CONNECTIONS_PER_ADDRESS: usize = 200;
+/// Connections that have not logged in, over all addresses; the newcomer is closed.
+pub const CONNECTIONS_BEFORE_LOGIN: usize = 1_000;
+/// A TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(20);
+/// A write that makes no progress.
+pub const WRITE_STALL: Duration = Duration::from_secs(120);
+
+// Addresses and trees
+
+/// Local part, in bytes (RFC 5321 4.5.3.1.1). `501 5.1.3`.
+pub const LOCAL_PART: usize = 64;
+/// Domain, in bytes (RFC 5321 4.5.3.1.2). `501 5.1.3`.
+pub const DOMAIN: usize = 255;
+/// New recipient trees in an hour unless configured otherwise: a dictionary attack must not fill the disk with folders. `451`.
+pub const NEW_TREES_PER_HOUR: u32 = 1_000;
+
+// Passwords
+
+/// Password hashes waiting to be checked; the next login is told to try again.
+pub const LOGIN_QUEUE: usize = 64;
+/// Longest password and login name.
+pub const CREDENTIAL: usize = 1_024;
+/// How long a verified login is remembered (as an HMAC under a key of this process).
+pub const LOGIN_MEMORY: Duration = Duration::from_secs(300);
+
+// Queue
+
+/// How long a delivery is tried before the message goes back into Caught.
+pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// First pause between two attempts; doubles up to [`RETRY_MOST`].
+pub const RETRY_FIRST: Duration = Duration::from_secs(60);
+/// Longest pause between two attempts.
+pub const RETRY_MOST: Duration = Duration::from_secs(3_600);
+/// Deliveries under way at once.
+pub const DELIVERIES: usize = 8;

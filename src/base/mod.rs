@@ -1,0 +1,18 @@
+//! Ground that knows nothing of mail: limits, time values, secrets, path encoding, UID lists, and the contract that
+//! every protocol core keeps.
+
+pub mod core;
+pub mod fault;
+pub mod flags;
+pub mod limits;
+pub mod path;
+pub mod secret;
+pub mod time;
+pub mod uids;
+
+pub use self::core::{Core, FileRange, Form, Piece, Step};
+pub use fault::{Context, Fault};
+pub use flags::Flags;
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use uids::{UidList, UidRanges};

@@ -1,0 +1,51 @@
+//! One stored message, as far as FETCH and SEARCH need it. The bridge implements it over the store and its cache;
+//! tests implement it over a byte string.
+
+use crate::base::{Flags, Piece};
+use crate::mail::mime::Structure;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What the catalogue knows of a message without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Row {
+    /// Its UID.
+    pub uid: u32,
+    /// Its flags, without `\Recent`.
+    pub flags: Flags,
+    /// RFC822.SIZE: bytes with CRLF line ends, trace included.
+    pub size: u64,
+    /// INTERNALDATE, seconds since 1970.
+    pub date: u64,
+    /// When it last changed.
+    pub modseq: u64,
+}
+
+/// Access to one message. Offsets count from its first byte in wire form (CRLF). Every call may read the disk; what is
+/// expensive is kept by the implementation, so calling twice is cheap.
+pub trait Content {
+    /// The catalogue's row.
+    fn row(&self) -> Row;
+
+    /// The message id: base name of the file before the first comma. Never changes.
+    fn id(&self) -> String;
+
+    /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
+    fn header(&mut self) -> io::Result<Arc<[u8]>>;
+
+    /// The ENVELOPE, rendered by [`super::envelope::render`].
+    fn envelope(&mut self) -> io::Result<Arc<[u8]>>;
+
+    /// The BODYSTRUCTURE, rendered by [`super::structure::render`] with extension data.
+    fn body_structure(&mut self) -> io::Result<Arc<[u8]>>;
+
+    /// The MIME structure with its offsets.
+    fn structure(&mut self) -> io::Result<Arc<Structure>>;
+
+    /// Bytes of the message in wire form: in memory when they are few, a range of the file when they are many.
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece>;
+
+    /// The same, always in memory, cut at `most` bytes.
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>>;
+}

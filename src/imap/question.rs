@@ -1,0 +1,300 @@
+//! What an IMAP session asks the outside, and what it is told. Plain data: the bridge turns it into verbs.
+//!
+//! Mailbox names here are UTF-8 (modified UTF-7 is decoded and encoded in this layer). UIDs are always meant, never
+//! sequence numbers: the session translates with the [`UidList`] that it last told its client.
+
+use super::items::{Item, StatusItem};
+use super::search::Key;
+use crate::base::{Flags, Piece, Secret, Timestamp, UidList, UidRanges};
+use std::sync::Arc;
+
+/// One question. The session waits for its answer before it does anything else.
+#[derive(Debug)]
+pub enum Question {
+    /// May this user log in? Answer: `LoggedIn` or `Refused`.
+    Login {
+        /// The login name as typed.
+        user: String,
+        /// The password as typed.
+        password: Secret<Vec<u8>>,
+    },
+    /// All folders that this account sees, in listing order. Answer: `Folders`.
+    Folders,
+    /// One folder by any accepted spelling. Answer: `Folder` or `Refused` (`NONEXISTENT`).
+    Folder(String),
+    /// Keep (or drop) a subscription. Answer: `Done` or `Refused`.
+    Subscribe(String, bool),
+    /// Figures of a folder that is not open. Answer: `Status` or `Refused`.
+    Status(String),
+    /// Open a folder; the one that was open is closed first, also when this fails (RFC 3501 6.3.1).
+    /// Answer: `Selected` or `Refused`.
+    Select {
+        /// Any accepted spelling.
+        folder: String,
+        /// EXAMINE: nothing may change, not even `\Recent` and `\Seen`.
+        read_only: bool,
+    },
+    /// The open folder is no longer wanted. Answer: `Done`.
+    Unselect,
+    /// What changed in the open folder since this modseq? Answer: `Changes`. Cheap: asked after every command.
+    Poll {
+        /// The modseq of the last `Selected` or `Changes`.
+        since: u64,
+    },
+    /// FETCH lines. Answer: `Rows`, or `Refused`.
+    Fetch(Fetch),
+    /// Which messages match. Answer: `Found`, or `Refused`.
+    Search(Search),
+    /// Change flags. Answer: `Stored` or `Refused`.
+    Store(Store),
+    /// COPY or MOVE from the open folder. Answer: `Transferred` or `Refused`.
+    Transfer {
+        /// Which messages.
+        uids: UidRanges,
+        /// Any accepted spelling.
+        target: String,
+        /// MOVE: they leave the open folder.
+        take: bool,
+    },
+    /// Remove those marked `\Deleted`, for good. Answer: `Done` or `Refused`; what vanished shows in the next poll.
+    Expunge {
+        /// Only among these; `None` is all.
+        uids: Option<UidRanges>,
+    },
+    /// May a message be appended here? Asked before its literal is read. Answer: `Done` or `Refused`.
+    AppendStart {
+        /// Any accepted spelling.
+        folder: String,
+        /// The flags that were given.
+        flags: Flags,
+        /// The date that was given.
+        date: Option<Timestamp>,
+        /// The literal's length.
+        size: u64,
+    },
+    /// The next bytes of that message, at most 64 KB. Answer: `Done` or `Refused` (the rest is then skipped).
+    AppendData(Vec<u8>),
+    /// The message is whole: make it durable. Answer: `Appended` or `Refused`.
+    AppendEnd,
+    /// The command was broken off: forget the message that is being appended. Answer: `Done`.
+    AppendCancel,
+}
+
+/// A FETCH over a range.
+#[derive(Debug, Clone)]
+pub struct Fetch {
+    /// The list that the client knows; it numbers the lines.
+    pub list: UidList,
+    /// Which messages.
+    pub uids: UidRanges,
+    /// Go on from this UID (0 at first); the answer says where to go on.
+    pub from: u32,
+    /// What of each; UID is already among them for UID FETCH.
+    pub items: Arc<[Item]>,
+    /// UIDs that are `\Recent` in this session.
+    pub recent: Arc<UidRanges>,
+    /// Set `\Seen`: an item asks for a body without PEEK and the folder was not opened read-only.
+    pub mark_seen: bool,
+}
+
+/// A SEARCH over the open folder.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The list that the client knows.
+    pub list: UidList,
+    /// Go on from this UID (0 at first).
+    pub from: u32,
+    /// What to look for. Sequence sets in it were turned into UIDs.
+    pub key: Arc<Key>,
+    /// UIDs that are `\Recent` in this session.
+    pub recent: Arc<UidRanges>,
+}
+
+/// A STORE.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Which messages.
+    pub uids: UidRanges,
+    /// Add to, take from or replace what is there.
+    pub mode: StoreMode,
+    /// These flags.
+    pub flags: Flags,
+}
+
+/// How STORE combines flags (RFC 3501 6.4.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreMode {
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+    /// `FLAGS`
+    Replace,
+}
+
+/// The reply to a question.
+#[derive(Debug)]
+pub enum Answer {
+    /// The login is good.
+    LoggedIn,
+    /// It was done.
+    Done,
+    /// It was not done: `NO`, with a code and a text for people.
+    Refused(Refusal),
+    /// All folders.
+    Folders(Vec<Folder>),
+    /// One folder.
+    Folder(Folder),
+    /// Figures of a folder.
+    Status(Figures),
+    /// The folder is open.
+    Selected(Selected),
+    /// What changed.
+    Changes(Changes),
+    /// Some FETCH lines.
+    Rows(Rows),
+    /// Some hits.
+    Found {
+        /// UIDs that match, ascending.
+        uids: Vec<u32>,
+        /// Where to go on; `None`: that was all.
+        next: Option<u32>,
+    },
+    /// Flags after a STORE, one row for each message that is still there.
+    Stored(Vec<FlagRow>),
+    /// COPY or MOVE was done, durably.
+    Transferred(Transferred),
+    /// APPEND was done, durably.
+    Appended {
+        /// UIDVALIDITY and UID, unless the folder cannot be read (RFC 4315 3).
+        uid: Option<(u32, u32)>,
+    },
+}
+
+/// A refusal that the client's user reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The response code (RFC 5530 and others): `NOPERM`, `CANNOT`, `TRYCREATE` …
+    pub code: Option<&'static str>,
+    /// What was refused, why, and what would work.
+    pub text: String,
+    /// The connection is to be closed after it.
+    pub close: bool,
+}
+
+impl Refusal {
+    /// A refusal with a response code.
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Refusal { code: Some(code), text: text.into(), close: false }
+    }
+}
+
+/// One folder as LIST and ACL show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Its name, `/` between levels.
+    pub name: String,
+    /// Its special use (RFC 6154), with the backslash.
+    pub special_use: Option<&'static str>,
+    /// The account is subscribed to it.
+    pub subscribed: bool,
+    /// There are folders below it.
+    pub has_children: bool,
+    /// A level of the hierarchy that cannot be opened.
+    pub no_select: bool,
+    /// The account's rights (RFC 4314), for instance `lrswite` or `li`.
+    pub rights: &'static str,
+}
+
+/// What STATUS and SELECT tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Messages.
+    pub messages: u32,
+    /// Messages that nobody was told of yet.
+    pub recent: u32,
+    /// Messages without `\Seen`.
+    pub unseen: u32,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// HIGHESTMODSEQ.
+    pub modseq: u64,
+    /// Bytes of all messages.
+    pub size: u64,
+}
+
+/// A folder that was opened.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// The folder's listed name.
+    pub name: String,
+    /// Its figures at this moment.
+    pub figures: Figures,
+    /// Its messages at this moment.
+    pub list: UidList,
+    /// Those of them that are `\Recent` in this session.
+    pub recent: UidRanges,
+    /// The first message without `\Seen`.
+    pub first_unseen: Option<u32>,
+    /// It can only be read.
+    pub read_only: bool,
+    /// Flags that a STORE may change here.
+    pub permanent: Flags,
+    /// UIDs do not last (an action folder that is shown empty): UIDNOTSTICKY.
+    pub uid_not_sticky: bool,
+}
+
+/// What changed in the open folder.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    /// Its messages now.
+    pub list: UidList,
+    /// Those of the new ones that are `\Recent` in this session.
+    pub recent: UidRanges,
+    /// Messages whose flags changed, ascending by UID; also changes that this session made.
+    pub flags: Vec<FlagRow>,
+    /// The modseq up to which this is complete.
+    pub modseq: u64,
+    /// UIDNEXT now.
+    pub uid_next: u32,
+}
+
+/// The flags of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlagRow {
+    /// Which message.
+    pub uid: u32,
+    /// Its flags.
+    pub flags: Flags,
+    /// When they changed.
+    pub modseq: u64,
+}
+
+/// Some FETCH lines.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Ready for the wire: whole `* n FETCH (…)` lines.
+    pub pieces: Vec<Piece>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<u32>,
+    /// Flags that changed by it (`\Seen`), so that the session does not report them twice.
+    pub changed: Vec<FlagRow>,
+    /// Messages of the list that are gone: the command ends with `NO [EXPUNGEISSUED]` (RFC 2180 4.1.2, RFC 5530).
+    pub vanished: bool,
+}
+
+/// A COPY or MOVE that was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transferred {
+    /// UIDVALIDITY of the target, old UIDs, new UIDs; absent when the target cannot be read (RFC 4315 3).
+    pub copy_uid: Option<(u32, Vec<u32>, Vec<u32>)>,
+    /// Some messages were refused while others were done: `NO` with this after the lines for those that were done.
+    pub refused: Option<Refusal>,
+}
+
+/// The STATUS items in the order asked for; here so that `items` need not know answers.
+pub type StatusItems = Arc<[StatusItem]>;
