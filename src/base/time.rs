@@ -75,7 +75,12 @@ impl Timestamp {
         let c = self.civil();
         format!(
             "{:2}-{}-{:04} {:02}:{:02}:{:02} +0000",
-            c.day, MONTHS[c.month as usize - 1], c.year, c.hour, c.minute, c.second
+            c.day,
+            MONTHS[c.month as usize - 1],
+            c.year,
+            c.hour,
+            c.minute,
+            c.second
         )
     }
 
@@ -84,7 +89,13 @@ impl Timestamp {
         let c = self.civil();
         format!(
             "{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000",
-            DAYS[c.weekday as usize], c.day, MONTHS[c.month as usize - 1], c.year, c.hour, c.minute, c.second
+            DAYS[c.weekday as usize],
+            c.day,
+            MONTHS[c.month as usize - 1],
+            c.year,
+            c.hour,
+            c.minute,
+            c.second
         )
     }
 

@@ -113,8 +113,7 @@ impl UidList {
         for chunk in self.chunks.iter() {
             let touched = chunk.last() >= low && ranges.touches(chunk.first(), chunk.last());
             let uids = if touched {
-                let left: Vec<u32> =
-                    chunk.uids.iter().copied().filter(|&u| !(ranges.contains(u) && gone(u))).collect();
+                let left: Vec<u32> = chunk.uids.iter().copied().filter(|&u| !(ranges.contains(u) && gone(u))).collect();
                 if left.len() == chunk.uids.len() { chunk.uids.clone() } else { Arc::new(left) }
             } else {
                 chunk.uids.clone()
