@@ -3,7 +3,9 @@
 pub mod address;
 pub mod kinds;
 pub mod name;
+pub mod trace;
 
 pub use address::Address;
 pub use kinds::{Class, Kept, Kind};
 pub use name::Name;
+pub use trace::Trace;
