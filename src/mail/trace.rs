@@ -215,8 +215,9 @@ pub fn split_delivery_fields(message: &[u8]) -> (Vec<Vec<u8>>, Vec<&[u8]>) {
     while let Some(rest) = message.get(at..).filter(|r| !r.is_empty()) {
         let end = at + field_len(rest);
         let field = message.get(at..end).unwrap_or_default();
-        let name = field.split(|&b| b == b':').next().unwrap_or_default().trim_ascii_end();
-        if name.len() == field.len() || name.eq_ignore_ascii_case(b"received") {
+        let Some(colon) = memchr::memchr(b':', field) else { break };
+        let name = field.get(..colon).unwrap_or_default().trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"received") {
             break;
         }
         if DELIVERY_FIELDS.iter().any(|f| name.eq_ignore_ascii_case(f.as_bytes())) {
