@@ -88,6 +88,12 @@ impl Store {
         })
     }
 
+    /// The ids of a folder's messages, with their trees.
+    pub fn ids(&self, kept: Kept) -> std::collections::HashSet<(super::TreeId, crate::mail::name::Base)> {
+        let folder = self.folder(kept);
+        folder.iter().map(|row| (row.tree, folder.name(row).base)).collect()
+    }
+
     /// Changes flags and returns the rows afterwards, flags as the reach sees them. `\Seen` of a wide reach is its own.
     /// The names carry the flags when it returns; that is not synced.
     pub fn set_flags(
