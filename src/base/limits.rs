@@ -102,3 +102,11 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(60);
 pub const RETRY_MOST: Duration = Duration::from_secs(3_600);
 /// Deliveries under way at once.
 pub const DELIVERIES: usize = 8;
+/// Messages of deliveries under way, together (one alone may be larger): mail-send wants each whole in memory.
+pub const DELIVERY_BYTES: u64 = 128 << 20;
+/// To connect to the mail server, for its handshake and for its greeting, each.
+pub const SMTP_CONNECT: Duration = Duration::from_secs(60);
+/// A mail server's reply to a command (RFC 5321 4.5.3.2.2 and 4.5.3.2.3).
+pub const SMTP_REPLY: Duration = Duration::from_secs(300);
+/// A mail server's reply after the message (RFC 5321 4.5.3.2.6).
+pub const SMTP_LAST_REPLY: Duration = Duration::from_secs(600);
