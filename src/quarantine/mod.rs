@@ -1,1 +1,6 @@
 //! quarantine
+pub mod account;
+pub mod directory;
+pub mod folders;
+pub mod policy;
+pub mod throttle;
