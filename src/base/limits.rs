@@ -22,6 +22,8 @@ pub const FIELD_BYTES: usize = 64 << 10;
 pub const ADDRESSES: usize = 2_000;
 /// Parameters of one Content-Type or Content-Disposition.
 pub const PARAMETERS: usize = 200;
+/// Header bytes that the MIME structure of one message looks at, over all parts; parts behind them count as text/plain.
+pub const STRUCTURE_BYTES: usize = 4 << 20;
 
 // IMAP
 

@@ -1,1 +1,5 @@
 //! imap
+
+pub mod envelope;
+pub mod section;
+pub mod structure;
