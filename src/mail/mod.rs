@@ -1,3 +1,1 @@
 //! mail
-pub mod address;
-pub mod mime;
