@@ -22,6 +22,8 @@ pub const FIELD_BYTES: usize = 64 << 10;
 pub const ADDRESSES: usize = 2_000;
 /// Parameters of one Content-Type or Content-Disposition.
 pub const PARAMETERS: usize = 200;
+/// Header bytes that the MIME structure of one message looks at, over all parts; parts behind them count as text/plain.
+pub const STRUCTURE_BYTES: usize = 4 << 20;
 
 // IMAP
 
@@ -39,6 +41,8 @@ pub const LIST_PATTERNS: usize = 50;
 pub const SEARCH_DEPTH: usize = 50;
 /// Search keys of one command. `BAD`.
 pub const SEARCH_KEYS: usize = 1_000;
+/// Bytes of one body part that a SEARCH looks at.
+pub const SEARCH_PART: usize = 16 << 20;
 /// Items of one FETCH: each repeats part of the message. `BAD`.
 pub const FETCH_ITEMS: usize = 200;
 /// Errors in a row after which the connection is closed.

@@ -60,7 +60,7 @@ impl Line {
                 }
                 Item::Body => {
                     self.text.extend_from_slice(b"BODY ");
-                    self.text.extend_from_slice(&content.body_structure()?);
+                    self.text.extend_from_slice(&content.body()?);
                 }
                 Item::BodyStructure => {
                     self.text.extend_from_slice(b"BODYSTRUCTURE ");
@@ -98,16 +98,31 @@ impl Line {
             // the whole message needs no structure
             return self.range(0..content.row().size, partial, content);
         }
-        match section::resolve(section, &*content.structure()?) {
-            None => self.text.extend_from_slice(b"NIL"),
-            Some(Resolved::Bytes(range)) => self.range(range, partial, content)?,
-            Some(Resolved::Fields(range)) => {
-                let header = content.read(range, limits::HEADER_BYTES)?;
-                let fields = section::filter_fields(&header, &section.what);
-                let cut = cut(0..fields.len() as u64, partial);
-                self.bytes(fields.get(cut.start as usize..cut.end as usize).unwrap_or_default().to_vec());
+        match (section::resolve(section, &*content.structure()?), &section.what) {
+            (Some(Resolved::Bytes(range)), _) => self.range(range, partial, content)?,
+            (Some(Resolved::Filtered(range)), What::Fields(names)) => {
+                self.fields(range, names, false, partial, content)?
             }
+            (Some(Resolved::Filtered(range)), What::NotFields(names)) => {
+                self.fields(range, names, true, partial, content)?;
+            }
+            _ => self.text.extend_from_slice(b"NIL"),
         }
+        Ok(())
+    }
+
+    fn fields(
+        &mut self,
+        header: Range<u64>,
+        names: &[Vec<u8>],
+        not: bool,
+        partial: Option<(u32, u32)>,
+        content: &mut dyn Content,
+    ) -> io::Result<()> {
+        let header = content.read(header, limits::HEADER_BYTES)?;
+        let fields = section::filter_fields(&header, names, not);
+        let cut = cut(0..fields.len() as u64, partial);
+        self.bytes(fields.get(cut.start as usize..cut.end as usize).unwrap_or_default().to_vec());
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 pub mod commands;
 pub mod content;
+pub mod envelope;
 pub mod fetch;
 pub mod fragment;
 pub mod items;
@@ -19,6 +20,7 @@ pub mod search;
 pub mod section;
 pub mod sequence;
 mod session;
+pub mod structure;
 mod view;
 pub mod write;
 

@@ -4,6 +4,9 @@ use super::content::Content;
 use super::request::Bad;
 use super::sequence::SequenceSet;
 use crate::base::{Flags, UidList, UidRanges, limits};
+use crate::mail::date::Written;
+use crate::mail::mime::{Kind, Part};
+use crate::mail::{header, text, words};
 use std::io;
 
 /// A search key. Texts were folded by [`fold`].
@@ -139,17 +142,17 @@ pub fn matches(key: &Key, content: &mut dyn Content, recent: &UidRanges) -> io::
         Key::Larger(than) => row.size > *than,
         Key::Smaller(than) => row.size < *than,
         Key::Received(day) => day.matches((row.date / 86_400) as i64),
-        Key::Sent(day) => match sent_day(&content.header()?) {
-            Some(sent) => day.matches(sent),
-            None => false,
-        },
+        Key::Sent(day) => {
+            let block = content.header()?;
+            let written = header::find(&block, b"Date").and_then(|field| Written::parse(field.value));
+            written.is_some_and(|written| day.matches(written.day_number()))
+        }
         Key::Header { name, value } => {
-            let header = content.header()?;
-            fields(&header, name).any(|field| fold(&String::from_utf8_lossy(field)).contains(value.as_str()))
+            let block = content.header()?;
+            header::fields(&block)
+                .any(|field| field.is(name) && fold(&words::decode(field.value)).contains(value.as_str()))
         }
-        Key::Text(value) => {
-            fold(&String::from_utf8_lossy(&content.header()?)).contains(value.as_str()) || body_has(content, value)?
-        }
+        Key::Text(value) => header_has(&content.header()?, value) || body_has(content, value)?,
         Key::Body(value) => body_has(content, value)?,
         Key::And(keys) => {
             for key in keys {
@@ -176,41 +179,43 @@ pub fn fold(text: &str) -> String {
     text.to_lowercase()
 }
 
-fn body_has(content: &mut dyn Content, value: &str) -> io::Result<bool> {
-    let start = content.header()?.len() as u64;
-    let body = content.read(start..content.row().size, limits::MESSAGE_BYTES as usize)?;
-    Ok(fold(&String::from_utf8_lossy(&body)).contains(value))
-}
-
-/// The values of the fields with this name (lower-case), folded lines included.
-fn fields<'a>(header: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = header;
-    std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let mut end = 0;
-            loop {
-                let tail = rest.get(end..).unwrap_or_default();
-                end = memchr::memchr(b'\n', tail).map_or(rest.len(), |at| end + at + 1);
-                if !matches!(rest.get(end), Some(b' ' | b'\t')) {
-                    break;
-                }
-            }
-            let (field, after) = rest.split_at_checked(end)?;
-            rest = after;
-            let Some(colon) = memchr::memchr(b':', field) else { continue };
-            let (found, value) = field.split_at_checked(colon)?;
-            if found.trim_ascii_end().eq_ignore_ascii_case(name) {
-                return value.get(1..);
-            }
-        }
-        None
+/// Whether a field of the block, written out, holds the text.
+fn header_has(block: &[u8], value: &str) -> bool {
+    header::fields(block).any(|field| {
+        let name = String::from_utf8_lossy(field.name);
+        fold(&format!("{name}: {}", words::decode(field.value))).contains(value)
     })
 }
 
-/// The day that the Date field names, in its own zone.
-fn sent_day(header: &[u8]) -> Option<i64> {
-    let value = fields(header, b"date").next()?;
-    let date = mail_parser::parsers::MessageStream::new(value).parse_date();
-    let date = date.into_datetime()?;
-    Some(crate::base::time::days_from_civil(i64::from(date.year), u32::from(date.month), u32::from(date.day)))
+/// Whether a part that is text holds the text, as a reader sees it; headers of embedded messages are text too.
+fn body_has(content: &mut dyn Content, value: &str) -> io::Result<bool> {
+    let structure = content.structure()?;
+    for (number, part) in structure.parts().iter().enumerate() {
+        let parent = part.parent().and_then(|parent| structure.part(parent));
+        if number > 0 && parent.is_some_and(|parent| parent.kind == Kind::Message) {
+            let block = content.read(part.header.clone(), limits::HEADER_BYTES)?;
+            if header_has(&block, value) {
+                return Ok(true);
+            }
+        }
+        if is_text(part) {
+            let body = content.read(part.body.clone(), limits::SEARCH_PART)?;
+            let charset = part.content.parameter("charset");
+            let shown = text::decode(&body, part.content.encoding.as_deref(), charset, limits::SEARCH_PART);
+            let shown = if part.content.is("text", "html") { text::html_to_text(&shown) } else { shown };
+            if fold(&shown).contains(value) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What cannot be taken apart is searched as it is; pictures and the like are not.
+fn is_text(part: &Part) -> bool {
+    match part.kind {
+        Kind::Leaf => part.content.media.is_none() || part.content.is_main("text"),
+        Kind::EncodedMessage | Kind::Opaque => true,
+        Kind::Multipart | Kind::Message => false,
+    }
 }
