@@ -95,7 +95,7 @@ impl Fragmenter {
     }
 
     /// Looks for the next event.
-    pub fn next(&mut self) -> Event {
+    pub fn event(&mut self) -> Event {
         let event = self.look();
         self.hungry = event == Event::More;
         event

@@ -31,12 +31,12 @@ impl Session {
         match job {
             AppendJob::Reading => match self.input.take(limits::PIECE_BYTES) {
                 Some(piece) => Flow::Ask(Question::AppendData(piece), Job::Append(AppendJob::Storing)),
-                None => match self.input.next() {
+                None => match self.input.event() {
                     Event::Streamed => Flow::Next(Job::Append(AppendJob::Ending)),
                     _ => Flow::Wait(Job::Append(AppendJob::Reading)),
                 },
             },
-            AppendJob::Ending => match self.input.next() {
+            AppendJob::Ending => match self.input.event() {
                 Event::More => Flow::Wait(Job::Append(AppendJob::Ending)),
                 Event::Line if self.input.text().trim_ascii().is_empty() => {
                     self.input.done();
@@ -59,7 +59,7 @@ impl Session {
                     Flow::Ask(Question::AppendCancel, Job::Append(AppendJob::Cancelling(reply)))
                 }
             },
-            AppendJob::Skipping(reply) => match self.input.next() {
+            AppendJob::Skipping(reply) => match self.input.event() {
                 Event::More => Flow::Wait(Job::Append(AppendJob::Skipping(reply))),
                 _ => {
                     self.input.done();

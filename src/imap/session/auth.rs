@@ -81,7 +81,7 @@ impl Session {
 
     /// Waits for the client's next response.
     pub(super) fn auth_line(&mut self, job: Auth, out: &mut Vec<u8>) -> Flow {
-        let event = self.input.next();
+        let event = self.input.event();
         if event == Event::More {
             return Flow::Wait(Job::Auth(job));
         }

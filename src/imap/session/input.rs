@@ -21,7 +21,7 @@ impl Session {
             // the first byte of a TLS handshake, which has no line end to wait for
             return Flow::Next(Job::Bye("this port does not begin with TLS: use STARTTLS, or the port for TLS"));
         }
-        match self.input.next() {
+        match self.input.event() {
             Event::More => Flow::Wait(Job::Read),
             Event::Literal { size, sync } => self.literal(size, sync, out),
             Event::Line => {
@@ -177,7 +177,7 @@ impl Session {
 
     /// IDLE goes on until DONE (RFC 2177).
     pub(super) fn idle(&mut self) -> Flow {
-        match self.input.next() {
+        match self.input.event() {
             Event::More => match self.view().map(|view| view.modseq) {
                 Some(since) if std::mem::take(&mut self.woken) => Flow::Ask(Question::Poll { since }, Job::Poll(None)),
                 _ => Flow::Wait(Job::Idle),

@@ -5,7 +5,6 @@ use super::{Flow, Job, Session};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::items::Item;
 use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Transferred};
-use crate::imap::request::Bad;
 use crate::imap::search::Key;
 use crate::imap::sequence::SequenceSet;
 use crate::imap::view;
@@ -31,7 +30,7 @@ impl Session {
     pub(super) fn fetch(&mut self, uid: bool, set: &SequenceSet, items: Vec<Item>) -> Flow {
         let uids = match self.uids(uid, set) {
             Ok(uids) => uids,
-            Err(flow) => return flow,
+            Err(reply) => return self.finish(reply),
         };
         let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
         let mark_seen = !view.read_only && items.iter().any(Item::marks_seen);
@@ -56,7 +55,7 @@ impl Session {
     pub(super) fn store(&mut self, uid: bool, set: &SequenceSet, mode: StoreMode, silent: bool, flags: Flags) -> Flow {
         let uids = match self.writable().and_then(|()| self.uids(uid, set)) {
             Ok(uids) => uids,
-            Err(flow) => return flow,
+            Err(reply) => return self.finish(reply),
         };
         let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
         let count = view.list.within(&uids).count();
@@ -73,7 +72,7 @@ impl Session {
             Ok(uids) => {
                 Flow::Ask(Question::Transfer { uids, target, take }, Job::Messages(MessagesJob::Transfer { take }))
             }
-            Err(flow) => flow,
+            Err(reply) => self.finish(reply),
         }
     }
 
@@ -84,25 +83,25 @@ impl Session {
         };
         match uids {
             Ok(uids) => Flow::Ask(Question::Expunge { uids }, Job::Plain("expunged")),
-            Err(flow) => flow,
+            Err(reply) => self.finish(reply),
         }
     }
 
-    /// The UIDs that a set means; the flow that ends the command when there are none.
-    fn uids(&mut self, uid: bool, set: &SequenceSet) -> Result<UidRanges, Flow> {
-        let Some(view) = self.view() else { return Err(Flow::Next(Job::Reply(Reply::bug()))) };
+    /// The UIDs that a set means; the reply that ends the command when there are none.
+    fn uids(&self, uid: bool, set: &SequenceSet) -> Result<UidRanges, Reply> {
+        let Some(view) = self.view() else { return Err(Reply::bug()) };
         let uids = if uid { Ok(set.uids(&view.list)) } else { set.messages(&view.list) };
         match uids {
             Ok(uids) if view.list.within(&uids).next().is_some() => Ok(uids),
             // RFC 3501 6.4.8: a UID that is not there is passed over without an error
-            Ok(_) => Err(self.finish(Reply::ok("there are no such messages"))),
-            Err(Bad(text)) => Err(Flow::Next(Job::Reply(Reply::bad(text)))),
+            Ok(_) => Err(Reply::ok("there are no such messages")),
+            Err(bad) => Err(bad.into()),
         }
     }
 
-    fn writable(&mut self) -> Result<(), Flow> {
+    fn writable(&self) -> Result<(), Reply> {
         if self.view().is_some_and(|view| view.read_only) {
-            return Err(self.finish(Reply::no("READ-ONLY", "this folder was opened for reading only")));
+            return Err(Reply::no("READ-ONLY", "this folder was opened for reading only"));
         }
         Ok(())
     }
