@@ -7,6 +7,7 @@ pub mod kinds;
 pub mod mime;
 pub mod name;
 pub mod text;
+pub mod token;
 pub mod trace;
 pub mod words;
 

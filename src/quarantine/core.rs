@@ -5,7 +5,7 @@ use super::directory::{Directory, Resolution};
 use super::expire::Retention;
 use super::folders::{self, Folder, Naming};
 use super::policy::Policy;
-use crate::base::{Fault, Secret};
+use crate::base::Fault;
 use crate::disk::Disk;
 use crate::mail::{Address, Kept};
 use crate::queue::{Asker, Queue};
@@ -67,7 +67,7 @@ impl Quarantine {
             journal,
             options,
             directory: RwLock::new(directory),
-            key: hmac::Key::new(hmac::HMAC_SHA256, Secret::expose(&key)),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()),
             new_trees: Mutex::default(),
             shown: Mutex::new(shown),
             free: Mutex::new((0, true)),
