@@ -233,7 +233,8 @@ mod tests {
         #[test]
         fn smtp_proto_agrees(local in "[a-z0-9+._-]{1,12}", domain in "[a-z0-9.-]{1,12}") {
             let line = format!("RCPT TO:<{local}@{domain}>");
-            let theirs = smtp_proto::Request::parse(&mut format!("{line}\r\n").as_bytes().iter());
+            let wire = format!("{line}\r\n");
+            let theirs = smtp_proto::Request::parse(&mut wire.as_bytes().iter());
             if let Ok(smtp_proto::Request::Rcpt { to }) = theirs {
                 prop_assert_eq!(recipient(&line).unwrap(), to.address.as_ref());
             }

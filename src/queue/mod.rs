@@ -36,6 +36,7 @@ mod entries;
 mod fan;
 mod index;
 mod names;
+mod outcome;
 mod place;
 pub mod schedule;
 mod sync;
@@ -46,6 +47,7 @@ pub use entries::Claim;
 pub use fan::{FanOut, Plan};
 pub use index::{Counts, Listed};
 pub use names::{Asker, Entry, Order, Origin, Part, Tree, Verb, Verbs, is_sink_name};
+pub use outcome::{Letter, Outcome};
 pub use place::{NewOrder, Placed};
 
 use crate::base::Fault;
