@@ -63,7 +63,7 @@ impl Reader {
             match self.range.form {
                 Form::Crlf => self.take(read, &mut piece),
                 Form::Lf => {
-                    let converted = self.to_wire(read);
+                    let converted = self.convert(read);
                     self.take(&converted, &mut piece);
                 }
             }
@@ -88,7 +88,7 @@ impl Reader {
     }
 
     /// Adds a CR before each LF that has none.
-    fn to_wire(&mut self, bytes: &[u8]) -> Vec<u8> {
+    fn convert(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut wire = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 16);
         let mut rest = bytes;
         while let Some(at) = memchr2(b'\n', b'\r', rest) {

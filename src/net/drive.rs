@@ -210,10 +210,9 @@ where
         loop {
             let step = self.core.step(self.clock.now(), &mut self.out);
             let waits = !matches!(step, Step::Again | Step::Ask(_));
-            if self.out.len() > limits::OUTPUT_BYTES || waits && !self.out.is_empty() {
-                if let Err(ended) = self.send(stream).await {
-                    return Phase::Ended(ended);
-                }
+            let send = self.out.len() > limits::OUTPUT_BYTES || waits && !self.out.is_empty();
+            if send && let Err(ended) = self.send(stream).await {
+                return Phase::Ended(ended);
             }
             let done = match step {
                 Step::Again => Ok(()),

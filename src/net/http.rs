@@ -34,7 +34,7 @@ impl FromStr for Target {
         let host_end = authority.rfind(']').map_or(0, |at| at + 1);
         let has_port = authority.get(host_end..).is_some_and(|rest| rest.contains(':'));
         let authority = if has_port { authority.to_string() } else { format!("{authority}:80") };
-        if !authority.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok()) {
+        if authority.rsplit(':').next().is_none_or(|port| port.parse::<u16>().is_err()) {
             return Err(bad("the port is no number"));
         }
         Ok(Target { authority, path: if path.is_empty() { "/".to_string() } else { path.to_string() } })

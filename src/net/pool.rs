@@ -268,11 +268,11 @@ mod tests {
         while pool.waiting() > 0 {
             std::thread::yield_now();
         }
-        let second = pool.run(|| panic!("planted"));
+        let second = pool.run(|| -> () { panic!("planted") });
         assert_eq!(smol::block_on(pool.run(|| ())), Err(NotDone::Full));
         drop(held);
         assert_eq!(smol::block_on(first), Ok(()));
-        assert_eq!(smol::block_on(async { second.await.map(|()| ()) }), Err(NotDone::Panicked));
+        assert_eq!(smol::block_on(second), Err(NotDone::Panicked));
         assert_eq!(smol::block_on(pool.run(|| 7)), Ok(7));
     }
 

@@ -88,6 +88,20 @@ impl Store {
         })
     }
 
+    /// A file was not where the catalogue says: reads the folder of its tree again.
+    pub fn look_again(&self, kept: Kept, uid: u32) -> Result<(), Fault> {
+        match self.locate(kept, uid) {
+            Some(located) => self.reread(&located.tree, kept).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// The ids of a folder's messages, with their trees.
+    pub fn ids(&self, kept: Kept) -> std::collections::HashSet<(super::TreeId, crate::mail::name::Base)> {
+        let folder = self.folder(kept);
+        folder.iter().map(|row| (row.tree, folder.name(row).base)).collect()
+    }
+
     /// Changes flags and returns the rows afterwards, flags as the reach sees them. `\Seen` of a wide reach is its own.
     /// The names carry the flags when it returns; that is not synced.
     pub fn set_flags(

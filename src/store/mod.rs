@@ -25,6 +25,7 @@ pub mod catalogue;
 mod change;
 pub mod journal;
 pub mod marks;
+pub mod passwd;
 mod place;
 pub mod scan;
 pub mod seen;

@@ -72,11 +72,15 @@ impl Store {
         file.sync()
     }
 
-    /// Puts a file of the queue back into a folder, durably; the queue's own name stays until the queue removes it.
-    pub fn put_back(&self, tree: &Arc<Tree>, kept: Kept, from: &Path, name: Name) -> Result<Placed, Fault> {
-        self.make_folder(tree, kept)?;
-        let placed = self.enter(tree, kept, from, name, How::Link)?;
-        self.disk.sync_dir(placed.path.parent().unwrap_or(&tree.path))?;
+    /// Puts files of the queue into folders, durably; the queue's own names stay until the queue removes them. One place
+    /// a file, in order; after an error some may be there, unsynced.
+    pub fn put_back(&self, files: Vec<(Arc<Tree>, Kept, PathBuf, Name)>) -> Result<Vec<Placed>, Fault> {
+        let mut placed = Vec::with_capacity(files.len());
+        for (tree, kept, from, name) in files {
+            self.make_folder(&tree, kept)?;
+            placed.push(self.enter(&tree, kept, &from, name, How::Link)?);
+        }
+        self.sync_parents(placed.iter().map(|p| p.path.as_path()))?;
         Ok(placed)
     }
 

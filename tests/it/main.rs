@@ -1,1 +1,4 @@
-//! x
+//! The integration tests, one binary: linking is what costs.
+
+mod dialog_lmtp;
+mod drive;
