@@ -2,3 +2,6 @@
 
 mod dialog_lmtp;
 mod drive;
+//! Integration tests: one binary.
+
+mod dialog;
