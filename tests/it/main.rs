@@ -1,1 +1,5 @@
-//! x
+//! The one integration binary: rules of the tree, dialogs, the program as a whole.
+
+mod layers;
+mod source;
+mod tidy;
