@@ -16,7 +16,7 @@ struct Rule {
     is_async: bool,
 }
 
-/// Values and nothing else: no files, no clock, no sockets, no threads, no locks.
+/// Values and nothing else: no files, no clock, no sockets, no threads, no locks (`LazyLock` only makes a constant table).
 const VALUES: &[&str] = &[
     "std::any",
     "std::array",
@@ -40,9 +40,12 @@ const VALUES: &[&str] = &[
     "std::str",
     "std::string",
     "std::sync::Arc",
+    "std::sync::LazyLock",
     "std::time::Duration",
     "std::vec",
 ];
+/// Readers that the caller opened.
+const READING: &[&str] = &["std::io"];
 /// Errors and paths as values; `File` as a handle that a step or an answer carries.
 const HANDLES: &[&str] = &["std::io", "std::path", "std::fs::File"];
 /// A clock's reading as a value; who may take one is a rule of `tidy`.
@@ -58,7 +61,7 @@ const RULES: &[Rule] = &[
         module: "mail",
         modules: &["base"],
         crates: &["memchr", "mail_parser", "base64"],
-        std: &[VALUES],
+        std: &[VALUES, READING],
         is_async: false,
     },
     Rule {
@@ -135,6 +138,7 @@ const RULES: &[Rule] = &[
             "smol_hyper",
             "http_body_util",
             "mail_send",
+            "smtp_proto",
             "log",
             "memchr",
             "rustix",
@@ -146,7 +150,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "work",
         modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net"],
-        crates: &["smol", "log", "mail_send", "async_compat", "serde_json"],
+        crates: &["smol", "log", "mail_send", "async_compat", "futures_rustls", "maildir", "base64", "serde_json"],
         std: &[ALL],
         is_async: true,
     },
