@@ -12,11 +12,12 @@ check = Checks()
 
 
 def pull(server, account, folder):
-    host, port = split(server.info["imaps"])
+    # mbsync compares the certificate with a name, never with an IP address.
+    _, port = split(server.info["imaps"])
     config = os.path.join(folder, "mbsyncrc")
     with open(config, "w") as file:
         file.write(f"""IMAPStore far
-Host {host}
+Host localhost
 Port {port}
 User {account["login"]}
 Pass {account["password"]}

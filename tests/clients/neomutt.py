@@ -46,7 +46,6 @@ set imap_pass = "{account['password']}"
 set folder = "imaps://{login}@{server.info['imaps']}/"
 set spoolfile = "+Caught"
 set ssl_force_tls = yes
-set ssl_usesystemcerts = no
 set certificate_file = "{server.info['ca']}"
 set confirmappend = no
 set confirmcreate = no
