@@ -1,3 +1,4 @@
 //! app
 
+pub mod config;
 pub mod samples;

@@ -25,7 +25,9 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AddressError::Incomplete => "an address is local-part@domain",
-            AddressError::Forbidden => "an address holds no control characters, spaces outside quotes, or angle brackets",
+            AddressError::Forbidden => {
+                "an address holds no control characters, spaces outside quotes, or angle brackets"
+            }
             AddressError::TooLong => "the local part has at most 64 bytes, the domain at most 255",
         })
     }
@@ -42,7 +44,10 @@ impl Address {
         let domain = domain.strip_suffix('.').unwrap_or(domain);
         let local = match local.strip_prefix('"') {
             Some(rest) => unquote(rest.strip_suffix('"').ok_or(AddressError::Forbidden)?)?,
-            None if local.chars().any(|c| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\' | ',' | ';' | '(' | ')')) => {
+            None if local
+                .chars()
+                .any(|c| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\' | ',' | ';' | '(' | ')')) =>
+            {
                 return Err(AddressError::Forbidden);
             }
             None => local.to_string(),
@@ -53,7 +58,9 @@ impl Address {
         if local.len() > limits::LOCAL_PART || domain.len() > limits::DOMAIN {
             return Err(AddressError::TooLong);
         }
-        let bad_domain = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\\' | '@' | '/' | ',' | '(' | ')');
+        let bad_domain = |c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\\' | '@' | '/' | ',' | '(' | ')')
+        };
         if local.chars().any(char::is_control) || domain.chars().any(bad_domain) {
             return Err(AddressError::Forbidden);
         }
@@ -116,7 +123,11 @@ impl fmt::Display for Address {
 /// Whether a local part needs no quotes (RFC 5321 4.1.2 Dot-string, RFC 6531 3.3).
 fn is_dot_atom(local: &str) -> bool {
     let atext = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
-    !local.is_empty() && local.chars().all(atext) && !local.starts_with('.') && !local.ends_with('.') && !local.contains("..")
+    !local.is_empty()
+        && local.chars().all(atext)
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
 }
 
 fn unquote(inner: &str) -> Result<String, AddressError> {

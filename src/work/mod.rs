@@ -1,1 +1,3 @@
 //! work
+
+pub mod sinkserver;

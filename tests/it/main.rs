@@ -1,5 +1,7 @@
-//! The one integration binary: rules of the tree, dialogs, the program as a whole.
+//! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod dialog_lmtp;
+mod drive;
 mod layers;
 mod source;
 mod tidy;
