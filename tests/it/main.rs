@@ -1,5 +1,6 @@
 //! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod dialog;
 mod dialog_lmtp;
 mod drive;
 mod layers;
