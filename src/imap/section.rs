@@ -123,22 +123,22 @@ pub fn resolve(section: &Section, structure: &Structure) -> Option<Resolved> {
     })
 }
 
-/// The part that a path leads to.
+/// The part that a path leads to. A path may name the body of a single part once more as its 1, as Dovecot lets it.
 fn find(path: &[u32], structure: &Structure) -> Option<u32> {
     let mut number = 0;
-    // at a message whose body no number has named yet
-    let mut at_message = true;
-    for &wanted in path {
-        if !at_message && structure.part(number)?.kind == Kind::Message {
-            number = structure.part(number)?.first_child()?;
-            at_message = true;
+    for (at, &wanted) in path.iter().enumerate() {
+        let is_last = at + 1 == path.len();
+        match structure.part(number)?.kind {
+            Kind::Multipart => number = structure.children(number).nth(wanted.checked_sub(1)? as usize)?,
+            Kind::Message if wanted == 1 => {}
+            _ if wanted == 1 && is_last => {}
+            _ => return None,
         }
-        if structure.part(number)?.kind == Kind::Multipart {
-            number = structure.children(number).nth(wanted.checked_sub(1)? as usize)?;
-        } else if !at_message || wanted != 1 {
-            return None;
+        let part = structure.part(number)?;
+        // a path goes on through an embedded message without a number of its own
+        if !is_last && part.kind == Kind::Message {
+            number = part.first_child()?;
         }
-        at_message = false;
     }
     Some(number)
 }
@@ -197,7 +197,8 @@ mod tests {
         assert_eq!(text(&[2], What::Text), "inner");
         assert_eq!(text(&[2, 1], What::Whole), "inner");
         assert_eq!(text(&[3, 2], What::Whole), "deep2");
-        for path in [&[4][..], &[0], &[1, 1], &[2, 2], &[2, 1, 1], &[3, 1, 1], &[3, 3]] {
+        assert_eq!(text(&[3, 2, 1], What::Whole), "deep2");
+        for path in [&[4][..], &[0], &[1, 2], &[2, 2], &[2, 1, 1], &[3, 1, 1, 1], &[3, 3]] {
             assert_eq!(text(path, What::Whole), "-", "{path:?}");
         }
         for what in [What::Header, What::Text, What::Fields(vec![])] {
