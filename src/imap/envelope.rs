@@ -362,7 +362,7 @@ fn addr_spec(cursor: &mut Cursor<'_>, address: &mut Listed) -> Outcome {
         broken = true;
         outcome = Err(Broken);
     }
-    if (broken || outcome.is_err()) && address.name.is_none() && address.host.is_none() {
+    if broken && address.name.is_none() && address.host.is_none() {
         address.name = address.mailbox.take();
     }
     outcome

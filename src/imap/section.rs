@@ -131,6 +131,7 @@ fn find(path: &[u32], structure: &Structure) -> Option<u32> {
         match structure.part(number)?.kind {
             Kind::Multipart => number = structure.children(number).nth(wanted.checked_sub(1)? as usize)?,
             Kind::Message if wanted == 1 => {}
+            Kind::EncodedMessage if at > 0 => return None,
             _ if wanted == 1 && is_last => {}
             _ => return None,
         }
@@ -144,18 +145,23 @@ fn find(path: &[u32], structure: &Structure) -> Option<u32> {
 }
 
 /// The fields of a header block that have (or, with `not`, do not have) one of these names, as they stand there, and
-/// the empty line. A block without one gets one, in the block's style of line ends.
+/// the empty line. A message that ends without one has none in its answer (RFC 3501 6.4.5); when fields are asked for by
+/// name it gets one nevertheless, as Dovecot gives it.
 pub fn filter_fields(block: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
     let mut out = Vec::new();
+    let mut end = 0;
     for field in header::fields(block) {
+        end = field.range.end;
         if names.iter().any(|name| field.is(name)) != not {
             out.extend_from_slice(block.get(field.range).unwrap_or_default());
         }
     }
-    if !out.is_empty() && !out.ends_with(b"\n") {
+    if !not && !out.is_empty() && !out.ends_with(b"\n") {
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
+    if !not || end < block.len() {
+        out.extend_from_slice(b"\r\n");
+    }
     out
 }
 
@@ -226,5 +232,7 @@ mod tests {
     fn a_header_without_its_empty_line() {
         assert_eq!(filter_fields(b"A: b", &[b"a".to_vec()], false), b"A: b\r\n\r\n");
         assert_eq!(filter_fields(b"A: b\r\n", &[], false), b"\r\n");
+        assert_eq!(filter_fields(b"A: b", &[], true), b"A: b");
+        assert_eq!(filter_fields(b"A: b\r\n\r\n", &[], true), b"A: b\r\n\r\n");
     }
 }
