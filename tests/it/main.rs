@@ -6,3 +6,4 @@ mod drive;
 mod layers;
 mod source;
 mod tidy;
+mod golden;
