@@ -2,6 +2,8 @@
 
 #[path = "../dialog/fake.rs"]
 mod fake;
+#[path = "../dialog/model.rs"]
+mod model;
 #[path = "../dialog/oracle.rs"]
 mod oracle;
 #[path = "../dialog/script.rs"]
@@ -75,8 +77,35 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
 }
 
+fn deed() -> impl Strategy<Value = model::Deed> {
+    use model::{Command, Deed};
+    let command = prop_oneof![
+        Just(Command::Noop),
+        Just(Command::Fetch),
+        Just(Command::Body),
+        Just(Command::Search),
+        Just(Command::Expunge),
+        Just(Command::Move),
+        Just(Command::IdleBriefly),
+        (any::<bool>(), any::<bool>(), any::<bool>(), 0usize..3)
+            .prop_map(|(silent, uid, add, flag)| Command::Store { silent, uid, add, flag }),
+        (any::<bool>(), any::<bool>(), any::<bool>(), 0usize..3)
+            .prop_map(|(silent, uid, add, flag)| Command::Store { silent, uid, add, flag }),
+    ];
+    prop_oneof![
+        5 => (0usize..2, command, 0usize..20).prop_map(|(who, what, number)| Deed::Command { who, what, number }),
+        2 => Just(Deed::Deliver),
+        1 => (0usize..20).prop_map(Deed::Remove),
+    ]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn clients_know_what_there_is(deeds in prop::collection::vec(deed(), 0..60)) {
+        model::check(&deeds);
+    }
 
     #[test]
     fn chunks_change_nothing(input in input(), chunk in 1usize..20) {
