@@ -141,7 +141,9 @@ impl Session {
                 let job = MessagesJob::Store { uid, silent: true, count };
                 Flow::Ask(Question::Store(store), Job::Messages(job))
             }
-            MessagesJob::Before { .. } | MessagesJob::Store { .. } | MessagesJob::Transfer { .. } => Flow::Next(Job::Reply(Reply::bug())),
+            MessagesJob::Before { .. } | MessagesJob::Store { .. } | MessagesJob::Transfer { .. } => {
+                Flow::Next(Job::Reply(Reply::bug()))
+            }
         }
     }
 
