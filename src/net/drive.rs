@@ -226,8 +226,7 @@ where
                 Step::StartTls => return Phase::StartTls,
                 Step::StartDeflate => Err(Ended::Misstep("DEFLATE is not offered")),
                 Step::Close => {
-                    // The peer may have gone already; there is nobody to tell.
-                    drop(smol::io::AsyncWriteExt::close(stream).await);
+                    Box::pin(hang_up(stream)).await;
                     Err(Ended::Closed)
                 }
             };
@@ -340,7 +339,6 @@ where
         match woken {
             Woken::Stop => Err(self.part(stream).await),
             Woken::Read(Ok((0, _))) => Err(Ended::ByPeer),
-            Woken::Read(Ok((_, 0))) => Err(Ended::Misstep("input was wanted and not taken")),
             Woken::Read(Ok(_)) | Woken::Changed => {
                 // A command may change what is watched.
                 self.watch = Watch::Due;
@@ -366,11 +364,34 @@ where
     }
 
     async fn part<S: Stream>(&mut self, stream: &mut S) -> Ended {
+        let bye = async {
+            if write_all(stream, self.farewell).await.is_ok() {
+                hang_up(stream).await;
+            }
+        };
         // A peer that does not read has had its chance.
-        let bye = async { write_all(stream, self.farewell).await.is_ok() };
-        smol::future::or(bye, async { Timer::after(limits::GRACE / 5).await.elapsed().is_zero() }).await;
+        let late = async { _ = Timer::after(limits::LINGER).await };
+        Box::pin(smol::future::or(bye, late)).await;
         Ended::Stopped
     }
+}
+
+/// Says that nothing more comes, and reads what the peer had under way: closing a socket with unread input resets the
+/// connection, and the peer would lose the reply that says why.
+async fn hang_up<S: Stream>(stream: &mut S) {
+    let drain = async {
+        // The peer may have gone already; there is nobody to tell.
+        drop(smol::io::AsyncWriteExt::close(stream).await);
+        let mut left = limits::OUTPUT_BYTES;
+        let mut buffer = [0; 512];
+        while let Ok(count @ 1..) = smol::io::AsyncReadExt::read(stream, &mut buffer).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    smol::future::or(drain, async { _ = Timer::after(limits::LINGER).await }).await;
 }
 
 /// Starts reading a piece. The reader is kept as well, for a full pool.

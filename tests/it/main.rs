@@ -2,3 +2,6 @@
 
 mod dialog_lmtp;
 mod drive;
+
+#[path = "../fuzz/lmtp.rs"]
+mod fuzz_lmtp;
