@@ -1,12 +1,12 @@
 //! Sockets, TLS and threads. With `serve` and `work` the only users of smol.
 
-pub mod copy;
 pub mod drive;
 pub mod executor;
 pub mod gate;
 pub mod http;
 pub mod listen;
 pub mod pool;
+pub mod smtp;
 pub mod stop;
 pub mod stream;
 pub mod tls;

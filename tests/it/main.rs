@@ -1,7 +1,10 @@
-//! The integration tests, one binary: linking is what costs.
+//! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod dialog;
 mod dialog_lmtp;
 mod drive;
-
 #[path = "../fuzz/lmtp.rs"]
 mod fuzz_lmtp;
+mod layers;
+mod source;
+mod tidy;

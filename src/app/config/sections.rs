@@ -1,0 +1,358 @@
+//! The sections of the file, one function each: which keys there are, of what form.
+
+use super::reader::{ConfigError, Section, Source};
+use super::value::*;
+use super::*;
+use crate::base::limits;
+use crate::mail::Address;
+use crate::quarantine::account::Level;
+use crate::quarantine::folders::{Inbox, Naming, Spelling, Verb, WriteOnly};
+use crate::quarantine::policy::{Access, Policy, Rule};
+
+type Read<T> = Result<T, ConfigError>;
+
+/// Reads a whole file.
+pub fn read(source: &Source<'_>) -> Read<Config> {
+    let default_source = Source::new(Path::new("(default)"), DEFAULT);
+    let default = default_source.table()?;
+    let user = source.table()?;
+    let top = Section::top(source, user.get_ref(), default.get_ref());
+    let base = source.path.parent().unwrap_or(Path::new(""));
+    let limits = limits(&top)?;
+    let config = Config {
+        file: source.path.to_path_buf(),
+        data: base.join(top.value("data", path)?),
+        host_name: top.value("host_name", host_name)?,
+        users: base.join(top.value("users", path)?),
+        imap: imap(&top)?,
+        tls: tls(&top, base)?,
+        lmtp: top.sections("lmtp")?.into_iter().map(|s| lmtp(s, &limits)).collect::<Read<_>>()?,
+        drop: drop_door(&top)?,
+        domains: domains(&top, base)?,
+        recipients: recipients(&top)?,
+        folders: folders(&top)?,
+        retention: retention(&top)?,
+        policy: policy(&top)?,
+        routes: top.sections("route")?.into_iter().map(|s| route(s, base)).collect::<Read<_>>()?,
+        sinks: top.sections("sink")?.into_iter().map(|s| sink(s, base)).collect::<Read<_>>()?,
+        log: log(&top)?,
+        limits,
+    };
+    top.end()?;
+    Ok(config)
+}
+
+fn imap(top: &Section<'_>) -> Read<Imap> {
+    let s = top.section("imap")?;
+    let imap = Imap {
+        tls: s.value("tls", list(socket_address))?,
+        starttls: s.value("starttls", list(socket_address))?,
+        plain_login_on_loopback: s.value("plain_login_on_loopback", boolean)?,
+    };
+    s.end()?;
+    Ok(imap)
+}
+
+fn tls(top: &Section<'_>, base: &Path) -> Read<Tls> {
+    let s = top.section("tls")?;
+    let tls = Tls { certificate: base.join(s.value("certificate", path)?), key: base.join(s.value("key", path)?) };
+    s.end()?;
+    Ok(tls)
+}
+
+fn lmtp(s: Section<'_>, limits: &Limits) -> Read<Lmtp> {
+    let lmtp = Lmtp {
+        listen: s.own("listen", listen)?,
+        socket_mode: s.value("socket_mode", mode)?,
+        class: s.own("class", class)?,
+        kind: s.value("kind", kind)?,
+        reply: s.value("reply", choice(&[("accept", Reply::Accept), ("reject", Reply::Reject)]))?,
+        before_queue: s.value("before_queue", boolean)?,
+        xforward: s.value("xforward", list(network))?,
+        max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
+    };
+    if lmtp.reply == Reply::Reject && !lmtp.before_queue {
+        let why = "\"reject\" needs before_queue = true: where the sender does not see our answer, the mail server would \
+                   send a bounce to a forged address";
+        return Err(s.error("reply", why));
+    }
+    s.end()?;
+    Ok(lmtp)
+}
+
+fn class(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Class> {
+    choice(&Class::ALL.map(|c| (c.word(), c)))(value)
+}
+
+fn kind(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Kind> {
+    choice(&Kind::ALL.map(|k| (k.word(), k)))(value)
+}
+
+fn drop_door(top: &Section<'_>) -> Read<DropDoor> {
+    let s = top.section("drop")?;
+    let door = DropDoor {
+        header: s.value("header", header_name)?,
+        class: s.value("class", class)?,
+        kind: s.value("kind", kind)?,
+    };
+    s.end()?;
+    Ok(door)
+}
+
+fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
+    let mut domains = BTreeMap::new();
+    for (name, s) in top.named_sections("domains")? {
+        if Address::parse(&format!("postmaster@{name}")).is_err() {
+            return Err(s.error("", format!("{name:?} is no domain")));
+        }
+        let mut listed = s.optional("recipients", list(text))?;
+        let file = s.optional("recipients_file", path)?;
+        if let Some(file) = file {
+            let file = base.join(file);
+            let lines = recipients_file(&file).map_err(|why| s.error("recipients_file", why))?;
+            listed.get_or_insert_default().extend(lines);
+        }
+        let domain = Domain {
+            directory: directory::Domain {
+                aliases: s.optional("aliases", list(text))?.unwrap_or_default(),
+                addresses: s.entries("addresses", text)?,
+                catch_all: s.optional("catch_all", text)?,
+                recipients: listed,
+                delimiter: s.optional("delimiter", delimiter)?.unwrap_or(Some('+')),
+            },
+            route: s.optional("route", super::value::name)?,
+            retention: overrides(&s)?,
+        };
+        if let Some(bad) = domain.directory.recipients.iter().flatten().find(|local| local.contains('@')) {
+            return Err(s.error("recipients", format!("expected local parts, what stands before the @, found {bad:?}")));
+        }
+        s.end()?;
+        if domains.insert(name.to_lowercase(), domain).is_some() {
+            return Err(top.error("domains", format!("the domain {} has two sections", name.to_lowercase())));
+        }
+    }
+    Ok(domains)
+}
+
+/// One local part a line; empty lines and those that begin with # are passed over.
+fn recipients_file(path: &Path) -> Result<Vec<String>, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let mut locals = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line.contains(['@', ' ', '\t']) || line.len() > limits::LOCAL_PART {
+            return Err(format!("{}:{}: expected a local part, what stands before the @", path.display(), i + 1));
+        }
+        locals.push(line.to_string());
+    }
+    Ok(locals)
+}
+
+fn recipients(top: &Section<'_>) -> Read<BTreeMap<String, Overrides>> {
+    let mut recipients = BTreeMap::new();
+    for (name, s) in top.named_sections("recipients")? {
+        let address = Address::parse(&name).map_err(|e| s.error("", format!("{name:?} is no address: {e}")))?;
+        let key = format!("{}@{}", address.local().to_lowercase(), address.domain());
+        let overrides = overrides(&s)?;
+        s.end()?;
+        recipients.insert(key, overrides);
+    }
+    Ok(recipients)
+}
+
+fn overrides(s: &Section<'_>) -> Read<Overrides> {
+    let s = s.section("retention")?;
+    let overrides = Overrides {
+        incoming: s.optional("incoming", or_none(duration))?,
+        outgoing: s.optional("outgoing", or_none(duration))?,
+        unsure: s.optional("unsure", or_none(duration))?,
+        trash: s.optional("trash", or_none(duration))?,
+        messages: s.optional("messages", or_none(integer(1, u64::from(u32::MAX))))?,
+        bytes: s.optional("bytes", or_none(size))?,
+    };
+    s.end()?;
+    Ok(overrides)
+}
+
+fn retention(top: &Section<'_>) -> Read<Retention> {
+    let s = top.section("retention")?;
+    let retention = Retention {
+        incoming: s.value("incoming", or_none(duration))?,
+        outgoing: s.value("outgoing", or_none(duration))?,
+        unsure: s.value("unsure", or_none(duration))?,
+        trash: s.value("trash", or_none(duration))?,
+        trained: s.value("trained", or_none(duration))?,
+        failed: s.value("failed", or_none(duration))?,
+        journal: s.value("journal", or_none(duration))?,
+        rejects: s.value("rejects", or_none(duration))?,
+        messages: s.value("messages", or_none(integer(1, u64::from(u32::MAX))))?,
+        bytes: s.value("bytes", or_none(size))?,
+    };
+    s.end()?;
+    Ok(retention)
+}
+
+fn folders(top: &Section<'_>) -> Read<Naming> {
+    let s = top.section("folders")?;
+    let naming = Naming {
+        spelling: s.value("folder_names", choice(&[("classic", Spelling::Classic), ("plain", Spelling::Plain)]))?,
+        inbox: s.value("inbox", choice(&[("empty", Inbox::Empty), ("caught", Inbox::Caught)]))?,
+        write_only: s.value("write_only", choice(&[("refuse", WriteOnly::Refuse), ("empty", WriteOnly::Empty)]))?,
+        outgoing: s.value("outgoing", boolean)?,
+        training: s.value("training", boolean)?,
+    };
+    s.end()?;
+    Ok(naming)
+}
+
+fn policy(top: &Section<'_>) -> Read<Policy> {
+    let s = top.section("policy")?;
+    let rules = s.sections("rules")?.into_iter().map(|s| {
+        let rule = Rule {
+            level: s.own_optional("scope", choice(&Level::ALL.map(|l| (l.word(), l))))?,
+            class: s.own_optional("class", class)?,
+            kind: s.own_optional("kind", kind)?,
+            verbs: s.own_optional("verbs", list(choice(&Verb::ALL.map(|v| (v.word(), v)))))?.unwrap_or_default(),
+            access: s.own("may", choice(&Access::ALL.map(|a| (a.word(), a))))?,
+        };
+        s.end()?;
+        Ok(rule)
+    });
+    let policy = Policy { rules: rules.collect::<Read<_>>()? };
+    s.end()?;
+    Ok(policy)
+}
+
+fn route(s: Section<'_>, base: &Path) -> Read<Route> {
+    let tls = [("none", RouteTls::None), ("starttls", RouteTls::Starttls), ("implicit", RouteTls::Implicit)];
+    let route = Route {
+        name: s.value("name", name)?,
+        protocol: s.value("protocol", choice(&[("smtp", Protocol::Smtp), ("lmtp", Protocol::Lmtp)]))?,
+        host: s.own("host", text)?,
+        port: s.value("port", integer(1, 65_535))? as u16,
+        tls: s.value("tls", choice(&tls))?,
+        user: s.own_optional("user", text)?,
+        password_file: s.own_optional("password_file", path)?.map(|file| base.join(file)),
+        ca_file: s.own_optional("ca_file", path)?.map(|file| base.join(file)),
+        verify: s.value("verify", boolean)?,
+    };
+    if route.user.is_some() != route.password_file.is_some() {
+        return Err(s.error("user", "user and password_file belong together; one of them is missing"));
+    }
+    if route.user.is_some() && route.tls == RouteTls::None && !is_local_host(&route.host) {
+        return Err(
+            s.error("tls", "\"none\" would send the password in the clear: expected \"starttls\" or \"implicit\"")
+        );
+    }
+    s.end()?;
+    Ok(route)
+}
+
+fn is_local_host(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
+}
+
+/// What a sink is; its words.
+#[derive(Clone, Copy)]
+enum SinkKind {
+    Maildir,
+    Command,
+    Rspamd,
+}
+
+fn sink(s: Section<'_>, base: &Path) -> Read<Sink> {
+    let kinds = [("maildir", SinkKind::Maildir), ("command", SinkKind::Command), ("rspamd", SinkKind::Rspamd)];
+    let learns = s.value("learns", list(choice(&[("ham", true), ("spam", false)])))?;
+    let sink_name = s.own("name", name)?;
+    let to_kind = s.own("to", choice(&kinds))?;
+    // Every key is asked for whatever the sink is, so that one that does not fit is told apart from one that is unknown.
+    let directory = s.own_optional("path", path)?;
+    let command = s.own_optional("command", list(text))?;
+    let done_codes = s.own_optional("done_codes", list(exit_code))?;
+    let retry_codes = s.own_optional("retry_codes", list(exit_code))?;
+    let url = s.own_optional("url", http_url)?;
+    let password_file = s.own_optional("password_file", path)?;
+    let time_limit = s.value("time_limit", duration)?;
+    let to = match to_kind {
+        SinkKind::Maildir => {
+            SinkTo::Maildir(directory.clone().map_or_else(|| PathBuf::from("trained"), |path| base.join(path)))
+        }
+        SinkKind::Command => SinkTo::Command {
+            command: command.clone().filter(|c| !c.is_empty()).ok_or_else(|| {
+                s.error("command", "a sink to a command needs command: expected a list like [\"sa-learn\", \"--ham\"]")
+            })?,
+            done_codes: done_codes.clone().unwrap_or_else(|| vec![0]),
+            retry_codes: retry_codes.clone().unwrap_or_else(|| vec![75]),
+            time_limit,
+        },
+        SinkKind::Rspamd => SinkTo::Rspamd {
+            url: url.clone().ok_or_else(|| {
+                s.error("url", "a sink to rspamd needs url: expected an address like \"http://127.0.0.1:11334\"")
+            })?,
+            password_file: password_file.clone().map(|file| base.join(file)),
+            time_limit,
+        },
+    };
+    let misplaced: &[(&str, bool)] = match to_kind {
+        SinkKind::Maildir => &[
+            ("command", command.is_some()),
+            ("url", url.is_some()),
+            ("password_file", password_file.is_some()),
+            ("done_codes", done_codes.is_some()),
+            ("retry_codes", retry_codes.is_some()),
+        ],
+        SinkKind::Command => {
+            &[("path", directory.is_some()), ("url", url.is_some()), ("password_file", password_file.is_some())]
+        }
+        SinkKind::Rspamd => &[
+            ("path", directory.is_some()),
+            ("command", command.is_some()),
+            ("done_codes", done_codes.is_some()),
+            ("retry_codes", retry_codes.is_some()),
+        ],
+    };
+    if let Some((key, _)) = misplaced.iter().find(|(_, given)| *given) {
+        let word = kinds.iter().find(|(_, k)| *k as u8 == to_kind as u8).map_or("", |(word, _)| word);
+        return Err(s.error(key, format!("a sink to \"{word}\" has no such key")));
+    }
+    if learns.is_empty() {
+        return Err(s.error("learns", "expected \"ham\", \"spam\" or both"));
+    }
+    s.end()?;
+    Ok(Sink { name: sink_name, ham: learns.contains(&true), spam: learns.contains(&false), to })
+}
+
+fn limits(top: &Section<'_>) -> Read<Limits> {
+    let s = top.section("limits")?;
+    let limits = Limits {
+        max_size: s.value("max_size", size)?,
+        intake_memory: s.value("intake_memory", size)?,
+        new_trees: s.value("new_trees_per_hour", integer(1, 1_000_000))? as u32,
+        connections_per_address: s.value("connections_per_address", integer(1, 20_000))? as u32,
+        min_free: s.value("min_free", percent)?,
+        queue_age: s.value("queue_age", duration)?,
+    };
+    s.end()?;
+    Ok(limits)
+}
+
+fn log(top: &Section<'_>) -> Read<Log> {
+    use ::log::LevelFilter;
+    let levels = [
+        ("error", LevelFilter::Error),
+        ("warn", LevelFilter::Warn),
+        ("info", LevelFilter::Info),
+        ("debug", LevelFilter::Debug),
+        ("trace", LevelFilter::Trace),
+    ];
+    let s = top.section("log")?;
+    let log = Log {
+        level: s.value("level", choice(&levels))?,
+        form: s.value("form", choice(&[("plain", LogForm::Plain), ("journal", LogForm::Journal)]))?,
+    };
+    s.end()?;
+    Ok(log)
+}

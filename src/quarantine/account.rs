@@ -1,0 +1,471 @@
+//! Accounts: who may log in, and whose mail he then sees.
+//!
+//! Whether an account exists does not show in the time that a login takes: a name without an account is checked against
+//! the hash of some other account, always the same one for the same name.
+
+use super::directory::Directory;
+use super::throttle::{Attempt, Throttle};
+use crate::base::{Secret, Timestamp, limits};
+use crate::mail::Address;
+use crate::store::passwd::{Hash, Passwd, PasswdError, Scheme, Watched};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Whose mail an account sees.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everybody's: login `global`.
+    Global,
+    /// That of one domain: login `example.org`.
+    Domain(String),
+    /// That of one recipient: login `alice@example.org`. The address is a tree's name.
+    Recipient(Address),
+}
+
+/// How wide a scope is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Everybody's mail.
+    Global,
+    /// A domain's.
+    Domain,
+    /// One recipient's.
+    Recipient,
+}
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// The name under which the account is kept.
+    pub login: String,
+    /// Whose mail it sees.
+    pub scope: Scope,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The password is right.
+    Good(Account),
+    /// The login or the password is wrong; say so after this pause.
+    Wrong(Duration),
+    /// Too many wrong passwords: this one was not looked at. Try again after this time.
+    Later(Duration),
+}
+
+/// The accounts of a running server.
+#[derive(Debug)]
+pub struct Accounts {
+    key: hmac::Key,
+    nobody: Hash,
+    state: Mutex<State>,
+    throttle: Mutex<Throttle>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: Watched,
+    looked: Timestamp,
+    users: Arc<Passwd>,
+    directory: Arc<Directory>,
+    memory: HashMap<String, Remembered>,
+}
+
+/// A login that was good a short time ago.
+#[derive(Debug)]
+struct Remembered {
+    tag: hmac::Tag,
+    until: Timestamp,
+}
+
+/// Logins that are remembered at once; more only means that some are checked again.
+const REMEMBERED: usize = 20_000;
+/// How often the file of accounts is looked at for changes.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Accounts {
+    /// Reads the file of accounts.
+    pub fn open(file: impl Into<PathBuf>, directory: Arc<Directory>) -> Result<Accounts, PasswdError> {
+        let mut file = Watched::new(file);
+        let users = file.changed()?.unwrap_or_default();
+        if users.is_empty() {
+            log::warn!(
+                "nobody can log in: {} has no accounts; `lazaret user add global` makes one that sees everything",
+                file.path().display()
+            );
+        }
+        let mut bytes = [0; 32];
+        let random = SystemRandom::new();
+        random.fill(&mut bytes).map_err(|_| PasswdError::Login("the system has no random bytes".to_string()))?;
+        Ok(Accounts {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
+            nobody: Hash::make(Scheme::Argon2id, &bytes).map_err(PasswdError::Login)?,
+            state: Mutex::new(State {
+                file,
+                looked: Timestamp::default(),
+                users: Arc::new(users),
+                directory,
+                memory: HashMap::new(),
+            }),
+            throttle: Mutex::new(Throttle::default()),
+        })
+    }
+
+    /// Checks a login. Takes as long as a password hash does (a tenth of a second, or several): call it on the thread
+    /// that is kept for this.
+    pub fn verify(&self, user: &str, password: &Secret<Vec<u8>>, peer: Option<IpAddr>, now: Timestamp) -> Verdict {
+        let password = password.expose();
+        if user.len() > limits::CREDENTIAL || password.len() > limits::CREDENTIAL || password.is_empty() {
+            return self.wrong(user, "", password, peer, now);
+        }
+        let (users, login, scope) = self.find(user, now);
+        let message = message(&login, password);
+        if let Some(scope) = &scope
+            && self.remembers(&login, &message, now)
+        {
+            return Verdict::Good(Account { login, scope: scope.clone() });
+        }
+        if let Some(wait) = lock(&self.throttle).refused(peer, &login, now) {
+            log::warn!("login refused: user=<{}> from=<{}> (too many wrong passwords)", Clean(user), Peer(peer));
+            return Verdict::Later(wait);
+        }
+        let known = users.get(&login);
+        let hash = known.unwrap_or_else(|| self.stand_in(&users, &login));
+        let right = hash.verify(password);
+        match scope {
+            Some(scope) if right && known.is_some() => {
+                self.remember(&users, &login, &message, now);
+                lock(&self.throttle).right(&login);
+                Verdict::Good(Account { login, scope })
+            }
+            _ => self.wrong(user, &login, password, peer, now),
+        }
+    }
+
+    /// Reads the file of accounts again, and takes another directory. The old accounts stay when the file is wrong.
+    pub fn reload(&self, directory: Arc<Directory>) -> Result<(), PasswdError> {
+        let mut state = lock(&self.state);
+        state.directory = directory;
+        state.memory.clear();
+        let mut file = Watched::new(state.file.path());
+        let users = file.changed()?;
+        state.file = file;
+        if let Some(users) = users {
+            state.users = Arc::new(users);
+        }
+        Ok(())
+    }
+
+    /// How many accounts there are.
+    pub fn count(&self) -> usize {
+        lock(&self.state).users.len()
+    }
+
+    /// The users as they are now, the name under which this login's account is kept, and its scope.
+    fn find(&self, user: &str, now: Timestamp) -> (Arc<Passwd>, String, Option<Scope>) {
+        let mut state = lock(&self.state);
+        if now.since(state.looked) >= LOOK || now < state.looked {
+            state.looked = now;
+            match state.file.changed() {
+                Ok(None) => {}
+                Ok(Some(users)) => {
+                    log::info!("{} has changed: {} accounts", state.file.path().display(), users.len());
+                    state.users = Arc::new(users);
+                    state.memory.clear();
+                }
+                Err(e) => log::error!("{e}; the accounts stay as they were"),
+            }
+        }
+        let typed = user.to_lowercase();
+        match state.directory.login(user) {
+            // An alias that has an account of its own keeps it.
+            Some((login, scope)) if state.users.get(&typed).is_none() => (state.users.clone(), login, Some(scope)),
+            Some((_, scope)) => (state.users.clone(), typed, Some(scope)),
+            None => (state.users.clone(), typed, None),
+        }
+    }
+
+    fn remembers(&self, login: &str, message: &[u8], now: Timestamp) -> bool {
+        let state = lock(&self.state);
+        state.memory.get(login).is_some_and(|known| {
+            known.until > now
+                && known.until <= now.after(limits::LOGIN_MEMORY)
+                && hmac::verify(&self.key, message, known.tag.as_ref()).is_ok()
+        })
+    }
+
+    fn remember(&self, users: &Arc<Passwd>, login: &str, message: &[u8], now: Timestamp) {
+        let mut state = lock(&self.state);
+        // The file has changed while the hash was computed: this password may be the old one.
+        if !Arc::ptr_eq(users, &state.users) {
+            return;
+        }
+        if state.memory.len() >= REMEMBERED {
+            state.memory.retain(|_, known| known.until > now);
+            if state.memory.len() >= REMEMBERED {
+                state.memory.clear();
+            }
+        }
+        let known = Remembered { tag: hmac::sign(&self.key, message), until: now.after(limits::LOGIN_MEMORY) };
+        state.memory.insert(login.to_string(), known);
+    }
+
+    /// The hash against which a name without an account is checked: the cost is that of some account.
+    fn stand_in<'a>(&'a self, users: &'a Passwd, login: &str) -> &'a Hash {
+        let tag = hmac::sign(&self.key, login.as_bytes());
+        let number = tag.as_ref().iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
+        let at = number.checked_rem(users.len() as u64).unwrap_or(0);
+        users.accounts().nth(at as usize).map_or(&self.nobody, |(_, hash)| hash)
+    }
+
+    fn wrong(&self, user: &str, login: &str, password: &[u8], peer: Option<IpAddr>, now: Timestamp) -> Verdict {
+        log::warn!("login failed: user=<{}> from=<{}>", Clean(user), Peer(peer));
+        let tag = hmac::sign(&self.key, &message(login, password));
+        let mut attempt = Attempt::default();
+        attempt.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        Verdict::Wrong(lock(&self.throttle).wrong(peer, login, attempt, now))
+    }
+}
+
+/// What is hashed of a login: the NUL keeps one name's end from being another password's beginning.
+fn message(login: &str, password: &[u8]) -> Vec<u8> {
+    [login.as_bytes(), b"\0", password].concat()
+}
+
+/// A panic elsewhere leaves these maps whole: each change is one insertion or removal.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A login as a log line may show it: nothing in it ends the line or looks like the end of its field.
+struct Clean<'a>(&'a str);
+
+impl fmt::Display for Clean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars().take(200) {
+            match c {
+                '<' | '>' | '\\' => write!(f, "\\x{:02x}", c as u32)?,
+                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => write!(f, "\\u{{{:x}}}", c as u32)?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Peer(Option<IpAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.to_canonical().fmt(f),
+            None => f.write_str("local"),
+        }
+    }
+}
+
+impl Scope {
+    /// How wide it is.
+    pub fn level(&self) -> Level {
+        match self {
+            Scope::Global => Level::Global,
+            Scope::Domain(_) => Level::Domain,
+            Scope::Recipient(_) => Level::Recipient,
+        }
+    }
+
+    /// Whether it sees the mail of this tree.
+    pub fn sees(&self, tree: &Address) -> bool {
+        match self {
+            Scope::Global => true,
+            Scope::Domain(domain) => tree.domain() == domain,
+            Scope::Recipient(address) => tree == address,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    /// Its login name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Global => f.write_str("global"),
+            Scope::Domain(domain) => f.write_str(domain),
+            Scope::Recipient(address) => address.fmt(f),
+        }
+    }
+}
+
+impl Level {
+    /// All of them, widest first.
+    pub const ALL: [Level; 3] = [Level::Global, Level::Domain, Level::Recipient];
+
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Global => "global",
+            Level::Domain => "domain",
+            Level::Recipient => "recipient",
+        }
+    }
+
+    /// The one with this word.
+    pub fn from_word(word: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|l| l.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quarantine::directory::Domain;
+    use crate::store::passwd;
+    use std::fs;
+    use std::path::Path;
+
+    const T0: Timestamp = Timestamp::from_secs(1_000_000);
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("lazaret-account-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Scratch(path)
+        }
+
+        fn users(&self) -> PathBuf {
+            self.0.join("users")
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn directory() -> Arc<Directory> {
+        let domain = Domain {
+            aliases: vec!["example.net".into()],
+            addresses: vec![("info".into(), "alice".into())],
+            delimiter: Some('+'),
+            ..Domain::default()
+        };
+        Arc::new(Directory::new([("example.org", &domain)]).unwrap())
+    }
+
+    fn set(path: &Path, login: &str, password: &str) {
+        let hash = Hash::make(Scheme::Pbkdf2, password.as_bytes()).unwrap();
+        passwd::edit(path, |f| f.change(login, hash.clone()).or_else(|_| f.add(login, hash.clone()))).unwrap();
+    }
+
+    fn accounts(scratch: &Scratch) -> Accounts {
+        for login in ["global", "example.org", "alice@example.org"] {
+            set(&scratch.users(), login, "right");
+        }
+        Accounts::open(scratch.users(), directory()).unwrap()
+    }
+
+    fn try_at(accounts: &Accounts, user: &str, password: &str, secs: u64) -> Verdict {
+        let password = Secret::new(password.as_bytes().to_vec());
+        let peer = Some("192.0.2.7".parse().unwrap());
+        accounts.verify(user, &password, peer, T0.after(Duration::from_secs(secs)))
+    }
+
+    fn good(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Good(account) => {
+                assert_eq!(account.login, account.scope.to_string());
+                account.login
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn scopes_and_aliases_log_in() {
+        let scratch = Scratch::new("scopes");
+        let a = accounts(&scratch);
+        for (user, login) in [
+            ("global", "global"),
+            ("Example.ORG", "example.org"),
+            ("example.net", "example.org"),
+            ("ALICE@example.org", "alice@example.org"),
+            ("info@example.net", "alice@example.org"),
+        ] {
+            assert_eq!(good(try_at(&a, user, "right", 0)), login);
+            assert!(matches!(try_at(&a, user, "wrong", 0), Verdict::Wrong(_)), "{user}");
+        }
+        for user in ["", "bob@example.org", "alice@elsewhere.example", "elsewhere.example", "alice+x@example.org"] {
+            assert!(!matches!(try_at(&a, user, "right", 10_000), Verdict::Good(_)), "{user}");
+        }
+        assert!(matches!(try_at(&a, "global", "", 20_000), Verdict::Wrong(_)));
+        let alice = Scope::Recipient(Address::parse("alice@example.org").unwrap());
+        let bob = Address::parse("bob@example.org").unwrap();
+        assert!(Scope::Global.sees(&bob) && Scope::Domain("example.org".into()).sees(&bob) && !alice.sees(&bob));
+    }
+
+    #[test]
+    fn an_unknown_domain_is_a_wrong_password() {
+        let scratch = Scratch::new("unknown");
+        set(&scratch.users(), "eve@elsewhere.example", "right");
+        let a = Accounts::open(scratch.users(), directory()).unwrap();
+        assert!(matches!(try_at(&a, "eve@elsewhere.example", "right", 0), Verdict::Wrong(_)));
+    }
+
+    #[test]
+    fn guessing_is_slowed_and_the_remembered_owner_is_not() {
+        let scratch = Scratch::new("guess");
+        let a = accounts(&scratch);
+        good(try_at(&a, "alice@example.org", "right", 0));
+        for user in ["alice@example.org", "nobody@example.org"] {
+            let verdicts: Vec<_> = (0..6).map(|n| try_at(&a, user, &format!("guess{n}"), 4_000)).collect();
+            assert!(verdicts.iter().any(|v| matches!(v, Verdict::Later(_))), "{user}: {verdicts:?}");
+        }
+        let scratch = Scratch::new("guess2");
+        let a = accounts(&scratch);
+        good(try_at(&a, "alice@example.org", "right", 0));
+        for n in 0..6 {
+            try_at(&a, "alice@example.org", &format!("guess{n}"), 10);
+        }
+        good(try_at(&a, "alice@example.org", "right", 10));
+        assert!(matches!(try_at(&a, "example.org", "right", 10), Verdict::Later(_)), "the address is refused");
+    }
+
+    #[test]
+    fn memory_ends_with_the_file_and_with_time() {
+        let scratch = Scratch::new("memory");
+        let a = accounts(&scratch);
+        good(try_at(&a, "global", "right", 0));
+        assert_eq!(lock(&a.state).memory.len(), 1);
+        let message = message("global", b"right");
+        assert!(a.remembers("global", &message, T0.after(Duration::from_secs(299))));
+        assert!(!a.remembers("global", &message, T0.after(Duration::from_secs(300))));
+        assert!(!a.remembers("global", &super::message("global", b"other"), T0));
+        set(&scratch.users(), "global", "new");
+        assert!(matches!(try_at(&a, "global", "right", 2), Verdict::Wrong(_)));
+        good(try_at(&a, "global", "new", 2));
+        fs::write(scratch.users(), "broken\n").unwrap();
+        good(try_at(&a, "global", "new", 4));
+        assert!(a.reload(directory()).is_err());
+        good(try_at(&a, "global", "new", 6));
+        fs::remove_file(scratch.users()).unwrap();
+        a.reload(directory()).unwrap();
+        assert_eq!(a.count(), 0);
+        assert!(matches!(try_at(&a, "global", "new", 8), Verdict::Wrong(_)));
+    }
+
+    #[test]
+    fn log_fields_cannot_be_forged() {
+        let text = Clean("a> from=<1.2.3.4>\r\nlogin\u{2028}\\").to_string();
+        assert_eq!(text, "a\\x3e from=\\x3c1.2.3.4\\x3e\\u{d}\\u{a}login\\u{2028}\\x5c");
+        assert_eq!(Peer(Some("::ffff:192.0.2.1".parse().unwrap())).to_string(), "192.0.2.1");
+    }
+}
