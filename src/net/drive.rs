@@ -12,7 +12,7 @@ use crate::bridge::Bridge;
 use crate::disk::wire::Reader;
 use event_listener::EventListener;
 use smol::Timer;
-use smol::future::yield_now;
+use smol::future::{Boxed, yield_now};
 use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
@@ -399,7 +399,7 @@ fn start_reading(pools: &Pools, reader: Reader) -> Fetch {
     let mut at_work = reader.clone();
     let read = (!reader.is_done()).then(|| {
         let job = move || at_work.next_piece().map(|piece| (at_work, piece));
-        Box::pin(pools.disk.run(job)) as Pin<Box<dyn Future<Output = _> + Send>>
+        pools.disk.run(job)
     });
     Fetch { reader, read }
 }
@@ -422,7 +422,7 @@ async fn finish_reading(pools: &Pools, mut fetch: Fetch) -> Result<(Reader, Vec<
 
 struct Fetch {
     reader: Reader,
-    read: Option<Pin<Box<dyn Future<Output = Fetched> + Send>>>,
+    read: Option<Boxed<Fetched>>,
 }
 
 type Fetched = Result<io::Result<(Reader, Vec<u8>)>, super::pool::NotDone>;
