@@ -3,6 +3,8 @@
 mod dialog;
 mod dialog_lmtp;
 mod drive;
+#[path = "../fuzz/lmtp.rs"]
+mod fuzz_lmtp;
 mod layers;
 mod source;
 mod tidy;
