@@ -220,8 +220,7 @@ impl Accounts {
     fn stand_in<'a>(&'a self, users: &'a Passwd, login: &str) -> &'a Hash {
         let tag = hmac::sign(&self.key, login.as_bytes());
         let number = tag.as_ref().iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
-        let at = number.checked_rem(users.len() as u64).unwrap_or(0);
-        users.accounts().nth(at as usize).map_or(&self.nobody, |(_, hash)| hash)
+        users.some(number).unwrap_or(&self.nobody)
     }
 
     fn wrong(&self, user: &str, login: &str, password: &[u8], peer: Option<IpAddr>, now: Timestamp) -> Verdict {

@@ -126,6 +126,16 @@ impl Passwd {
         })
     }
 
+    /// The hash of some account, the same one for the same number; `None`: there are no accounts.
+    pub fn some(&self, number: u64) -> Option<&Hash> {
+        let start = number.checked_rem(self.lines.len() as u64)? as usize;
+        let (before, after) = self.lines.split_at_checked(start)?;
+        after.iter().chain(before).find_map(|line| match line {
+            Line::Account { hash, .. } => Some(hash),
+            Line::Other(_) => None,
+        })
+    }
+
     /// How many accounts there are.
     pub fn len(&self) -> usize {
         self.by_login.len()
@@ -308,6 +318,7 @@ mod tests {
         );
         assert!(file.get("alice@example.org").unwrap().verify(b"a b"));
         assert!(file.get("carol@example.org").is_none());
+        assert!((0..20).all(|n| file.some(n).is_some()) && Passwd::default().some(7).is_none());
         assert_eq!(file.to_string(), TEXT.replace("Global", "global"));
     }
 

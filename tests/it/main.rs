@@ -1,1 +1,3 @@
-//! x
+//! Integration tests.
+
+mod config;
