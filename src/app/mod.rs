@@ -1,2 +1,4 @@
 //! app
+
 pub mod config;
+pub mod samples;

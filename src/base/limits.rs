@@ -22,6 +22,8 @@ pub const FIELD_BYTES: usize = 64 << 10;
 pub const ADDRESSES: usize = 2_000;
 /// Parameters of one Content-Type or Content-Disposition.
 pub const PARAMETERS: usize = 200;
+/// Header bytes that the MIME structure of one message looks at, over all parts; parts behind them count as text/plain.
+pub const STRUCTURE_BYTES: usize = 4 << 20;
 
 // IMAP
 
@@ -31,10 +33,18 @@ pub const IMAP_LINE: usize = 64 << 10;
 pub const IMAP_LITERALS: usize = 64 << 10;
 /// The same before login, when a peer is nobody yet.
 pub const IMAP_LITERALS_BEFORE_LOGIN: usize = 4 << 10;
+/// A refused literal that is read and dropped, so that the connection goes on. Above it: `* BYE`.
+pub const IMAP_SKIP: u64 = 256 << 20;
+/// Patterns of one LIST. `BAD`.
+pub const LIST_PATTERNS: usize = 50;
 /// Nested parentheses and NOTs of a SEARCH. `BAD`.
 pub const SEARCH_DEPTH: usize = 50;
 /// Search keys of one command. `BAD`.
 pub const SEARCH_KEYS: usize = 1_000;
+/// Bytes of one body part that a SEARCH looks at.
+pub const SEARCH_PART: usize = 16 << 20;
+/// Items of one FETCH: each repeats part of the message. `BAD`.
+pub const FETCH_ITEMS: usize = 200;
 /// Errors in a row after which the connection is closed.
 pub const IMAP_ERRORS: u32 = 20;
 /// Idle time after login: RFC 3501 5.4 asks for 30 minutes at least. `* BYE`.
@@ -58,6 +68,12 @@ pub const LMTP_LINE: usize = 4 << 10;
 pub const LMTP_RECIPIENTS: usize = 1_000;
 /// Idle time (RFC 5321 4.5.3.2.7 has five minutes). `421 4.4.2`.
 pub const LMTP_IDLE: Duration = Duration::from_secs(300);
+/// Longest reverse-path. It is recorded and never delivered to, so it may pass RFC 5321 4.5.3.1.3: long VERP senders are real. `501 5.1.7`.
+pub const REVERSE_PATH: usize = 1_000;
+/// First piece of memory that a message asks for; later ones double what is held.
+pub const INTAKE_FIRST: usize = 64 << 10;
+/// Largest later piece, so that one large message does not ask for twice what it needs.
+pub const INTAKE_STEP: usize = 8 << 20;
 /// Errors in a row after which the connection is closed with 421.
 pub const LMTP_ERRORS: u32 = 20;
 
@@ -73,6 +89,26 @@ pub const CONNECTIONS_BEFORE_LOGIN: usize = 1_000;
 pub const HANDSHAKE: Duration = Duration::from_secs(20);
 /// A write that makes no progress.
 pub const WRITE_STALL: Duration = Duration::from_secs(120);
+
+/// How long connections may finish what they do when the server stops.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// Pause after accepting failed, as when no file descriptor is free.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes written to one peer before others have their turn.
+pub const TURN_BYTES: usize = 64 << 10;
+/// Time for one peer before others have their turn.
+pub const TURN_TIME: Duration = Duration::from_micros(500);
+/// Reply of an HTTP service that is read; the rest is refused. rspamd's are below 100 KB.
+pub const HTTP_REPLY: usize = 1 << 20;
+
+// Pools
+
+/// Threads that wait for the disk, grown on demand.
+pub const DISK_THREADS: usize = 32;
+/// Threads that run commands.
+pub const SLOW_THREADS: usize = 8;
+/// Jobs that wait for a thread of one pool; further ones are refused with 4xx or NO.
+pub const POOL_QUEUE: usize = 4_096;
 
 // Addresses and trees
 
@@ -102,3 +138,17 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(60);
 pub const RETRY_MOST: Duration = Duration::from_secs(3_600);
 /// Deliveries under way at once.
 pub const DELIVERIES: usize = 8;
+/// Trainings under way at once; rspamd and commands use the processor for each.
+pub const TRAININGS: usize = 4;
+/// Time for one training.
+pub const TRAINING_TIME: Duration = Duration::from_secs(120);
+/// What is kept of a training command's output, and of an HTTP service's answer to a training.
+pub const TRAINING_OUTPUT: usize = 16 << 10;
+/// Messages of deliveries under way, together (one alone may be larger): mail-send wants each whole in memory.
+pub const DELIVERY_BYTES: u64 = 128 << 20;
+/// To connect to the mail server, for its handshake and for its greeting, each.
+pub const SMTP_CONNECT: Duration = Duration::from_secs(60);
+/// A mail server's reply to a command (RFC 5321 4.5.3.2.2 and 4.5.3.2.3).
+pub const SMTP_REPLY: Duration = Duration::from_secs(300);
+/// A mail server's reply after the message (RFC 5321 4.5.3.2.6).
+pub const SMTP_LAST_REPLY: Duration = Duration::from_secs(600);

@@ -1,1 +1,42 @@
-//! bridge
+//! Between protocol cores and the store: a question becomes verbs, their outcome becomes the answer. Synchronous; runs
+//! on the pool that [`Bridge::place`] names. `net::drive` is the one caller.
+
+mod content;
+pub mod imap;
+pub mod lmtp;
+
+use crate::base::Core;
+use event_listener::EventListener;
+
+/// Answers the questions of one connection's core.
+///
+/// No change is lost if the caller takes a listener from [`Bridge::changed`] *before* it wakes the core: what changes
+/// after that fires the listener, what changed before is seen by the question that the core asks when woken.
+pub trait Bridge<C: Core>: Send + 'static {
+    /// Where this question is answered.
+    fn place(&self, question: &C::Question) -> Place;
+
+    /// Answers one question. Never called twice at once.
+    fn answer(&mut self, question: C::Question) -> C::Answer;
+
+    /// The answer to any question when the pool's queue is full or answering panicked.
+    fn busy(&self) -> C::Answer;
+
+    /// Completes when what this connection watches has changed (`None`: it watches nothing).
+    fn changed(&self) -> Option<EventListener>;
+}
+
+/// Which threads answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At once, on the thread that drives the connection: only short locks, below 1 ms, no disk.
+    Inline,
+    /// The disk is read or written.
+    Disk,
+    /// Much is read or compared: SEARCH, filling the cache. In pieces of at most 10 ms.
+    Scan,
+    /// A command or script of the administrator is run.
+    Slow,
+    /// A password is hashed.
+    Password,
+}

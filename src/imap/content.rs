@@ -37,8 +37,11 @@ pub trait Content {
     /// The ENVELOPE, rendered by [`super::envelope::render`].
     fn envelope(&mut self) -> io::Result<Arc<[u8]>>;
 
-    /// The BODYSTRUCTURE, rendered by [`super::structure::render`] with extension data.
+    /// The BODYSTRUCTURE, rendered by [`super::structure::render_body_structure`].
     fn body_structure(&mut self) -> io::Result<Arc<[u8]>>;
+
+    /// The same without extension data, rendered by [`super::structure::render_body`]; both from a scan.
+    fn body(&mut self) -> io::Result<Arc<[u8]>>;
 
     /// The MIME structure with its offsets.
     fn structure(&mut self) -> io::Result<Arc<Structure>>;

@@ -1,1 +1,27 @@
-//! imap
+//! The IMAP server as a pure state machine (RFC 3501, later RFC 9051): bytes in, steps out. What needs mail or
+//! accounts is a [`question`]; the bridge answers it.
+//!
+//! From the wire inwards: `fragment` finds the end of a command, `parse*` understand it with the table in `commands`,
+//! `session` carries it out. `fetch` and `search` read messages through [`content::Content`], wherever they run.
+
+pub mod commands;
+pub mod content;
+pub mod envelope;
+pub mod fetch;
+pub mod fragment;
+pub mod items;
+pub mod mutf7;
+pub mod parse;
+mod parse_fetch;
+mod parse_search;
+pub mod question;
+pub mod request;
+pub mod search;
+pub mod section;
+pub mod sequence;
+mod session;
+pub mod structure;
+mod view;
+pub mod write;
+
+pub use session::{Options, Session, Tls};

@@ -1,9 +1,17 @@
 //! Mail as values: addresses, file names of stored messages, the trace; headers, MIME structure and text. No I/O.
 
 pub mod address;
+pub mod date;
+pub mod header;
 pub mod kinds;
+pub mod mime;
 pub mod name;
+pub mod text;
+pub mod token;
+pub mod trace;
+pub mod words;
 
 pub use address::Address;
 pub use kinds::{Class, Kept, Kind};
 pub use name::Name;
+pub use trace::Trace;

@@ -1,1 +1,19 @@
-//! net
+//! Sockets, TLS and threads. With `serve` and `work` the only users of smol.
+
+pub mod drive;
+pub mod executor;
+pub mod gate;
+pub mod http;
+pub mod listen;
+pub mod pool;
+pub mod smtp;
+pub mod stop;
+pub mod stream;
+pub mod tls;
+
+pub use drive::{Connection, Ended};
+pub use executor::Executor;
+pub use gate::{Gate, Seat};
+pub use listen::{Address, Listener};
+pub use pool::{Pool, Pools};
+pub use stop::Stop;

@@ -1,6 +1,20 @@
-//! quarantine
+//! The rules, and no protocol: whose mail it is, which folders there are, who may do what, and what that does.
+
 pub mod account;
+pub mod act;
+pub mod admit;
+pub mod core;
 pub mod directory;
+pub mod expire;
+pub mod finish;
 pub mod folders;
+pub mod mailbox;
+pub mod mark;
 pub mod policy;
 pub mod throttle;
+
+pub use account::{Account, Accounts, Scope};
+pub use act::{Done, Failed};
+pub use admit::{Arrival, Filed, Refused};
+pub use core::{Options, Quarantine};
+pub use mailbox::{Counts, Mailbox};

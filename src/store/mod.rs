@@ -1,2 +1,308 @@
-//! store
+//! The store: one Maildir tree a recipient, and in memory what is needed to answer without opening files.
+//!
+//! # On-disk states of a message
+//!
+//! | state | where | how it got there | after a crash |
+//! |---|---|---|---|
+//! | A | `…/<folder>/tmp/<name>` | created, written, synced | removed at start: nobody was told of it |
+//! | B | `…/<folder>/new/<name>` with `U=` | renamed from A under the store lock | kept: it may be there without having been acknowledged |
+//! | C | as B, and `new/` was synced | | kept: it may have been acknowledged |
+//! | D | `…/<folder>/cur/<name>:2,<flags>` | renamed from B, C or D when a flag changed | either name is found; a flag may be lost, the message never |
+//! | E | in another folder under a new `U=` | renamed from B–D; the target is synced, then the source | found in one of the two, or in both with the same id: the lower UID is removed at start |
+//! | F | `queue/orders/…` | renamed or linked by the queue; synced before the asker is told | see `queue` |
+//! | – | gone | unlinked | may be there again after a power failure until the directory was synced |
+//!
+//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted: see [`scan`].
+//!
+//! Locks, in the order in which they may be taken: `entry` (giving a UID and publishing it is one step), one folder, then
+//! any of the leaves: trees, views, marks, seen. None is held while a peer is waited for, nor during an fsync, except that
+//! the marks sync once in 8,192 UIDs or ten minutes.
+//!
+//! A MODSEQ is taken while the folder is locked for writing, so whoever read the folder's MODSEQ has seen every change up
+//! to it.
+
+pub mod catalogue;
+mod change;
+pub mod journal;
+pub mod marks;
 pub mod passwd;
+mod place;
+pub mod scan;
+pub mod seen;
+pub mod subscriptions;
+mod sweep;
+#[cfg(test)]
+pub mod testing;
+pub mod trees;
+pub mod views;
+
+pub use catalogue::{Folder, Row};
+pub use change::{Flagging, Located};
+pub use place::Placed;
+pub use trees::{DomainId, Half, Tree, TreeId};
+pub use views::{Reach, View, ViewCell, Views};
+
+use crate::base::{Context, Fault, Flags, Form, Timestamp, UidRanges};
+use crate::disk::Disk;
+use crate::mail::{Address, Kept, Name};
+use marks::Marks;
+use seen::SeenSet;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use trees::Trees;
+
+/// The time, from outside: the store reads no clock of its own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The store. One process, one of it: the caller holds the data directory's lock.
+pub struct Store {
+    disk: Disk,
+    mail: PathBuf,
+    host: Box<str>,
+    pid: u32,
+    count: AtomicU32,
+    clock: Clock,
+    entry: Mutex<()>,
+    marks: Mutex<Marks>,
+    trees: RwLock<Trees>,
+    folders: [RwLock<Folder>; 4],
+    views: Views,
+    seen: Mutex<HashMap<(Reach, Kept), Arc<SeenSet>>>,
+}
+
+/// A message that is open for reading. It stays readable when it is removed meanwhile.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its row when it was opened; `flags` as the reach sees them.
+    pub row: Row,
+    /// Its name when it was opened.
+    pub name: Name,
+    /// Its bytes.
+    pub file: Arc<File>,
+    /// How its lines end.
+    pub form: Form,
+}
+
+impl Store {
+    /// The data directory's files.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The host in the names that this store makes.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// UIDVALIDITY of every folder.
+    pub fn uid_validity(&self) -> u32 {
+        self.marks().uid_validity()
+    }
+
+    /// Makes the marks exact. Nothing may be stored afterwards.
+    pub fn close(&self) -> Result<(), Fault> {
+        self.marks().close()
+    }
+
+    /// The tree of a resolved, lower-case address, if it has had mail.
+    pub fn tree(&self, address: &Address) -> Option<Arc<Tree>> {
+        let trees = self.trees();
+        trees.find(address).and_then(|id| trees.get(id)).cloned()
+    }
+
+    /// The tree of a resolved, lower-case address; its number is given now if it has none, and nothing touches the disk.
+    pub fn tree_for(&self, address: &Address) -> Result<Arc<Tree>, Fault> {
+        if let Some(tree) = self.tree(address) {
+            return Ok(tree);
+        }
+        let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        trees
+            .intern(&self.mail, address)
+            .ok_or_else(|| std::io::Error::other("the address is too long for a file name"))
+            .during(&format!("make a tree for {address} in"), &self.mail)
+    }
+
+    /// The tree with this number.
+    pub fn tree_by_id(&self, id: TreeId) -> Option<Arc<Tree>> {
+        self.trees().get(id).cloned()
+    }
+
+    /// A domain's number, given now if it has none.
+    pub fn domain(&self, name: &str) -> DomainId {
+        if let Some(id) = self.trees().domain(name) {
+            return id;
+        }
+        self.trees.write().unwrap_or_else(PoisonError::into_inner).intern_domain(name)
+    }
+
+    /// What a reach sees of a folder, kept up to date while somebody holds it.
+    pub fn view(&self, reach: Reach, kept: Kept) -> Arc<ViewCell> {
+        let modseq = self.marks().last_modseq();
+        let folder = self.folder(kept);
+        let entered = self.entered(reach, kept);
+        self.views.cell(reach, kept, &folder, entered, modseq)
+    }
+
+    /// The highest UID that entered a folder within a reach in this process.
+    fn entered(&self, reach: Reach, kept: Kept) -> u32 {
+        use std::sync::atomic::Ordering::Acquire;
+        let trees = self.trees();
+        let of = |tree: &Arc<Tree>| tree.entered[kept.index()].load(Acquire);
+        match reach {
+            Reach::Tree(id) => trees.get(id).map_or(0, of),
+            Reach::All => trees.iter().map(of).max().unwrap_or(0),
+            Reach::Domain(d) => trees.iter().filter(|t| t.domain == d).map(of).max().unwrap_or(0),
+        }
+    }
+
+    /// Calls `each` with every row within the ranges and the reach, ascending, while it says to go on. Flags are as the
+    /// reach sees them. `each` must be quick: the folder is locked.
+    pub fn rows(&self, reach: Reach, kept: Kept, uids: &UidRanges, mut each: impl FnMut(&Row, &Folder) -> bool) {
+        let seen = self.seen_set(reach, kept);
+        let folder = self.folder(kept);
+        for (low, high) in uids.iter() {
+            for row in folder.iter_from(low).take_while(|r| r.uid <= high).filter(|r| reach.covers(r)) {
+                if !each(&seen_row(row, seen.as_deref()), &folder) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Rows within a reach that changed after `modseq`, ascending; flags as the reach sees them.
+    pub fn changed_since(&self, reach: Reach, kept: Kept, modseq: u64) -> Vec<Row> {
+        let seen = self.seen_set(reach, kept);
+        let own = seen.as_ref().map(|s| s.changed_since(modseq)).unwrap_or_default();
+        let folder = self.folder(kept);
+        let mut rows: Vec<Row> =
+            folder.changed_since(modseq).filter(|r| reach.covers(r)).map(|r| seen_row(r, seen.as_deref())).collect();
+        for (&uid, &at) in &own {
+            match rows.binary_search_by_key(&uid, |r| r.uid) {
+                Ok(i) => {
+                    if let Some(row) = rows.get_mut(i) {
+                        row.modseq = row.modseq.max(at);
+                    }
+                }
+                Err(i) => {
+                    if let Some(row) = folder.get(uid).filter(|r| reach.covers(r)) {
+                        rows.insert(i, Row { modseq: at, ..seen_row(row, seen.as_deref()) });
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    /// Messages within a view that are not seen, as the reach sees them.
+    pub fn unseen(&self, reach: Reach, kept: Kept, view: &View) -> u32 {
+        match self.seen_set(reach, kept) {
+            Some(seen) => view.list.len().saturating_sub(seen.count()),
+            None => view.unseen,
+        }
+    }
+
+    /// Opens a message. `None`: it is gone.
+    pub fn open_message(&self, reach: Reach, kept: Kept, uid: u32) -> Result<Option<Opened>, Fault> {
+        // A flag may change its name between the look and the open; more than a few times in a row it does not.
+        for attempt in 0..4 {
+            let Some(located) = self.locate(kept, uid) else { return Ok(None) };
+            if !reach.covers(&located.row) {
+                return Ok(None);
+            }
+            match File::open(&located.path) {
+                Ok(file) => {
+                    let seen = self.seen_set(reach, kept);
+                    let form = if located.name.wire_size.is_some() { Form::Lf } else { Form::Crlf };
+                    let row = seen_row(&located.row, seen.as_deref());
+                    return Ok(Some(Opened { row, name: located.name, file: Arc::new(file), form }));
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    if attempt > 0 {
+                        self.reread(&located.tree, kept)?;
+                    }
+                }
+                Err(e) => return Err(Fault::new("open", located.path, e)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a folder holds any message, of whomever.
+    pub fn is_used(&self, kept: Kept) -> bool {
+        !self.folder(kept).is_empty()
+    }
+
+    /// Views that no session holds are dropped; called now and then.
+    pub fn drop_unused_views(&self) {
+        self.views.drop_unused();
+    }
+
+    /// The `\Seen` of a wide reach.
+    fn seen_set(&self, reach: Reach, kept: Kept) -> Option<Arc<SeenSet>> {
+        if !reach.is_wide() {
+            return None;
+        }
+        if let Some(set) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&(reach, kept)) {
+            return Some(set.clone());
+        }
+        let scope = match reach {
+            Reach::Domain(id) => self.domain_name(id)?,
+            _ => "global".to_string(),
+        };
+        let list = self.folder(kept).iter().filter(|r| reach.covers(r)).map(|r| r.uid).collect();
+        let set = SeenSet::open(&self.disk, &scope, kept.directory(), &list);
+        let set = Arc::new(set.inspect_err(|e| log::warn!("what {scope} has seen is lost: {e}")).ok()?);
+        let mut sets = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(sets.entry((reach, kept)).or_insert(set).clone())
+    }
+
+    fn domain_name(&self, id: DomainId) -> Option<String> {
+        let trees = self.trees();
+        let tree = trees.iter().find(|t| t.domain == id)?;
+        tree.address.directories().map(|(domain, _)| domain)
+    }
+
+    fn entry(&self) -> MutexGuard<'_, ()> {
+        self.entry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trees(&self) -> RwLockReadGuard<'_, Trees> {
+        self.trees.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn folder(&self, kept: Kept) -> RwLockReadGuard<'_, Folder> {
+        self.lock_of(kept).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn folder_mut(&self, kept: Kept) -> RwLockWriteGuard<'_, Folder> {
+        self.lock_of(kept).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_of(&self, kept: Kept) -> &RwLock<Folder> {
+        // `Kept::index` is below 4 by its definition.
+        &self.folders[kept.index()]
+    }
+}
+
+/// A row with `\Seen` as a wide reach has it.
+fn seen_row(row: &Row, seen: Option<&SeenSet>) -> Row {
+    match seen {
+        None => *row,
+        Some(set) => {
+            let own = if set.has(row.uid) { Flags::SEEN } else { Flags::NONE };
+            Row { flags: row.flags.without(Flags::SEEN) | own, ..*row }
+        }
+    }
+}

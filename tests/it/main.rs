@@ -1,3 +1,10 @@
-//! Integration tests.
+//! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod cli;
 mod config;
+mod dialog;
+mod dialog_lmtp;
+mod drive;
+mod layers;
+mod source;
+mod tidy;

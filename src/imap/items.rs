@@ -1,0 +1,111 @@
+//! What FETCH and STATUS can be asked for.
+
+use super::section::Section;
+
+/// A FETCH item (RFC 3501 6.4.5). Macros are replaced by what they stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// FLAGS
+    Flags,
+    /// UID
+    Uid,
+    /// INTERNALDATE
+    InternalDate,
+    /// RFC822.SIZE
+    Size,
+    /// ENVELOPE
+    Envelope,
+    /// BODY without a section
+    Body,
+    /// BODYSTRUCTURE
+    BodyStructure,
+    /// BODY[…], BODY.PEEK[…]
+    Section {
+        /// Which part.
+        section: Section,
+        /// `\Seen` stays as it is.
+        peek: bool,
+        /// Offset and length.
+        partial: Option<(u32, u32)>,
+    },
+    /// RFC822
+    Rfc822,
+    /// RFC822.HEADER
+    Rfc822Header,
+    /// RFC822.TEXT
+    Rfc822Text,
+}
+
+impl Item {
+    /// Whether asking for it sets `\Seen` (RFC 3501 6.4.5).
+    pub fn marks_seen(&self) -> bool {
+        matches!(self, Item::Section { peek: false, .. } | Item::Rfc822 | Item::Rfc822Text)
+    }
+
+    /// Items that stand for themselves.
+    pub(super) fn by_name(name: &[u8]) -> Option<Item> {
+        const NAMES: [(&str, Item); 10] = [
+            ("FLAGS", Item::Flags),
+            ("UID", Item::Uid),
+            ("INTERNALDATE", Item::InternalDate),
+            ("RFC822.SIZE", Item::Size),
+            ("ENVELOPE", Item::Envelope),
+            ("BODY", Item::Body),
+            ("BODYSTRUCTURE", Item::BodyStructure),
+            ("RFC822", Item::Rfc822),
+            ("RFC822.HEADER", Item::Rfc822Header),
+            ("RFC822.TEXT", Item::Rfc822Text),
+        ];
+        NAMES.into_iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, item)| item)
+    }
+
+    /// What a macro stands for.
+    pub(super) fn by_macro(name: &[u8]) -> Option<Vec<Item>> {
+        let all: &[Item] = match name.to_ascii_uppercase().as_slice() {
+            b"ALL" => &[Item::Flags, Item::InternalDate, Item::Size, Item::Envelope],
+            b"FAST" => &[Item::Flags, Item::InternalDate, Item::Size],
+            b"FULL" => &[Item::Flags, Item::InternalDate, Item::Size, Item::Envelope, Item::Body],
+            _ => return None,
+        };
+        Some(all.to_vec())
+    }
+}
+
+/// A STATUS item (RFC 3501 6.3.10, RFC 8438).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusItem {
+    /// MESSAGES
+    Messages,
+    /// RECENT
+    Recent,
+    /// UIDNEXT
+    UidNext,
+    /// UIDVALIDITY
+    UidValidity,
+    /// UNSEEN
+    Unseen,
+    /// SIZE
+    Size,
+}
+
+impl StatusItem {
+    /// Every item with its name.
+    pub const ALL: [(&str, StatusItem); 6] = [
+        ("MESSAGES", StatusItem::Messages),
+        ("RECENT", StatusItem::Recent),
+        ("UIDNEXT", StatusItem::UidNext),
+        ("UIDVALIDITY", StatusItem::UidValidity),
+        ("UNSEEN", StatusItem::Unseen),
+        ("SIZE", StatusItem::Size),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, item)| *item == self).map_or("", |(name, _)| name)
+    }
+
+    /// The item with this name, in any case.
+    pub fn by_name(name: &[u8]) -> Option<StatusItem> {
+        Self::ALL.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, item)| *item)
+    }
+}

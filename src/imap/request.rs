@@ -1,0 +1,176 @@
+//! What a client asks, after parsing. One variant for each thing to do; several commands may share one.
+
+use super::items::{Item, StatusItem};
+use super::question::StoreMode;
+use super::search::Key;
+use super::sequence::SequenceSet;
+use crate::base::{Flags, Secret, Timestamp};
+
+/// Why a command cannot be understood; the text of `BAD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bad(pub &'static str);
+
+/// A command with its arguments. Mailbox names are UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// CAPABILITY
+    Capability,
+    /// NOOP, CHECK: only the poll that follows every command.
+    Noop,
+    /// LOGOUT
+    Logout,
+    /// ID; what the client says of itself is not used.
+    Id,
+    /// STARTTLS
+    StartTls,
+    /// AUTHENTICATE
+    Authenticate {
+        /// The mechanism, upper-case.
+        mechanism: String,
+        /// The initial response (RFC 4959), still in base64; `=` is an empty one.
+        initial: Option<Vec<u8>>,
+    },
+    /// LOGIN
+    Login {
+        /// The login name.
+        user: String,
+        /// The password.
+        password: Secret<Vec<u8>>,
+    },
+    /// ENABLE
+    Enable(Vec<String>),
+    /// SELECT, EXAMINE
+    Select {
+        /// Which.
+        mailbox: String,
+        /// EXAMINE.
+        read_only: bool,
+    },
+    /// CREATE
+    Create(String),
+    /// DELETE
+    Delete(String),
+    /// RENAME
+    Rename(String),
+    /// SUBSCRIBE, UNSUBSCRIBE
+    Subscribe {
+        /// Which.
+        mailbox: String,
+        /// SUBSCRIBE.
+        on: bool,
+    },
+    /// LIST, LSUB
+    List(List),
+    /// STATUS
+    Status {
+        /// Which.
+        mailbox: String,
+        /// What.
+        items: Vec<StatusItem>,
+    },
+    /// NAMESPACE
+    Namespace,
+    /// MYRIGHTS, GETACL, LISTRIGHTS
+    Rights {
+        /// Which.
+        mailbox: String,
+        /// In which form.
+        ask: RightsAsk,
+    },
+    /// SETACL, DELETEACL
+    ChangeRights,
+    /// IDLE
+    Idle,
+    /// CLOSE, UNSELECT
+    Close {
+        /// CLOSE: remove what is marked `\Deleted`.
+        expunge: bool,
+    },
+    /// EXPUNGE, UID EXPUNGE
+    Expunge(Option<SequenceSet>),
+    /// SEARCH, UID SEARCH
+    Search {
+        /// Answer with UIDs.
+        uid: bool,
+        /// What to look for.
+        key: Key,
+    },
+    /// FETCH, UID FETCH
+    Fetch {
+        /// The set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// What of each.
+        items: Vec<Item>,
+    },
+    /// STORE, UID STORE
+    Store {
+        /// The set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// How.
+        mode: StoreMode,
+        /// `.SILENT`
+        silent: bool,
+        /// Known flags; unknown ones cannot be kept and are left out.
+        flags: Flags,
+    },
+    /// COPY, MOVE, UID COPY, UID MOVE
+    Transfer {
+        /// The set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        target: String,
+        /// MOVE.
+        take: bool,
+    },
+    /// APPEND whose message is no literal, or is one that was gathered: always an error of syntax.
+    Append,
+}
+
+/// The beginning of an APPEND, up to its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendHead {
+    /// Which.
+    pub mailbox: String,
+    /// Known flags.
+    pub flags: Flags,
+    /// INTERNALDATE.
+    pub date: Option<Timestamp>,
+}
+
+/// LIST in all its forms (RFC 3501 6.3.8, 6.3.9, RFC 5258, RFC 5819, RFC 6154).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct List {
+    /// LSUB: another word in the answer, and only what is subscribed.
+    pub lsub: bool,
+    /// Patterns, the reference in front of each; UTF-8.
+    pub patterns: Vec<String>,
+    /// `""` as the only pattern asks for the delimiter (RFC 3501 6.3.8).
+    pub delimiter_only: bool,
+    /// Selection option SUBSCRIBED.
+    pub subscribed: bool,
+    /// Selection option SPECIAL-USE.
+    pub special_use: bool,
+    /// Selection option RECURSIVEMATCH.
+    pub recursive: bool,
+    /// Return option SUBSCRIBED. The other attributes are always returned.
+    pub return_subscribed: bool,
+    /// Return option STATUS.
+    pub status: Vec<StatusItem>,
+}
+
+/// The three ways to ask for rights (RFC 4314 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RightsAsk {
+    /// MYRIGHTS
+    Mine,
+    /// GETACL
+    All,
+    /// LISTRIGHTS, with the identifier.
+    Of(String),
+}

@@ -1,0 +1,247 @@
+//! The commands on folders (RFC 3501 6.3, RFC 5258, RFC 5819, RFC 6154, RFC 4314).
+
+use super::reply::Reply;
+use super::{Flow, Job, Session};
+use crate::base::limits;
+use crate::imap::items::StatusItem;
+use crate::imap::question::{Answer, Figures, Folder, Question};
+use crate::imap::request::{List, RightsAsk};
+use crate::imap::write::{self, push};
+use std::collections::VecDeque;
+
+/// What goes on with folders.
+#[derive(Debug)]
+pub(super) enum FoldersJob {
+    /// LIST: which are there?
+    List(List),
+    /// The lines of a LIST are written; STATUS of each is asked for on the way.
+    Lines { list: List, lines: VecDeque<Line> },
+    /// The figures of the folder that was just listed are asked for.
+    LineStatus { name: String, list: List, lines: VecDeque<Line> },
+    /// STATUS
+    Status { mailbox: String, items: Vec<StatusItem> },
+    /// MYRIGHTS, GETACL, LISTRIGHTS
+    Rights { mailbox: String, ask: RightsAsk },
+    /// CREATE: is it there?
+    Create,
+    /// DELETE, RENAME: is it there?
+    Change,
+}
+
+/// One line of LIST.
+#[derive(Debug)]
+pub(super) struct Line {
+    folder: Folder,
+    /// RFC 5258 3.5: listed because of what is below it.
+    child_info: bool,
+}
+
+impl Session {
+    pub(super) fn list(&mut self, list: List, out: &mut Vec<u8>) -> Flow {
+        if list.delimiter_only {
+            // RFC 3501 6.3.8: an empty name asks for the delimiter and the root
+            push(out, format_args!("* {} (\\Noselect) \"/\" \"\"\r\n", word(&list)));
+            return self.finish(Reply::ok("listed"));
+        }
+        Flow::Ask(Question::Folders, Job::Folders(FoldersJob::List(list)))
+    }
+
+    pub(super) fn folders_go(&mut self, job: FoldersJob, out: &mut Vec<u8>) -> Flow {
+        let FoldersJob::Lines { list, mut lines } = job else { return Flow::Next(Job::Reply(Reply::bug())) };
+        while let Some(line) = lines.pop_front() {
+            write_line(out, &list, &line);
+            if !list.status.is_empty() && !line.folder.no_select {
+                let name = line.folder.name;
+                let question = Question::Status(name.clone());
+                return Flow::Ask(question, Job::Folders(FoldersJob::LineStatus { name, list, lines }));
+            }
+            if out.len() >= limits::OUTPUT_BYTES {
+                return Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }));
+            }
+        }
+        self.finish(Reply::ok("listed"))
+    }
+
+    pub(super) fn folders_answered(&mut self, job: FoldersJob, answer: Answer, out: &mut Vec<u8>) -> Flow {
+        match (job, answer) {
+            (FoldersJob::List(list), Answer::Folders(folders)) => {
+                let lines = select(&list, folders);
+                Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
+            }
+            (FoldersJob::LineStatus { name, list, lines }, answer) => {
+                // RFC 5819 2: a folder whose figures cannot be told is listed without them
+                if let Answer::Status(figures) = answer {
+                    write_status(out, &name, &list.status, &figures);
+                }
+                Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
+            }
+            (FoldersJob::Status { mailbox, items }, Answer::Status(figures)) => {
+                write_status(out, &mailbox, &items, &figures);
+                self.finish(Reply::ok("done"))
+            }
+            (FoldersJob::Rights { mailbox, ask }, Answer::Folder(folder)) => self.rights(&mailbox, &ask, &folder, out),
+            (FoldersJob::Create, Answer::Folder(_)) => {
+                self.finish(Reply::no("ALREADYEXISTS", "this folder is there already"))
+            }
+            (FoldersJob::Create, Answer::Refused(_)) => {
+                self.finish(Reply::no("NOPERM", "the folders of a quarantine are fixed: no other can be created"))
+            }
+            (FoldersJob::Change, Answer::Folder(_)) => {
+                self.finish(Reply::no("CANNOT", "the folders of a quarantine are fixed; unsubscribe to hide one"))
+            }
+            (_, Answer::Refused(refusal)) => self.finish(refusal.into()),
+            _ => self.finish(Reply::bug()),
+        }
+    }
+
+    fn rights(&mut self, mailbox: &str, ask: &RightsAsk, folder: &Folder, out: &mut Vec<u8>) -> Flow {
+        let name = match ask {
+            RightsAsk::Mine => "MYRIGHTS",
+            RightsAsk::All => "ACL",
+            RightsAsk::Of(_) => "LISTRIGHTS",
+        };
+        push(out, format_args!("* {name} "));
+        write::mailbox(out, mailbox);
+        match ask {
+            RightsAsk::Mine => {}
+            // who else may see this folder is not told; the owner is
+            RightsAsk::All => out.extend_from_slice(b" owner"),
+            RightsAsk::Of(identifier) => {
+                out.push(b' ');
+                write::astring(out, identifier.as_bytes());
+            }
+        }
+        // RFC 4314 2.1.1: for clients of RFC 2086, `d` stands for the rights to delete
+        let delete = folder.rights.contains(['e', 't', 'x']) && !folder.rights.contains('d');
+        push(out, format_args!(" {}{}\r\n", folder.rights, if delete { "d" } else { "" }));
+        self.finish(Reply::ok("done"))
+    }
+}
+
+fn word(list: &List) -> &'static str {
+    if list.lsub { "LSUB" } else { "LIST" }
+}
+
+/// The lines that a LIST is answered with.
+fn select(list: &List, folders: Vec<Folder>) -> VecDeque<Line> {
+    let matching = |name: &str| list.patterns.iter().any(|pattern| matches(pattern, name));
+    let wanted = |folder: &Folder| {
+        (!list.subscribed || folder.subscribed) && (!list.special_use || folder.special_use.is_some())
+    };
+    // a folder that is not subscribed is listed when something below it is, and is not listed itself
+    let stands_for_child = |folder: &Folder| {
+        (list.lsub || list.recursive)
+            && folders.iter().any(|child| {
+                child.subscribed
+                    && !matching(&child.name)
+                    && child.name.strip_prefix(&folder.name).is_some_and(|rest| rest.starts_with('/'))
+            })
+    };
+    let mut lines = VecDeque::new();
+    for folder in &folders {
+        if !matching(&folder.name) {
+            continue;
+        }
+        let child_info = stands_for_child(folder);
+        if wanted(folder) || child_info {
+            let mut folder = folder.clone();
+            // RFC 3501 6.3.9: LSUB marks what is not subscribed itself
+            folder.no_select |= list.lsub && !folder.subscribed;
+            lines.push_back(Line { folder, child_info: child_info && list.recursive });
+        }
+    }
+    lines
+}
+
+fn write_line(out: &mut Vec<u8>, list: &List, line: &Line) {
+    let folder = &line.folder;
+    push(out, format_args!("* {} (", word(list)));
+    let mut attributes: Vec<&str> = Vec::new();
+    if folder.no_select {
+        attributes.push("\\Noselect");
+    }
+    attributes.push(if folder.has_children { "\\HasChildren" } else { "\\HasNoChildren" });
+    attributes.extend(folder.special_use);
+    if list.return_subscribed && folder.subscribed {
+        attributes.push("\\Subscribed");
+    }
+    push(out, format_args!("{}) \"/\" ", attributes.join(" ")));
+    write::mailbox(out, &folder.name);
+    if line.child_info {
+        out.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], figures: &Figures) {
+    out.extend_from_slice(b"* STATUS ");
+    write::mailbox(out, name);
+    out.extend_from_slice(b" (");
+    for (i, item) in items.iter().enumerate() {
+        let value = match item {
+            StatusItem::Messages => u64::from(figures.messages),
+            StatusItem::Recent => u64::from(figures.recent),
+            StatusItem::UidNext => u64::from(figures.uid_next),
+            StatusItem::UidValidity => u64::from(figures.uid_validity),
+            StatusItem::Unseen => u64::from(figures.unseen),
+            StatusItem::Size => figures.size,
+        };
+        push(out, format_args!("{}{} {value}", if i > 0 { " " } else { "" }, item.name()));
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
+/// Whether a name fits a pattern: `*` is anything, `%` anything without a delimiter (RFC 3501 6.3.8). INBOX has no case.
+fn matches(pattern: &str, name: &str) -> bool {
+    let pattern = if name == "INBOX" { pattern.to_ascii_uppercase() } else { pattern.to_string() };
+    // reached[i]: the pattern so far fits the first i bytes; no backtracking, whatever the pattern
+    let name = name.as_bytes();
+    let mut reached = vec![false; name.len() + 1];
+    if let Some(start) = reached.first_mut() {
+        *start = true;
+    }
+    for &token in pattern.as_bytes() {
+        let mut before = false;
+        let mut run = false;
+        for (i, here) in reached.iter_mut().enumerate() {
+            let was = *here;
+            let previous = i.checked_sub(1).and_then(|i| name.get(i)).copied();
+            *here = match token {
+                b'*' => run || was,
+                b'%' => was || (run && previous != Some(b'/')),
+                _ => before && previous == Some(token),
+            };
+            run = *here;
+            before = was;
+        }
+    }
+    reached.last().copied().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, fits) in [
+            ("*", "a/b", true),
+            ("%", "a/b", false),
+            ("%", "a", true),
+            ("a/%", "a/b", true),
+            ("%/%", "a/b", true),
+            ("a%", "a/b", false),
+            ("*b", "a/b", true),
+            ("inb*", "INBOX", true),
+            ("inbox", "INBOX", true),
+            ("caught", "Caught", false),
+            ("Caught", "Caught", true),
+            ("", "", true),
+            ("", "a", false),
+            ("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaa", false),
+            ("C*t%", "Caught (Outgoing)", true),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+}

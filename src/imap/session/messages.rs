@@ -1,0 +1,223 @@
+//! The commands on messages of the open folder (RFC 3501 6.4.3 to 6.4.8, RFC 4315, RFC 6851).
+
+use super::reply::Reply;
+use super::{Flow, Job, Session};
+use crate::base::{Flags, Piece, UidRanges, limits};
+use crate::imap::items::Item;
+use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Transferred};
+use crate::imap::search::Key;
+use crate::imap::sequence::SequenceSet;
+use crate::imap::view;
+use crate::imap::write::{self, push};
+use std::sync::Arc;
+
+/// What goes on with messages.
+#[derive(Debug)]
+pub(super) enum MessagesJob {
+    /// FETCH; whether messages turned out to be gone.
+    Fetch(Fetch, bool),
+    /// SEARCH; answer with UIDs.
+    Search(Search, bool),
+    /// STORE; how many messages of the list it is about.
+    Store { uid: bool, silent: bool, count: usize },
+    /// The FETCH lines of a STORE are written, then the reply.
+    Stored { uid: bool, rows: Vec<FlagRow>, at: usize, reply: Reply },
+    /// COPY or MOVE.
+    Transfer { take: bool },
+}
+
+impl Session {
+    pub(super) fn fetch(&mut self, uid: bool, set: &SequenceSet, items: Vec<Item>) -> Flow {
+        let uids = match self.uids(uid, set) {
+            Ok(uids) => uids,
+            Err(reply) => return self.finish(reply),
+        };
+        let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
+        let mark_seen = !view.read_only && items.iter().any(Item::marks_seen);
+        let (list, recent) = (view.list.clone(), view.recent.clone());
+        let fetch = Fetch { list, uids, from: 0, items: items.into(), recent, mark_seen };
+        Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, false)))
+    }
+
+    pub(super) fn search(&mut self, uid: bool, key: Key, out: &mut Vec<u8>) -> Flow {
+        let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
+        match key.resolve(&view.list) {
+            Ok(key) => {
+                let search =
+                    Search { list: view.list.clone(), from: 0, key: Arc::new(key), recent: view.recent.clone() };
+                out.extend_from_slice(b"* SEARCH");
+                Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
+            }
+            Err(bad) => Flow::Next(Job::Reply(bad.into())),
+        }
+    }
+
+    pub(super) fn store(&mut self, uid: bool, set: &SequenceSet, mode: StoreMode, silent: bool, flags: Flags) -> Flow {
+        let uids = match self.writable().and_then(|()| self.uids(uid, set)) {
+            Ok(uids) => uids,
+            Err(reply) => return self.finish(reply),
+        };
+        let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
+        let count = view.list.within(&uids).count();
+        let flags = flags & view.permanent;
+        Flow::Ask(
+            Question::Store(Store { uids, mode, flags }),
+            Job::Messages(MessagesJob::Store { uid, silent, count }),
+        )
+    }
+
+    pub(super) fn transfer(&mut self, uid: bool, set: &SequenceSet, target: String, take: bool) -> Flow {
+        let allowed = if take { self.writable() } else { Ok(()) };
+        match allowed.and_then(|()| self.uids(uid, set)) {
+            Ok(uids) => {
+                Flow::Ask(Question::Transfer { uids, target, take }, Job::Messages(MessagesJob::Transfer { take }))
+            }
+            Err(reply) => self.finish(reply),
+        }
+    }
+
+    pub(super) fn expunge(&mut self, set: Option<SequenceSet>) -> Flow {
+        let uids = match set {
+            Some(set) => self.writable().and_then(|()| self.uids(true, &set)).map(Some),
+            None => self.writable().map(|()| None),
+        };
+        match uids {
+            Ok(uids) => Flow::Ask(Question::Expunge { uids }, Job::Plain("expunged")),
+            Err(reply) => self.finish(reply),
+        }
+    }
+
+    /// The UIDs that a set means; the reply that ends the command when there are none.
+    fn uids(&self, uid: bool, set: &SequenceSet) -> Result<UidRanges, Reply> {
+        let Some(view) = self.view() else { return Err(Reply::bug()) };
+        let uids = if uid { Ok(set.uids(&view.list)) } else { set.messages(&view.list) };
+        match uids {
+            Ok(uids) if view.list.within(&uids).next().is_some() => Ok(uids),
+            // RFC 3501 6.4.8: a UID that is not there is passed over without an error
+            Ok(_) => Err(Reply::ok("there are no such messages")),
+            Err(bad) => Err(bad.into()),
+        }
+    }
+
+    fn writable(&self) -> Result<(), Reply> {
+        if self.view().is_some_and(|view| view.read_only) {
+            return Err(Reply::no("READ-ONLY", "this folder was opened for reading only"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn messages_go(&mut self, job: MessagesJob, out: &mut Vec<u8>) -> Flow {
+        match job {
+            MessagesJob::Fetch(fetch, gone) => {
+                Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, gone)))
+            }
+            MessagesJob::Search(search, uid) => {
+                Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
+            }
+            MessagesJob::Stored { uid, rows, mut at, reply } => {
+                let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
+                while let Some(row) = rows.get(at) {
+                    if out.len() >= limits::OUTPUT_BYTES {
+                        return Flow::Next(Job::Messages(MessagesJob::Stored { uid, rows, at, reply }));
+                    }
+                    if let Some(seq) = view.list.seq(row.uid) {
+                        view::flag_line(out, seq, row, view, uid);
+                    }
+                    at += 1;
+                }
+                self.finish(reply)
+            }
+            MessagesJob::Store { .. } | MessagesJob::Transfer { .. } => Flow::Next(Job::Reply(Reply::bug())),
+        }
+    }
+
+    pub(super) fn messages_answered(&mut self, job: MessagesJob, answer: Answer, out: &mut Vec<u8>) -> Flow {
+        match (job, answer) {
+            (MessagesJob::Fetch(mut fetch, gone), Answer::Rows(rows)) => {
+                self.pieces.extend(rows.pieces);
+                if let Some(view) = self.view_mut() {
+                    view.told(rows.changed);
+                }
+                let gone = gone || rows.vanished;
+                match rows.next {
+                    Some(next) if next > fetch.from => {
+                        fetch.from = next;
+                        Flow::Next(Job::Messages(MessagesJob::Fetch(fetch, gone)))
+                    }
+                    _ if gone => self.finish(Reply::no("EXPUNGEISSUED", "some of these messages are gone")),
+                    _ => self.finish(Reply::ok("fetched")),
+                }
+            }
+            (MessagesJob::Search(mut search, uid), Answer::Found { uids, next }) => {
+                let mut hits = Vec::with_capacity(uids.len() * 8);
+                for hit in uids {
+                    match search.list.seq(hit) {
+                        Some(_) if uid => push(&mut hits, format_args!(" {hit}")),
+                        Some(seq) => push(&mut hits, format_args!(" {seq}")),
+                        None => {}
+                    }
+                }
+                let more = next.filter(|&next| next > search.from);
+                if more.is_none() {
+                    hits.extend_from_slice(b"\r\n");
+                }
+                self.pieces.push_back(Piece::Bytes(hits));
+                match more {
+                    Some(next) => {
+                        search.from = next;
+                        Flow::Next(Job::Messages(MessagesJob::Search(search, uid)))
+                    }
+                    None => self.finish(Reply::ok("searched")),
+                }
+            }
+            (MessagesJob::Search(..), refused) => {
+                // the line that was begun has to end
+                out.extend_from_slice(b"\r\n");
+                self.refused(refused)
+            }
+            (MessagesJob::Store { uid, silent, count }, Answer::Stored(rows)) => {
+                if let Some(view) = self.view_mut() {
+                    view.told(rows.iter().copied());
+                }
+                let reply = if rows.len() < count && !silent {
+                    // RFC 2180 4.2.1
+                    Reply::no("EXPUNGEISSUED", "some of these messages are gone")
+                } else {
+                    Reply::ok("stored")
+                };
+                let rows = if silent { Vec::new() } else { rows };
+                Flow::Next(Job::Messages(MessagesJob::Stored { uid, rows, at: 0, reply }))
+            }
+            (MessagesJob::Transfer { take }, Answer::Transferred(done)) => self.transferred(take, done, out),
+            (_, refused) => self.refused(refused),
+        }
+    }
+
+    fn transferred(&mut self, take: bool, done: Transferred, out: &mut Vec<u8>) -> Flow {
+        let code = done.copy_uid.map(|(validity, from, to)| {
+            let mut code = format!("COPYUID {validity} ").into_bytes();
+            write::uid_set(&mut code, &from);
+            code.push(b' ');
+            write::uid_set(&mut code, &to);
+            String::from_utf8_lossy(&code).into_owned()
+        });
+        let ok = Reply::ok(if take { "moved" } else { "copied" });
+        match (code, done.refused) {
+            (Some(code), None) if !take => self.finish(ok.with_code(code)),
+            (code, refused) => {
+                if let Some(code) = code {
+                    // RFC 6851 4.3: before the EXPUNGEs of those that were moved
+                    Reply::ok("done").with_code(code).write("*", out);
+                }
+                self.finish(refused.map_or(ok, Reply::from))
+            }
+        }
+    }
+
+    fn refused(&mut self, answer: Answer) -> Flow {
+        match answer {
+            Answer::Refused(refusal) => self.finish(refusal.into()),
+            _ => self.finish(Reply::bug()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How values are written (RFC 3501 4.3, 9).
+
+use super::mutf7;
+use crate::base::Flags;
+use std::io::Write;
+
+/// A number and what surrounds it: `push(out, format_args!(…))`. Writing to memory cannot fail.
+pub fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+/// A string: quoted when it may be, else a literal. NUL, which neither may hold, becomes 0x80.
+pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
+    let quotable = bytes.len() <= 1_000 && bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t'));
+    if quotable {
+        out.push(b'"');
+        for &byte in bytes {
+            if matches!(byte, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    } else {
+        push(out, format_args!("{{{}}}\r\n", bytes.len()));
+        out.extend(bytes.iter().map(|&b| if b == 0 { 0x80 } else { b }));
+    }
+}
+
+/// An astring: an atom when it can be one.
+pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
+    let atom = !bytes.is_empty() && !bytes.eq_ignore_ascii_case(b"NIL") && bytes.iter().all(|&b| is_astring_char(b));
+    if atom { out.extend_from_slice(bytes) } else { string(out, bytes) }
+}
+
+/// A mailbox name in modified UTF-7.
+pub fn mailbox(out: &mut Vec<u8>, name: &str) {
+    astring(out, mutf7::encode(name).as_bytes());
+}
+
+/// A parenthesised flag list.
+pub fn flags(out: &mut Vec<u8>, flags: Flags, recent: bool) {
+    push(out, format_args!("({flags}"));
+    if recent {
+        out.extend_from_slice(if flags.is_empty() { b"\\Recent" } else { b" \\Recent" });
+    }
+    out.push(b')');
+}
+
+/// UIDs as a set: `1:3,7`. Ascending neighbours are joined.
+pub fn uid_set(out: &mut Vec<u8>, uids: &[u32]) {
+    let mut first = true;
+    for run in uids.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
+        let (Some(low), Some(high)) = (run.first(), run.last()) else { continue };
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        if low == high {
+            push(out, format_args!("{low}"));
+        } else {
+            push(out, format_args!("{low}:{high}"));
+        }
+    }
+}
+
+/// `text` of a response: one line of printable ASCII (RFC 3501 9 `TEXT-CHAR`), never empty.
+pub fn text(out: &mut Vec<u8>, text: &str) {
+    if text.is_empty() {
+        out.extend_from_slice(b"-");
+    }
+    out.extend(text.chars().map(|c| if matches!(c, ' '..='~') { c as u8 } else { b'?' }));
+}
+
+/// ASTRING-CHAR: an atom's characters, and `]`.
+pub fn is_astring_char(byte: u8) -> bool {
+    is_atom_char(byte) || byte == b']'
+}
+
+/// ATOM-CHAR: any CHAR except atom-specials.
+pub fn is_atom_char(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(f: impl Fn(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        f(&mut out);
+        out.iter().map(|&b| char::from(b)).collect()
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(written(|o| string(o, b"a\"b\\")), "\"a\\\"b\\\\\"");
+        assert_eq!(written(|o| string(o, b"a\r\n\0")), "{4}\r\na\r\n\u{80}");
+        assert_eq!(written(|o| string(o, b"")), "\"\"");
+        assert_eq!(written(|o| astring(o, b"INBOX")), "INBOX");
+        assert_eq!(written(|o| astring(o, b"nil")), "\"nil\"");
+        assert_eq!(written(|o| astring(o, b"")), "\"\"");
+        assert_eq!(written(|o| mailbox(o, "Release & Train")), "\"Release &- Train\"");
+        assert_eq!(written(|o| flags(o, Flags::SEEN, true)), "(\\Seen \\Recent)");
+        assert_eq!(written(|o| flags(o, Flags::NONE, true)), "(\\Recent)");
+        assert_eq!(written(|o| flags(o, Flags::NONE, false)), "()");
+        assert_eq!(written(|o| uid_set(o, &[1, 2, 3, 7, 9, 10, 4])), "1:3,7,9:10,4");
+        assert_eq!(written(|o| text(o, "a\r\nb ä")), "a??b ?");
+    }
+}

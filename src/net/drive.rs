@@ -1,0 +1,425 @@
+//! The one loop that drives any core over any stream.
+//!
+//! Idle connections are what there is most of, so nothing large lives across a wait: input is read into a buffer of
+//! the thread and fed at once, output that was sent is freed, and each phase (plain, handshake, TLS) is a boxed future
+//! of its own that is gone when the next begins.
+
+use super::stream::{Stream, write_all};
+use super::tls::Tls;
+use super::{Pools, Stop};
+use crate::base::{Core, FileRange, Step, Timestamp, limits};
+use crate::bridge::Bridge;
+use crate::disk::wire::Reader;
+use event_listener::EventListener;
+use smol::Timer;
+use smol::future::yield_now;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Input that is read at once; a TLS record has no more.
+const INPUT_BYTES: usize = 16 << 10;
+
+thread_local! {
+    static INPUT: RefCell<Vec<u8>> = RefCell::new(vec![0; INPUT_BYTES]);
+}
+
+/// One connection: a core, the bridge that answers it, and what both need to run.
+pub struct Connection<C: Core, B: Bridge<C>> {
+    core: C,
+    bridge: Arc<Mutex<B>>,
+    pools: Arc<Pools>,
+    stop: Stop,
+    /// Sent when the server stops, before closing.
+    farewell: &'static [u8],
+    clock: Clock,
+    out: Vec<u8>,
+    /// Input that the core did not take yet, and how far it took it.
+    unread: Vec<u8>,
+    taken: usize,
+    /// Taken before the core was last woken.
+    watch: Watch,
+    turn: Turn,
+}
+
+/// Whether the listener that the connection holds is younger than the core's last look.
+enum Watch {
+    /// Take one, then wake the core.
+    Due,
+    /// The core has looked since it was taken.
+    Armed(EventListener),
+    /// Nothing is watched.
+    Nothing,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The core closed it: the usual end.
+    Closed,
+    /// The peer closed it.
+    ByPeer,
+    /// The server stops.
+    Stopped,
+    /// The peer took nothing for `limits::WRITE_STALL`.
+    Stalled,
+    /// The socket failed.
+    Failed(io::Error),
+    /// TLS could not be agreed on.
+    Handshake(io::Error),
+    /// A stored file could not be read as far as was promised; closing is the only way to say so.
+    File(io::Error),
+    /// The core asked for what is not there, or took no input when it wanted some: a bug.
+    Misstep(&'static str),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Closed => f.write_str("closed"),
+            Ended::ByPeer => f.write_str("closed by the peer"),
+            Ended::Stopped => f.write_str("closed because the server stops"),
+            Ended::Stalled => write!(f, "closed: the peer read nothing for {} s", limits::WRITE_STALL.as_secs()),
+            Ended::Failed(error) => write!(f, "the connection failed: {error}"),
+            Ended::Handshake(error) => write!(f, "TLS could not be agreed on: {error}"),
+            Ended::File(error) => write!(f, "closed: a stored message could not be sent whole: {error}"),
+            Ended::Misstep(what) => write!(f, "closed by an internal error: {what}"),
+        }
+    }
+}
+
+impl Ended {
+    /// Whether an administrator should see it without asking for details.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Ended::File(_) | Ended::Misstep(_))
+    }
+
+    fn from_write(error: io::Error) -> Ended {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Ended::Stalled,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ended::ByPeer,
+            _ => Ended::Failed(error),
+        }
+    }
+}
+
+/// Wall-clock time that does not jump while a connection lives: timeouts are measured on it.
+struct Clock {
+    began: Instant,
+    at: Timestamp,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Clock { began: Instant::now(), at: Timestamp::from_system(SystemTime::now()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.at.after(self.began.elapsed())
+    }
+}
+
+/// smol lets a task run as long as its socket is ready; this gives others their turn.
+struct Turn {
+    began: Instant,
+    written: usize,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Turn { began: Instant::now(), written: 0 }
+    }
+
+    async fn share(&mut self) {
+        if self.written >= limits::TURN_BYTES || self.began.elapsed() >= limits::TURN_TIME {
+            yield_now().await;
+            *self = Turn::new();
+        }
+    }
+}
+
+/// What the plain phase ended with.
+enum Phase {
+    Ended(Ended),
+    StartTls,
+}
+
+impl<C, B> Connection<C, B>
+where
+    C: Core + Send,
+    C::Question: Send + 'static,
+    C::Answer: Send + 'static,
+    B: Bridge<C>,
+{
+    /// A connection that is ready to run. `farewell` is sent when the server stops (`* BYE …`, `421 …`).
+    pub fn new(core: C, bridge: B, pools: Arc<Pools>, stop: Stop, farewell: &'static [u8]) -> Self {
+        Connection {
+            core,
+            bridge: Arc::new(Mutex::new(bridge)),
+            pools,
+            stop,
+            farewell,
+            clock: Clock::new(),
+            out: Vec::new(),
+            unread: Vec::new(),
+            taken: 0,
+            watch: Watch::Due,
+            turn: Turn::new(),
+        }
+    }
+
+    /// Drives it in the clear to its end; `tls` serves STARTTLS.
+    pub async fn run<S: Stream>(self, mut stream: S, tls: Option<Arc<Tls>>) -> Ended {
+        let mut this = Box::new(self);
+        let phase = Box::pin(this.phase(&mut stream)).await;
+        match (phase, tls) {
+            (Phase::Ended(ended), _) => ended,
+            (Phase::StartTls, Some(tls)) => {
+                // RFC 3501 6.2.1, RFC 3207 5: what came in the clear must not be taken for what came under TLS.
+                (this.unread, this.taken) = (Vec::new(), 0);
+                this.secure(stream, tls).await
+            }
+            (Phase::StartTls, None) => Ended::Misstep("STARTTLS without a certificate"),
+        }
+    }
+
+    /// Does the TLS handshake first, then drives it to its end.
+    pub async fn run_tls<S: Stream>(self, stream: S, tls: Arc<Tls>) -> Ended {
+        let mut this = Box::new(self);
+        this.secure(stream, tls).await
+    }
+
+    async fn secure<S: Stream>(&mut self, stream: S, tls: Arc<Tls>) -> Ended {
+        let mut stream = match Box::pin(tls.accept(stream)).await {
+            Ok(stream) => Box::new(stream),
+            Err(error) => return Ended::Handshake(error),
+        };
+        drop(tls);
+        match Box::pin(self.phase(&mut *stream)).await {
+            Phase::Ended(ended) => ended,
+            Phase::StartTls => Ended::Misstep("STARTTLS under TLS"),
+        }
+    }
+
+    async fn phase<S: Stream>(&mut self, stream: &mut S) -> Phase {
+        loop {
+            let step = self.core.step(self.clock.now(), &mut self.out);
+            let waits = !matches!(step, Step::Again | Step::Ask(_));
+            let send = self.out.len() > limits::OUTPUT_BYTES || waits && !self.out.is_empty();
+            if send && let Err(ended) = self.send(stream).await {
+                return Phase::Ended(ended);
+            }
+            let done = match step {
+                Step::Again => Ok(()),
+                Step::Ask(question) => {
+                    let answer = self.ask(question).await;
+                    self.core.answer(answer);
+                    Ok(())
+                }
+                Step::Copy(range) => Box::pin(self.copy(stream, range)).await,
+                Step::Read { until } => self.read(stream, until).await,
+                Step::StartTls => return Phase::StartTls,
+                Step::StartDeflate => Err(Ended::Misstep("DEFLATE is not offered")),
+                Step::Close => {
+                    // The peer may have gone already; there is nobody to tell.
+                    drop(smol::io::AsyncWriteExt::close(stream).await);
+                    Err(Ended::Closed)
+                }
+            };
+            if let Err(ended) = done {
+                return Phase::Ended(ended);
+            }
+            self.turn.share().await;
+        }
+    }
+
+    fn bridge(&self) -> MutexGuard<'_, B> {
+        // A panic while answering was reported by `busy`; the bridge itself stays in use.
+        self.bridge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what the core wrote, and keeps no memory for it.
+    async fn send<S: Stream>(&mut self, stream: &mut S) -> Result<(), Ended> {
+        let out = std::mem::take(&mut self.out);
+        self.turn.written += out.len();
+        write_all(stream, &out).await.map_err(Ended::from_write)
+    }
+
+    async fn ask(&mut self, question: C::Question) -> C::Answer {
+        let place = self.bridge().place(&question);
+        let Some(pool) = self.pools.at(place) else {
+            return self.bridge().answer(question);
+        };
+        let bridge = self.bridge.clone();
+        let job = move || bridge.lock().unwrap_or_else(PoisonError::into_inner).answer(question);
+        match pool.run(job).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                log::warn!("a request was refused ({place:?} pool): {error}");
+                self.bridge().busy()
+            }
+        }
+    }
+
+    /// Sends a range of a file; the next piece is read while one is written.
+    async fn copy<S: Stream>(&mut self, stream: &mut S, range: FileRange) -> Result<(), Ended> {
+        let pools = self.pools.clone();
+        let mut next = start_reading(&pools, Reader::new(range));
+        loop {
+            let (reader, piece) = finish_reading(&pools, next).await?;
+            let done = reader.is_done();
+            next = start_reading(&pools, reader);
+            self.turn.written += piece.len();
+            write_all(stream, &piece).await.map_err(Ended::from_write)?;
+            if done {
+                return Ok(());
+            }
+            self.turn.share().await;
+        }
+    }
+
+    /// Feeds the core: from what is left, else from the peer. Returns early when the core is to be stepped because
+    /// something changed or the time is reached.
+    async fn read<S: Stream>(&mut self, stream: &mut S, until: Timestamp) -> Result<(), Ended> {
+        if self.taken < self.unread.len() {
+            return self.feed_unread();
+        }
+        // The order matters, see `Bridge::changed`: first the listener, then the core looks.
+        if let Watch::Due = self.watch {
+            let listener = self.bridge().changed();
+            self.watch = match listener {
+                Some(listener) => {
+                    self.core.wake();
+                    Watch::Armed(listener)
+                }
+                None => Watch::Nothing,
+            };
+            return Ok(());
+        }
+        let left = until.since(self.clock.now());
+        let mut timer = (!left.is_zero()).then(|| Timer::after(left));
+        let mut stopped = self.stop.listen();
+        if self.stop.is_stopped() {
+            return Err(self.part(stream).await);
+        }
+        let (core, unread, watch) = (&mut self.core, &mut self.unread, &mut self.watch);
+        let woken = poll_fn(|cx| {
+            // Before the socket, which may be ready for ever.
+            if pin!(&mut stopped).poll(cx).is_ready() {
+                return Poll::Ready(Woken::Stop);
+            }
+            let read = INPUT.with_borrow_mut(|buffer| {
+                Pin::new(&mut *stream).poll_read(cx, buffer).map_ok(|count| {
+                    let input = buffer.get(..count).unwrap_or_default();
+                    let taken = core.feed(input);
+                    unread.extend_from_slice(input.get(taken..).unwrap_or_default());
+                    (count, taken)
+                })
+            });
+            match read {
+                Poll::Ready(result) => return Poll::Ready(Woken::Read(result)),
+                Poll::Pending => {}
+            }
+            if let Watch::Armed(listener) = watch
+                && pin!(listener).poll(cx).is_ready()
+            {
+                return Poll::Ready(Woken::Changed);
+            }
+            match timer.as_mut() {
+                Some(timer) => Pin::new(timer).poll(cx).map(|_| Woken::Time),
+                None => Poll::Ready(Woken::Time),
+            }
+        })
+        .await;
+        self.turn = Turn::new();
+        match woken {
+            Woken::Stop => Err(self.part(stream).await),
+            Woken::Read(Ok((0, _))) => Err(Ended::ByPeer),
+            Woken::Read(Ok((_, 0))) => Err(Ended::Misstep("input was wanted and not taken")),
+            Woken::Read(Ok(_)) | Woken::Changed => {
+                // A command may change what is watched.
+                self.watch = Watch::Due;
+                Ok(())
+            }
+            Woken::Read(Err(error)) if is_gone(&error) => Err(Ended::ByPeer),
+            Woken::Read(Err(error)) => Err(Ended::Failed(error)),
+            Woken::Time => Ok(()),
+        }
+    }
+
+    fn feed_unread(&mut self) -> Result<(), Ended> {
+        let taken = self.core.feed(self.unread.get(self.taken..).unwrap_or_default());
+        if taken == 0 {
+            return Err(Ended::Misstep("input was wanted and not taken"));
+        }
+        self.taken += taken;
+        if self.taken >= self.unread.len() {
+            (self.unread, self.taken) = (Vec::new(), 0);
+        }
+        self.watch = Watch::Due;
+        Ok(())
+    }
+
+    async fn part<S: Stream>(&mut self, stream: &mut S) -> Ended {
+        // A peer that does not read has had its chance.
+        let bye = async { write_all(stream, self.farewell).await.is_ok() };
+        smol::future::or(bye, async { Timer::after(limits::GRACE / 5).await.elapsed().is_zero() }).await;
+        Ended::Stopped
+    }
+}
+
+/// Starts reading a piece. The reader is kept as well, for a full pool.
+fn start_reading(pools: &Pools, reader: Reader) -> Fetch {
+    let mut at_work = reader.clone();
+    let read = (!reader.is_done()).then(|| {
+        let job = move || at_work.next_piece().map(|piece| (at_work, piece));
+        Box::pin(pools.disk.run(job)) as Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    Fetch { reader, read }
+}
+
+/// Waits for a piece. A full pool is waited for as well: half a message is out already, there is no way to refuse.
+async fn finish_reading(pools: &Pools, mut fetch: Fetch) -> Result<(Reader, Vec<u8>), Ended> {
+    let began = Instant::now();
+    loop {
+        let Some(read) = fetch.read else { return Ok((fetch.reader, Vec::new())) };
+        match read.await {
+            Ok(result) => return result.map_err(Ended::File),
+            Err(super::pool::NotDone::Full) if began.elapsed() < limits::WRITE_STALL => {
+                Timer::after(Duration::from_millis(20)).await;
+                fetch = start_reading(pools, fetch.reader);
+            }
+            Err(error) => return Err(Ended::File(io::Error::other(error))),
+        }
+    }
+}
+
+struct Fetch {
+    reader: Reader,
+    read: Option<Pin<Box<dyn Future<Output = Fetched> + Send>>>,
+}
+
+type Fetched = Result<io::Result<(Reader, Vec<u8>)>, super::pool::NotDone>;
+
+enum Woken {
+    Read(io::Result<(usize, usize)>),
+    Changed,
+    Time,
+    Stop,
+}
+
+/// TLS peers often close without saying so (RFC 8446 6.1 asks them to); for mail protocols the commands tell the end.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+impl<C: Core, B: Bridge<C>> fmt::Debug for Connection<C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("unread", &self.unread.len()).finish_non_exhaustive()
+    }
+}

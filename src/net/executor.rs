@@ -1,0 +1,74 @@
+//! The threads on which tasks run. smol's global executor has one thread and hides panics.
+
+use super::Stop;
+use smol::future::FutureExt as _;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Our own executor; dropping it drops every task that still runs.
+#[derive(Debug)]
+pub struct Executor {
+    tasks: Arc<smol::Executor<'static>>,
+    stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Executor {
+    /// Starts `threads` threads (at least one).
+    pub fn start(threads: usize) -> io::Result<Executor> {
+        let mut executor = Executor { tasks: Arc::default(), stop: Stop::new(), threads: Vec::new() };
+        for number in 0..threads.max(1) {
+            let (tasks, stop) = (executor.tasks.clone(), executor.stop.clone());
+            let run = move || smol::block_on(tasks.run(stop.stopped()));
+            executor.threads.push(std::thread::Builder::new().name(format!("net-{number}")).spawn(run)?);
+        }
+        Ok(executor)
+    }
+
+    /// One thread a core.
+    pub fn start_default() -> io::Result<Executor> {
+        Self::start(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The executor itself.
+    pub fn tasks(&self) -> &Arc<smol::Executor<'static>> {
+        &self.tasks
+    }
+
+    /// Runs a task to its end; a panic ends this task alone, with a log line.
+    pub fn spawn(&self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        spawn(&self.tasks, what, task);
+    }
+
+    /// Stops the threads and drops every task.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a network thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Runs a detached task; a panic ends this task alone, with a log line.
+pub fn spawn(tasks: &smol::Executor<'static>, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let guarded = async move {
+        if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            log::error!("{what} panicked and was ended; please report the lines above");
+        }
+    };
+    tasks.spawn(guarded).detach();
+}

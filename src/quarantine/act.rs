@@ -1,0 +1,396 @@
+//! Verbs: what is asked of messages, whichever hand asks. A command over many messages is refused as a whole, with the
+//! reason, before anything of it is done; what is done is durable when the call returns.
+
+use super::Quarantine;
+use super::account::Account;
+use super::core::asker;
+use super::folders::{self, Folder, Source, Verb};
+use super::policy::Denied;
+use crate::base::{Fault, Flags, UidRanges};
+use crate::mail::{Kept, Name};
+use crate::queue::{NewOrder, Order, Origin, Placed, Verbs};
+use crate::store::{Flagging, Located, Reach};
+use serde_json::json;
+use std::fmt;
+
+/// What became of a command over messages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// Old and new UID of those that lie in another kept folder now.
+    pub placed: Vec<(u32, u32)>,
+    /// How many messages it was about and found.
+    pub messages: usize,
+}
+
+/// Why nothing, or not all, was done.
+#[derive(Debug)]
+pub enum Failed {
+    /// It is not allowed, or makes no sense.
+    Denied(Denied),
+    /// The disk failed; some may have been done.
+    Disk(Fault),
+}
+
+impl From<Denied> for Failed {
+    fn from(denied: Denied) -> Self {
+        Failed::Denied(denied)
+    }
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Failed::Disk(fault)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failed::Denied(denied) => write!(f, "{denied}"),
+            Failed::Disk(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+/// A message that is being appended. Dropped before [`Quarantine::append_end`], it leaves nothing behind.
+pub struct Appending {
+    target: Folder,
+    base: crate::mail::name::Base,
+    path: std::path::PathBuf,
+    size: u64,
+    written: u64,
+    /// `None` once it is an order.
+    file: Option<crate::disk::NewFile>,
+    disk: crate::disk::Disk,
+}
+
+impl Appending {
+    /// Takes the next bytes; more than were announced are refused.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.written += bytes.len() as u64;
+        if self.written > self.size {
+            let more = std::io::Error::other("it is longer than was announced");
+            return Err(Fault::new("append to", &self.path, more));
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
+    }
+}
+
+impl Drop for Appending {
+    fn drop(&mut self) {
+        if self.file.take().is_some()
+            && let Err(fault) = self.disk.unlink(&self.path)
+        {
+            log::warn!("{fault}: it is swept at the next start");
+        }
+    }
+}
+
+/// Flags that say a verb was carried out, and that it was asked for.
+fn flags_of(verb: Verb) -> (Flags, Flags) {
+    match verb {
+        Verb::Release => (Flags::RELEASED, Flags::RELEASE_PENDING),
+        Verb::TrainHam => (Flags::TRAINED_HAM, Flags::TRAIN_PENDING),
+        Verb::TrainSpam => (Flags::TRAINED_SPAM, Flags::TRAIN_PENDING),
+        Verb::Remove => (Flags::NONE, Flags::NONE),
+    }
+}
+
+fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
+    match verb {
+        Verb::Release => Some(crate::queue::Verb::Release),
+        Verb::TrainHam => Some(crate::queue::Verb::TrainHam),
+        Verb::TrainSpam => Some(crate::queue::Verb::TrainSpam),
+        Verb::Remove => None,
+    }
+}
+
+/// The word for a verb in the journal.
+pub(super) fn verb_word(verb: crate::queue::Verb) -> &'static str {
+    match verb {
+        crate::queue::Verb::Release => Verb::Release.word(),
+        crate::queue::Verb::TrainHam => Verb::TrainHam.word(),
+        crate::queue::Verb::TrainSpam => Verb::TrainSpam.word(),
+    }
+}
+
+fn pending_of(verb: crate::queue::Verb) -> Flags {
+    match verb {
+        crate::queue::Verb::Release => Flags::RELEASE_PENDING,
+        _ => Flags::TRAIN_PENDING,
+    }
+}
+
+/// A release that is asked for again is no longer a failed one.
+fn retried(pending: Flags) -> Flags {
+    if pending.has(Flags::RELEASE_PENDING) { Flags::RELEASE_FAILED } else { Flags::NONE }
+}
+
+impl Quarantine {
+    /// Puts messages of a kept folder into another folder: what dragging does. `take`: they leave the folder (MOVE),
+    /// otherwise they stay (COPY).
+    pub fn put(
+        &self,
+        account: &Account,
+        from: Kept,
+        uids: &UidRanges,
+        target: Folder,
+        take: bool,
+    ) -> Result<Done, Failed> {
+        let reach = self.reach(account)?;
+        let messages = self.store.locate_all(reach, from, uids);
+        self.allow(account, from, &messages, target)?;
+        if messages.is_empty() {
+            return Ok(Done::default());
+        }
+        match target.kept() {
+            Some(kept) => self.place(account, reach, from, uids, kept, take),
+            None => self.order(account, reach, from, messages, target.row().verbs, take),
+        }
+    }
+
+    /// Whether all of these may be put there.
+    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: Folder) -> Result<(), Denied> {
+        let mut reason = None;
+        let mut refused = 0;
+        for message in messages {
+            let (class, kind) = (message.row.class, message.row.kind);
+            let verdict = folders::may_come_from(target, Source::Kept(from), class)
+                .and_then(|()| self.options.policy.may(&account.scope, class, kind, target.row().verbs))
+                .and_then(|()| {
+                    let cut = target.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
+                    if cut {
+                        Err(Denied::impossible(
+                            "only its header was kept, since it was over the size limit: ask the sender for it",
+                        ))
+                    } else {
+                        Ok(())
+                    }
+                });
+            if let Err(denied) = verdict {
+                refused += 1;
+                reason.get_or_insert(denied);
+            }
+        }
+        match reason {
+            Some(denied) if messages.len() > 1 => {
+                let text =
+                    format!("nothing was done, because of {refused} of {} messages: {}", messages.len(), denied.text);
+                Err(Denied { text, ..denied })
+            }
+            Some(denied) => Err(denied),
+            None => Ok(()),
+        }
+    }
+
+    /// To Trash, or back from it.
+    fn place(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        uids: &UidRanges,
+        to: Kept,
+        take: bool,
+    ) -> Result<Done, Failed> {
+        let now = self.store.now();
+        let edit = |name: &mut Name| {
+            // Trash counts from when it was removed; what comes back counts from its arrival again.
+            name.retain_from =
+                (to == Kept::Trash).then_some(now.secs()).or_else(|| name.base.secs().is_none().then_some(now.secs()));
+            name.flags = name.flags.map(|f| f.without(Flags::DELETED));
+        };
+        let moved = self.store.relocate(reach, from, uids, |_| to, !take, edit)?;
+        let event = if to == Kept::Trash { "removed" } else { "restored" };
+        for (old, new) in &moved {
+            self.journal.note(
+                now,
+                &new.name.id(),
+                &old.tree.address.to_string(),
+                event,
+                &account.login,
+                json!({ "from": from.directory() }),
+            );
+        }
+        Ok(Done { messages: moved.len(), placed: moved.into_iter().map(|(old, new)| (old.row.uid, new.uid)).collect() })
+    }
+
+    /// Into an action folder: one order a message, one sync for all.
+    fn order(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        messages: Vec<Located>,
+        verbs: &[Verb],
+        take: bool,
+    ) -> Result<Done, Failed> {
+        let count = messages.len();
+        let mut to_trash = UidRanges::new();
+        let mut asked: Vec<(Located, Order)> = Vec::with_capacity(count);
+        for message in messages {
+            match self.new_order(account, &message, verbs, if take { Origin::Moved } else { Origin::Copied }) {
+                Some(order) => asked.push((message, order)),
+                // Asked before: nothing more is done, and what is dragged away a second time is not lost.
+                None if take => to_trash.add(message.row.uid, message.row.uid),
+                None => {}
+            }
+        }
+        self.place_orders(account, reach, from, asked, take)?;
+        if !to_trash.is_empty() {
+            self.place(account, reach, from, &to_trash, Kept::Trash, true)?;
+        }
+        Ok(Done { placed: Vec::new(), messages: count })
+    }
+
+    fn place_orders(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        asked: Vec<(Located, Order)>,
+        take: bool,
+    ) -> Result<(), Failed> {
+        let orders = asked.iter().map(|(m, order)| NewOrder { source: m.path.clone(), order: order.clone() }).collect();
+        let results = self.queue.place(orders)?;
+        let mut gone = UidRanges::new();
+        let mut pending = Flags::NONE;
+        let mut again = Vec::new();
+        let now = self.store.now();
+        for ((message, order), result) in asked.into_iter().zip(results) {
+            let uid = message.row.uid;
+            match result {
+                Placed::Placed => {
+                    gone.add(uid, uid);
+                    let verbs: Vec<&str> = order.verbs.iter().map(verb_word).collect();
+                    pending |= order.verbs.iter().map(pending_of).fold(Flags::NONE, |all, f| all | f);
+                    let tree = message.tree.address.to_string();
+                    self.journal.note(
+                        now,
+                        &message.name.id(),
+                        &tree,
+                        "asked",
+                        &account.login,
+                        json!({ "verbs": verbs }),
+                    );
+                }
+                Placed::AlreadyThere => gone.add(uid, uid),
+                // Its flags changed since we looked, or another hand took it.
+                Placed::Not(fault) if fault.is_missing() => again.push((uid, order)),
+                Placed::Not(fault) => {
+                    self.finish_orders(reach, from, &gone, take, pending)?;
+                    return Err(fault.into());
+                }
+            }
+        }
+        self.finish_orders(reach, from, &gone, take, pending)?;
+        for (uid, order) in again {
+            self.store.look_again(from, uid)?;
+            let Some(message) = self.store.locate(from, uid) else { continue };
+            let order = Order { message: Name { uid: None, ..message.name.clone().without_more() }, ..order };
+            if message.path.exists() {
+                self.place_orders(account, reach, from, vec![(message, order)], take)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_orders(
+        &self,
+        reach: Reach,
+        from: Kept,
+        placed: &UidRanges,
+        take: bool,
+        pending: Flags,
+    ) -> Result<(), Fault> {
+        if placed.is_empty() {
+            return Ok(());
+        }
+        if take {
+            self.store.taken(from, placed);
+            return Ok(());
+        }
+        self.store.set_flags(reach, from, placed, Flagging::Remove, Flags::RELEASE_FAILED & retried(pending))?;
+        self.store.set_flags(reach, from, placed, Flagging::Add, pending)?;
+        Ok(())
+    }
+
+    /// The order for what is still to be done of these verbs. `None`: all of it was done or is under way.
+    fn new_order(&self, account: &Account, message: &Located, verbs: &[Verb], origin: Origin) -> Option<Order> {
+        let flags = message.row.flags;
+        let left = verbs.iter().filter(|&&verb| {
+            let (done, pending) = flags_of(verb);
+            let failed = verb == Verb::Release && flags.has(Flags::RELEASE_FAILED);
+            failed || !(flags.has(done) || (flags.has(pending) && verb == Verb::Release))
+        });
+        let verbs = left
+            .filter_map(|&v| queue_verb(v))
+            .fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;
+        let tree = message.tree.address.to_string();
+        Some(Order::new(message.name.clone(), verbs, &tree, asker(account), origin, self.store.now().secs()))
+    }
+
+    /// Removes messages for good: EXPUNGE, or a removal from Trash.
+    pub fn expunge(&self, account: &Account, from: Kept, uids: &UidRanges) -> Result<usize, Failed> {
+        let removed = self.store.remove(self.reach(account)?, from, uids)?;
+        let now = self.store.now();
+        for message in &removed {
+            let tree = message.tree.address.to_string();
+            self.journal.note(
+                now,
+                &message.name.id(),
+                &tree,
+                "expunged",
+                &account.login,
+                json!({ "from": from.directory() }),
+            );
+        }
+        Ok(removed.len())
+    }
+
+    /// Begins to take a message from outside into Spam or Not Spam.
+    pub fn append_start(&self, account: &Account, target: Folder, size: u64) -> Result<Appending, Failed> {
+        self.may_append(account, target)?;
+        if !self.has_space() {
+            return Err(Failed::Denied(Denied::not_permitted(
+                "the disk of the server is nearly full: nothing is taken now",
+            )));
+        }
+        let base = self.store.new_base();
+        let path = self.queue.temporary(&base.to_string());
+        let file = self.store.disk().create(&path)?;
+        Ok(Appending { target, base, path, size, written: 0, file: Some(file), disk: self.store.disk().clone() })
+    }
+
+    /// The message is whole: makes it durable, and an order for its training.
+    pub fn append_end(&self, account: &Account, mut appending: Appending) -> Result<(), Failed> {
+        if let Some(file) = &appending.file {
+            file.sync()?;
+        }
+        let address = self.home(account);
+        let tree = address.to_string();
+        let target = appending.target;
+        let name = Name::new(appending.base.clone(), appending.written);
+        let verbs = target.row().verbs.iter().filter_map(|&v| queue_verb(v));
+        let Some(verbs) = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))
+        else {
+            return Ok(());
+        };
+        let order = Order::new(name.clone(), verbs, &tree, asker(account), Origin::Appended, self.store.now().secs());
+        for result in self.queue.place(vec![NewOrder { source: appending.path.clone(), order }])? {
+            if let Placed::Not(fault) = result {
+                return Err(fault.into());
+            }
+        }
+        appending.file = None;
+        let verbs: Vec<&str> = target.row().verbs.iter().map(|v| v.word()).collect();
+        self.journal.note(self.store.now(), &name.id(), &tree, "appended", &account.login, json!({ "verbs": verbs }));
+        Ok(())
+    }
+
+    /// Whether an account may append there.
+    pub fn may_append(&self, account: &Account, target: Folder) -> Result<(), Denied> {
+        folders::may_come_from(target, Source::Append, Default::default())?;
+        self.options.policy.may(&account.scope, Default::default(), Default::default(), target.row().verbs)
+    }
+}

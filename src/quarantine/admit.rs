@@ -1,0 +1,289 @@
+//! From a door into the store: whose message it is, its trace, and one file a recipient tree.
+
+use super::Quarantine;
+use super::directory::Resolution;
+use crate::base::{Fault, Flags, limits};
+use crate::mail::trace::{Client, Trace, split_delivery_fields};
+use crate::mail::{Address, Class, Kind, Name};
+use crate::store::Tree;
+use serde_json::json;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+/// A message at a door.
+#[derive(Debug, Clone, Default)]
+pub struct Arrival<'a> {
+    /// Why it is here, as the door says.
+    pub class: Class,
+    /// What the filter saw, as the door says.
+    pub kind: Kind,
+    /// The reverse-path, "" for the null sender.
+    pub sender: String,
+    /// The recipients, verbatim.
+    pub recipients: Vec<String>,
+    /// Who handed it in.
+    pub client: Client,
+    /// Its bytes; only the header when `cut_from` is set.
+    pub message: &'a [u8],
+    /// It was over the size limit: so many bytes.
+    pub cut_from: Option<u64>,
+}
+
+/// Why a recipient or a message is not taken now. None of these is final: a door answers 4xx, so that no bounce goes to a
+/// forged sender.
+#[derive(Debug)]
+pub enum Refused {
+    /// It is no address.
+    Address(String),
+    /// The domain is not configured here: an alarm, since the mail server thinks that it is.
+    UnknownDomain(String),
+    /// The address is not a valid one of its domain.
+    UnknownRecipient(String),
+    /// Too many new recipients in an hour.
+    TooManyTrees,
+    /// The disk is nearly full.
+    NoSpace,
+    /// The disk failed.
+    Disk(Fault),
+}
+
+/// Where a message was filed.
+#[derive(Debug, Clone)]
+pub struct Filed {
+    /// The message id: the reference that the sender may be told.
+    pub id: String,
+    /// Whose tree.
+    pub tree: Address,
+}
+
+/// What is filed into one tree.
+struct Batch {
+    tree: Arc<Tree>,
+    /// Positions in the arrival's recipients.
+    recipients: Vec<usize>,
+}
+
+impl Quarantine {
+    /// Whether a message of this class for this recipient has a place.
+    pub fn place_for(
+        &self,
+        class: Class,
+        sender: &str,
+        user: Option<&str>,
+        recipient: &str,
+    ) -> Result<Address, Refused> {
+        if !self.has_space() {
+            return Err(Refused::NoSpace);
+        }
+        let owner = match class {
+            Class::Outgoing => self.owner_of_outgoing(sender, user),
+            Class::Incoming | Class::Unsure => {
+                let address = Address::parse(recipient).map_err(|_| Refused::Address(recipient.to_string()))?;
+                self.resolve(&address)?
+            }
+        };
+        self.allow_tree(&owner)?;
+        Ok(owner)
+    }
+
+    fn resolve(&self, address: &Address) -> Result<Address, Refused> {
+        match self.directory().resolve(address) {
+            Resolution::Tree(tree) => Ok(tree),
+            Resolution::UnknownDomain => {
+                log::error!(
+                    "mail for {address} was handed in, but {} is not among [domains]: the mail server's list and ours differ",
+                    address.domain()
+                );
+                Err(Refused::UnknownDomain(address.domain().to_string()))
+            }
+            Resolution::UnknownRecipient => Err(Refused::UnknownRecipient(address.to_string())),
+        }
+    }
+
+    /// Outgoing mail lies with its local sender: the envelope's, else the authenticated user, else the postmaster.
+    fn owner_of_outgoing(&self, sender: &str, user: Option<&str>) -> Address {
+        let directory = self.directory();
+        [Some(sender), user]
+            .into_iter()
+            .flatten()
+            .filter_map(|text| Address::parse(text).ok())
+            .find_map(|address| match directory.resolve(&address) {
+                Resolution::Tree(tree) => Some(tree),
+                _ => None,
+            })
+            .unwrap_or_else(|| self.options.home.clone())
+    }
+
+    /// Stores a message durably for all its recipients; one result a recipient, in order. Those of one tree share a file.
+    pub fn admit(&self, arrival: &Arrival) -> Vec<Result<Filed, Refused>> {
+        let mut results: Vec<Result<Filed, Refused>> = Vec::new();
+        let mut batches: Vec<Batch> = Vec::new();
+        let user = arrival.client.user.as_deref();
+        for (i, recipient) in arrival.recipients.iter().enumerate() {
+            let place = self.place_for(arrival.class, &arrival.sender, user, recipient);
+            match place.and_then(|address| self.store.tree_for(&address).map_err(Refused::Disk)) {
+                Ok(tree) => {
+                    results.push(Ok(Filed { id: String::new(), tree: tree.address.clone() }));
+                    match batches.iter_mut().rfind(|b| b.tree.id == tree.id) {
+                        Some(batch) if batch.recipients.len() < limits::RECIPIENTS_PER_FILE => batch.recipients.push(i),
+                        _ => batches.push(Batch { tree, recipients: vec![i] }),
+                    }
+                }
+                Err(refused) => results.push(Err(refused)),
+            }
+        }
+        if !batches.is_empty() {
+            if let Some(id) = self.released_id(arrival.message) {
+                return self.came_back(arrival, &id, batches, results);
+            }
+            for batch in batches {
+                self.file(arrival, &batch, Flags::NONE, &mut results);
+            }
+        }
+        results
+    }
+
+    fn file(&self, arrival: &Arrival, batch: &Batch, flags: Flags, results: &mut [Result<Filed, Refused>]) {
+        let stored = self.store_one(arrival, batch, flags);
+        for &i in &batch.recipients {
+            if let Some(result) = results.get_mut(i) {
+                *result = match &stored {
+                    Ok(id) => Ok(Filed { id: id.clone(), tree: batch.tree.address.clone() }),
+                    Err(fault) => Err(refusal(fault)),
+                };
+            }
+        }
+        if let Err(fault) = &stored {
+            log::error!("a message for {} was not stored: {fault}", batch.tree.address);
+        }
+    }
+
+    fn store_one(&self, arrival: &Arrival, batch: &Batch, flags: Flags) -> Result<String, Fault> {
+        let base = self.store.new_base();
+        let now = self.store.now();
+        let (moved, body) = split_delivery_fields(arrival.message);
+        let trace = Trace {
+            id: base.to_string(),
+            arrived: now,
+            sender: arrival.sender.clone(),
+            recipients: batch.recipients.iter().filter_map(|&i| arrival.recipients.get(i)).cloned().collect(),
+            class: arrival.class,
+            kind: arrival.kind,
+            client: arrival.client.clone(),
+            cut_from: arrival.cut_from,
+            moved,
+            ..Trace::default()
+        };
+        let trace = trace.render();
+        let size = trace.len() + body.iter().map(|part| part.len()).sum::<usize>();
+        let mut name = Name::new(base, size as u64);
+        (name.trace, name.class, name.kind) = (trace.len() as u32, arrival.class, arrival.kind);
+        let flags = if arrival.cut_from.is_some() { flags | Flags::NOT_RELEASABLE } else { flags };
+        name.flags = (!flags.is_empty()).then_some(flags);
+        let mut parts: Vec<&[u8]> = vec![&trace];
+        parts.extend(body);
+        let placed = self.store.deliver(&batch.tree, arrival.class.folder(), name, &parts)?;
+        let id = placed.name.id();
+        let details = json!({ "class": arrival.class.word(), "kind": arrival.kind.word(), "sender": arrival.sender, "size": size });
+        self.journal.note(now, &id, &batch.tree.address.to_string(), "stored", &arrival.client.door, details);
+        Ok(id)
+    }
+
+    /// A message that we released was caught again. If it is still here it is marked; else it is kept once more, marked.
+    fn came_back(
+        &self,
+        arrival: &Arrival,
+        id: &str,
+        batches: Vec<Batch>,
+        mut results: Vec<Result<Filed, Refused>>,
+    ) -> Vec<Result<Filed, Refused>> {
+        log::error!(
+            "the released message {id} was caught again: your filter is not bypassed; see `lazaret help release`"
+        );
+        for batch in batches {
+            let tree = batch.tree.address.to_string();
+            let reason = json!({ "reason": "it was caught again: your filter is not bypassed" });
+            self.journal.note(self.store.now(), id, &tree, "release-failed", &arrival.client.door, reason);
+            if self.mark_failed(&batch.tree, id) {
+                for &i in &batch.recipients {
+                    if let Some(result) = results.get_mut(i) {
+                        *result = Ok(Filed { id: id.to_string(), tree: batch.tree.address.clone() });
+                    }
+                }
+            } else {
+                self.file(arrival, &batch, Flags::RELEASE_FAILED, &mut results);
+            }
+        }
+        results
+    }
+
+    /// A tree that exists is always allowed; new ones are limited by the hour.
+    fn allow_tree(&self, address: &Address) -> Result<(), Refused> {
+        if self.store.tree(address).is_some() {
+            return Ok(());
+        }
+        let now = self.store.now().secs();
+        let mut made = self.new_trees.lock().unwrap_or_else(PoisonError::into_inner);
+        while made.front().is_some_and(|&at| at + 3600 <= now) {
+            made.pop_front();
+        }
+        if made.len() >= self.options.new_trees_per_hour as usize {
+            log::error!(
+                "no tree was made for {address}: {} new recipients in an hour is the limit (limits.new_trees_per_hour)",
+                made.len()
+            );
+            return Err(Refused::TooManyTrees);
+        }
+        made.push_back(now);
+        drop(made);
+        // Its number is given now, so that the next recipient with this address is not counted as new again.
+        self.store.tree_for(address).map(|_| ()).map_err(Refused::Disk)
+    }
+
+    /// Whether doors may still store; looked at once a second.
+    pub fn has_space(&self) -> bool {
+        let now = self.store.now().secs();
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.0 != now {
+            let enough = match rustix::fs::statvfs(self.store.disk().root()) {
+                Ok(stat) => {
+                    stat.f_bavail.saturating_mul(100)
+                        >= stat.f_blocks.saturating_mul(u64::from(self.options.min_free_percent))
+                }
+                // What cannot be measured is no reason to refuse mail: a full disk says so itself when it is written to.
+                Err(_) => true,
+            };
+            if free.1 && !enough {
+                log::error!(
+                    "less than {} % of {} are free: doors answer 452 until there is more",
+                    self.options.min_free_percent,
+                    self.store.disk().root().display()
+                );
+            }
+            *free = (now, enough);
+        }
+        free.1
+    }
+}
+
+fn refusal(fault: &Fault) -> Refused {
+    if fault.is_full() {
+        Refused::NoSpace
+    } else {
+        Refused::Disk(Fault::new(fault.doing.clone(), fault.path.clone(), fault.kind().into()))
+    }
+}
+
+impl fmt::Display for Refused {
+    /// For the peer: nothing of our insides.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Address(text) => write!(f, "<{text}> is no mail address"),
+            Refused::UnknownDomain(domain) => write!(f, "{domain} is not a domain of this quarantine"),
+            Refused::UnknownRecipient(address) => write!(f, "<{address}> is not a recipient of this quarantine"),
+            Refused::TooManyTrees => f.write_str("too many new recipients within an hour, try later"),
+            Refused::NoSpace => f.write_str("insufficient storage, try later"),
+            Refused::Disk(_) => f.write_str("storage failed, try later"),
+        }
+    }
+}

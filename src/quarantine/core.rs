@@ -1,0 +1,160 @@
+//! What the rules work on: the store, the queue, the directory of recipients, the policy.
+
+use super::account::{Account, Scope};
+use super::directory::{Directory, Resolution};
+use super::expire::Retention;
+use super::folders::{self, Folder, Naming};
+use super::policy::Policy;
+use crate::base::Fault;
+use crate::disk::Disk;
+use crate::mail::{Address, Kept};
+use crate::queue::{Asker, Queue};
+use crate::store::journal::Journal;
+use crate::store::scan::Report;
+use crate::store::{Clock, Reach, Store, Tree};
+use ring::hmac;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// What is configured.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Our name, in message ids and Received lines.
+    pub host: String,
+    /// How folders are named and shown.
+    pub naming: Naming,
+    /// Who may do what.
+    pub policy: Policy,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// New recipient trees an hour.
+    pub new_trees_per_hour: u32,
+    /// Free space (per cent of the file system) below which doors answer 452.
+    pub min_free_percent: u8,
+    /// Whose trees hold what the global account appends: the first configured domain's postmaster.
+    pub home: Address,
+}
+
+/// The quarantine: the rules, and no protocol. Every call is synchronous; share it by `Arc`.
+pub struct Quarantine {
+    /// Messages.
+    pub store: Store,
+    /// What was asked for.
+    pub queue: Arc<Queue>,
+    /// What happened.
+    pub journal: Journal,
+    pub(super) options: Options,
+    pub(super) directory: RwLock<Arc<Directory>>,
+    pub(super) key: hmac::Key,
+    /// When trees were made in the last hour, in seconds.
+    pub(super) new_trees: Mutex<VecDeque<u64>>,
+    /// Optional folders that were listed once stay listed.
+    pub(super) shown: Mutex<[bool; 4]>,
+    pub(super) free: Mutex<(u64, bool)>,
+}
+
+impl Quarantine {
+    /// Opens a data directory. The caller holds its lock.
+    pub fn open(
+        disk: Disk,
+        pid: u32,
+        clock: Clock,
+        options: Options,
+        directory: Arc<Directory>,
+    ) -> Result<(Quarantine, Report), Fault> {
+        let (store, report) = Store::open(disk.clone(), &options.host, pid, clock)?;
+        let queue = Arc::new(Queue::open(disk.clone())?);
+        let key = super::mark::key(&disk)?;
+        let journal = Journal::new(disk.path("journal"));
+        let shown = Kept::ALL.map(|kept| store.is_used(kept));
+        let quarantine = Quarantine {
+            store,
+            queue,
+            journal,
+            options,
+            directory: RwLock::new(directory),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()),
+            new_trees: Mutex::default(),
+            shown: Mutex::new(shown),
+            free: Mutex::new((0, true)),
+        };
+        Ok((quarantine, report))
+    }
+
+    /// What is configured.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The directory of recipients now.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another directory: the configuration was read again.
+    pub fn set_directory(&self, directory: Arc<Directory>) {
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+
+    /// How far an account sees.
+    pub fn reach(&self, account: &Account) -> Result<Reach, Fault> {
+        Ok(match &account.scope {
+            Scope::Global => Reach::All,
+            Scope::Domain(domain) => Reach::Domain(self.store.domain(domain)),
+            Scope::Recipient(address) => Reach::Tree(self.store.tree_for(address)?.id),
+        })
+    }
+
+    /// The folders that an account is shown, in listing order.
+    pub fn folders(&self) -> Vec<folders::Listed> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for kept in Kept::ALL {
+            // Clients take a vanished folder for a deleted one, so once shown is shown always.
+            if let Some(shown) = shown.get_mut(kept.index()) {
+                *shown |= self.store.is_used(kept);
+            }
+        }
+        let shown = *shown;
+        folders::listed(&self.options.naming, |kept| shown.get(kept.index()).copied().unwrap_or(false))
+    }
+
+    /// The folder with a name, in any accepted spelling.
+    pub fn folder(&self, name: &str) -> Option<Folder> {
+        folders::lookup(name, &self.options.naming)
+    }
+
+    /// In whose tree lies what this account appends, and what is kept of it.
+    pub(super) fn home(&self, account: &Account) -> Address {
+        match &account.scope {
+            Scope::Recipient(address) => address.clone(),
+            Scope::Domain(domain) => self.options.home.with_domain(domain),
+            Scope::Global => self.options.home.clone(),
+        }
+    }
+
+    /// The tree that a queue name refers to. `None`: it cannot be told any more.
+    pub(super) fn tree_of(&self, tree: &crate::queue::Tree, recipients: &[String]) -> Option<Arc<Tree>> {
+        if let crate::queue::Tree::Named(text) = tree {
+            return self.store.tree_for(&Address::parse(text).ok()?).ok();
+        }
+        let known = self.store.all_trees().into_iter().find(|t| tree.is(&t.address.to_string()));
+        known.or_else(|| {
+            let directory = self.directory();
+            recipients.iter().filter_map(|r| Address::parse(r).ok()).find_map(|address| {
+                match directory.resolve(&address) {
+                    Resolution::Tree(resolved) if tree.is(&resolved.to_string()) => self.store.tree_for(&resolved).ok(),
+                    _ => None,
+                }
+            })
+        })
+    }
+}
+
+/// Whose hand an account's is, as the queue notes it.
+pub(super) fn asker(account: &Account) -> Asker {
+    match account.scope {
+        Scope::Global => Asker::Global,
+        Scope::Domain(_) => Asker::Domain,
+        Scope::Recipient(_) => Asker::Recipient,
+    }
+}

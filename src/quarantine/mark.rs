@@ -1,0 +1,71 @@
+//! The Received line of a release, and how we know it when it comes back.
+//!
+//! A released message that the filter catches again comes in through a door once more. It carries our line with a MAC over
+//! its id, so nobody else can make us believe it; it is recorded as a failed release, not as new mail.
+
+use super::Quarantine;
+use crate::base::{Context, Fault, Secret, Timestamp};
+use crate::disk::Disk;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// Bytes of the MAC in hexadecimal digits: 96 bits.
+const MAC_HEX: usize = 24;
+/// Received lines that are looked at: ours is at most a few hops below the top.
+const HOPS: usize = 20;
+const WORD: &str = "(Lazaret release";
+
+/// The key of this data directory, made at its first start.
+pub(super) fn key(disk: &Disk) -> Result<Secret<Vec<u8>>, Fault> {
+    let path = disk.path("state/release-key");
+    match std::fs::read(&path) {
+        Ok(key) if key.len() >= 32 => Ok(Secret::new(key)),
+        Ok(_) => Err(Fault::new(
+            "use the key in",
+            path,
+            std::io::Error::other("it is too short; delete it and a new one is made"),
+        )),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let mut key = vec![0; 32];
+            let no_random = |_| std::io::Error::other("the system has no random bytes");
+            SystemRandom::new().fill(&mut key).map_err(no_random).during("make", &path)?;
+            disk.write_whole(&path, &key)?;
+            Ok(Secret::new(key))
+        }
+        Err(e) => Err(Fault::new("read", path, e)),
+    }
+}
+
+impl Quarantine {
+    /// The line that goes on top of a message that is delivered (RFC 5321 4.4), CRLF included.
+    pub fn received_line(&self, id: &str, recipient: &str, now: Timestamp) -> String {
+        let host = &self.options.host;
+        let mac = self.mac(id);
+        format!(
+            "Received: from quarantine by {host} {WORD} {mac}) id {id}\r\n\tfor <{recipient}>; {}\r\n",
+            now.rfc5322()
+        )
+    }
+
+    /// The id in our own line, if this message was released by us and came back.
+    pub(super) fn released_id(&self, header: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(header.get(..header.len().min(64 << 10)).unwrap_or_default());
+        let lines = text.split("\r\n").flat_map(|l| l.split('\n'));
+        let ours = lines
+            .take_while(|l| !l.is_empty())
+            .filter(|l| l.len() > 9 && l.get(..9).is_some_and(|n| n.eq_ignore_ascii_case("received:")));
+        ours.take(HOPS).find_map(|line| {
+            let (_, rest) = line.split_once(WORD)?;
+            let (mac, rest) = rest.trim_start().split_once(") id ")?;
+            let id = rest.split_whitespace().next()?;
+            let sent = self.mac(id);
+            // Both are ours to show: what is compared is not secret, so no constant time is needed.
+            (sent == mac).then(|| id.to_string())
+        })
+    }
+
+    fn mac(&self, id: &str) -> String {
+        let tag = hmac::sign(&self.key, id.as_bytes());
+        tag.as_ref().iter().map(|b| format!("{b:02x}")).collect::<String>().chars().take(MAC_HEX).collect()
+    }
+}

@@ -1,0 +1,239 @@
+//! What the queue's directories hold, in memory: which orders, which entries, which of them are due. No I/O.
+
+use super::names::{Entry, Order, Origin, Part, Tree, Verbs};
+use super::{Verb, Work};
+use crate::mail::name::Base;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+/// Two orders with equal keys ask for the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct OrderKey(Base, Tree, Verbs, Origin);
+
+/// Two entries with equal keys are the same piece of work.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct EntryKey(Base, Tree, Part);
+
+/// An order on disk.
+#[derive(Debug, Clone)]
+pub(super) struct Placing {
+    pub(super) order: Order,
+    /// Its name in `orders/`.
+    pub(super) file: String,
+    /// The directory that a MOVE took it from; unknown after a restart.
+    pub(super) source: Option<PathBuf>,
+}
+
+struct Slot {
+    entry: Entry,
+    /// Its name now.
+    file: String,
+    /// Somebody works on it, so it is in no due list.
+    claimed: bool,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Orders that are not fanned out, those included that wait for a restart after the disk failed.
+    pub orders: usize,
+    /// Deliveries, those under way included.
+    pub deliveries: usize,
+    /// Trainings, those under way included.
+    pub trainings: usize,
+    /// When the oldest of all was asked, in seconds since 1970.
+    pub oldest: Option<u64>,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The message id.
+    pub id: String,
+    /// The tree in which it lay.
+    pub tree: Tree,
+    /// The verbs of an order, the one verb of an entry.
+    pub verbs: Vec<Verb>,
+    /// What an entry is for; `None` for an order.
+    pub part: Option<Part>,
+    /// When it was asked, in seconds since 1970.
+    pub asked: u64,
+    /// Attempts that did not succeed.
+    pub attempts: u32,
+    /// Not before, in seconds since 1970; 0: as soon as possible.
+    pub next: u64,
+    /// It is being worked on.
+    pub under_way: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Index {
+    /// By the time they were asked, and file name.
+    orders: BTreeMap<(u64, String), Placing>,
+    /// Those whose fan-out could not be synced: what is durable of it is known after a restart only.
+    stuck: BTreeMap<(u64, String), Placing>,
+    keys: HashMap<OrderKey, usize>,
+    /// Orders a message has; its entries wait until it has none.
+    held: HashMap<Base, usize>,
+    slots: HashMap<u64, Slot>,
+    known: HashMap<EntryKey, u64>,
+    due: HashMap<Work, BTreeSet<(u64, u64)>>,
+    last: u64,
+}
+
+impl Index {
+    pub(super) fn has_order(&self, order: &Order) -> bool {
+        self.keys.contains_key(&order_key(order))
+    }
+
+    pub(super) fn add_order(&mut self, placing: Placing) {
+        *self.keys.entry(order_key(&placing.order)).or_default() += 1;
+        *self.held.entry(placing.order.message.base.clone()).or_default() += 1;
+        self.orders.insert((placing.order.asked, placing.file.clone()), placing);
+    }
+
+    pub(super) fn remove_order(&mut self, placing: &Placing) {
+        if self.orders.remove(&(placing.order.asked, placing.file.clone())).is_some() {
+            count_down(&mut self.keys, &order_key(&placing.order));
+            count_down(&mut self.held, &placing.order.message.base);
+        }
+    }
+
+    /// The order is not looked at again by this process; its entries wait.
+    pub(super) fn set_aside(&mut self, placing: &Placing) {
+        let key = (placing.order.asked, placing.file.clone());
+        if let Some(placing) = self.orders.remove(&key) {
+            self.stuck.insert(key, placing);
+        }
+    }
+
+    /// Some orders that are to be fanned out, oldest request first.
+    pub(super) fn some_orders(&self, most: usize) -> Vec<Placing> {
+        self.orders.values().take(most).cloned().collect()
+    }
+
+    pub(super) fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
+    pub(super) fn has_entry(&self, entry: &Entry) -> bool {
+        self.known.contains_key(&entry_key(entry))
+    }
+
+    /// Adds an entry that waits; `false` when the same piece of work is there already.
+    pub(super) fn add_entry(&mut self, entry: Entry, file: String) -> bool {
+        let key = entry_key(&entry);
+        if self.known.contains_key(&key) {
+            return false;
+        }
+        self.last += 1;
+        self.known.insert(key, self.last);
+        self.due.entry(entry.part.work()).or_default().insert((entry.next, self.last));
+        self.slots.insert(self.last, Slot { entry, file, claimed: false });
+        true
+    }
+
+    /// The next entry that is due and whose message has no order left to be fanned out.
+    pub(super) fn claim(&mut self, work: Work, now: u64) -> Option<(u64, Entry, String)> {
+        let due = self.due.get(&work)?;
+        let free = |slot: &Slot| !self.held.contains_key(&slot.entry.message.base);
+        let found = due
+            .iter()
+            .take_while(|(next, _)| *next <= now)
+            .find(|(_, number)| self.slots.get(number).is_some_and(free))
+            .copied()?;
+        self.due.get_mut(&work)?.remove(&found);
+        let slot = self.slots.get_mut(&found.1)?;
+        slot.claimed = true;
+        Some((found.1, slot.entry.clone(), slot.file.clone()))
+    }
+
+    /// When the next entry is due, also one that waits for an order.
+    pub(super) fn next_due(&self, work: Work) -> Option<u64> {
+        self.due.get(&work)?.first().map(|(next, _)| *next)
+    }
+
+    pub(super) fn remove_entry(&mut self, number: u64) {
+        if let Some(slot) = self.slots.remove(&number) {
+            self.known.remove(&entry_key(&slot.entry));
+            if let Some(due) = self.due.get_mut(&slot.entry.part.work()) {
+                due.remove(&(slot.entry.next, number));
+            }
+        }
+    }
+
+    /// A claimed entry waits again, under a new name.
+    pub(super) fn put_back(&mut self, number: u64, entry: Entry, file: String) {
+        if let Some(slot) = self.slots.get_mut(&number) {
+            self.due.entry(entry.part.work()).or_default().insert((entry.next, number));
+            *slot = Slot { entry, file, claimed: false };
+        }
+    }
+
+    /// Everything that waits is due at once.
+    pub(super) fn all_due(&mut self) {
+        for (number, slot) in self.slots.iter_mut().filter(|(_, slot)| !slot.claimed) {
+            if let Some(due) = self.due.get_mut(&slot.entry.part.work()) {
+                due.remove(&(slot.entry.next, *number));
+                due.insert((0, *number));
+            }
+            slot.entry.next = 0;
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let deliveries = self.slots.values().filter(|s| s.entry.part.work() == Work::Deliver).count();
+        let orders = self.orders.values().chain(self.stuck.values());
+        let asked = orders.map(|p| p.order.asked).chain(self.slots.values().map(|s| s.entry.asked));
+        Counts {
+            orders: self.orders.len() + self.stuck.len(),
+            deliveries,
+            trainings: self.slots.len() - deliveries,
+            oldest: asked.min(),
+        }
+    }
+
+    pub(super) fn list(&self, most: usize) -> Vec<Listed> {
+        let orders = self.stuck.values().chain(self.orders.values()).take(most).cloned();
+        let orders = orders.map(|Placing { order, .. }| Listed {
+            id: order.message.id(),
+            tree: order.tree,
+            verbs: order.verbs.iter().collect(),
+            part: None,
+            asked: order.asked,
+            attempts: 0,
+            next: 0,
+            under_way: false,
+        });
+        let mut slots: Vec<&Slot> = self.slots.values().collect();
+        slots.sort_by(|a, b| (!a.claimed, a.entry.next, &a.file).cmp(&(!b.claimed, b.entry.next, &b.file)));
+        let entries = slots.into_iter().map(|slot| Listed {
+            id: slot.entry.message.id(),
+            tree: slot.entry.tree.clone(),
+            verbs: vec![slot.entry.part.verb()],
+            part: Some(slot.entry.part.clone()),
+            asked: slot.entry.asked,
+            attempts: slot.entry.attempts,
+            next: slot.entry.next,
+            under_way: slot.claimed,
+        });
+        orders.chain(entries).take(most).collect()
+    }
+}
+
+fn order_key(order: &Order) -> OrderKey {
+    OrderKey(order.message.base.clone(), order.tree.hashed(), order.verbs, order.origin)
+}
+
+fn entry_key(entry: &Entry) -> EntryKey {
+    EntryKey(entry.message.base.clone(), entry.tree.hashed(), entry.part.clone())
+}
+
+fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Opening the queue, and placing orders.
+
+use super::index::{Index, Placing};
+use super::names::{Entry, Order, Origin};
+use super::{Queue, Work};
+use crate::base::{Context, Fault};
+use crate::disk::Disk;
+use event_listener::Event;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// An order to be placed. Its `origin` says what is done with `source`: renamed (MOVE, and APPEND from
+/// [`Queue::temporary`], synced by the caller) or linked (COPY).
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    /// The message's file now.
+    pub source: PathBuf,
+    /// What is asked.
+    pub order: Order,
+}
+
+/// What became of one order.
+#[derive(Debug)]
+pub enum Placed {
+    /// It is in the queue.
+    Placed,
+    /// The same was asked before and is in the queue.
+    AlreadyThere,
+    /// It is not: the message is gone (`is_missing`), or the disk failed.
+    Not(Fault),
+}
+
+impl Queue {
+    /// Opens the queue of a data directory, making what is missing and sweeping what an APPEND left unfinished.
+    pub fn open(disk: Disk) -> Result<Queue, Fault> {
+        let queue = Queue {
+            disk,
+            index: Mutex::new(Index::default()),
+            placing: Mutex::new(()),
+            deliver: Default::default(),
+            train: Default::default(),
+            changed: Event::new(),
+        };
+        for directory in [queue.orders(), queue.directory(Work::Deliver), queue.directory(Work::Train), queue.failed()]
+        {
+            queue.disk.make_dirs(&directory)?;
+        }
+        for file in names(&queue.orders())? {
+            match file.to_str() {
+                Some(text) if text.starts_with('.') => queue.disk.unlink(&queue.orders().join(text))?,
+                text => match text.and_then(|text| Some((text, Order::parse(text)?))) {
+                    Some((text, order)) => {
+                        queue.index().add_order(Placing { order, file: text.to_string(), source: None });
+                    }
+                    None => strange(&queue.orders(), &file),
+                },
+            }
+        }
+        for work in [Work::Deliver, Work::Train] {
+            let directory = queue.directory(work);
+            for file in names(&directory)? {
+                let entry = file.to_str().and_then(|text| Some((Entry::parse(text)?, text.to_string())));
+                match entry.filter(|(entry, _)| entry.part.work() == work) {
+                    Some((entry, text)) => {
+                        if !queue.index().add_entry(entry, text.clone()) {
+                            // A rename to a new attempt that a crash left half-done: one name is enough.
+                            queue.disk.unlink(&directory.join(text))?;
+                        }
+                    }
+                    None => strange(&directory, &file),
+                }
+            }
+        }
+        Ok(queue)
+    }
+
+    /// Where to write a message that is being appended, before it becomes an order; `id` is its message id.
+    pub fn temporary(&self, id: &str) -> PathBuf {
+        self.orders().join(format!(".{id}"))
+    }
+
+    /// Places all orders of one command, with one sync. One result an order, in order. After `Err` nothing may be
+    /// answered OK, and what was placed will be carried out all the same.
+    pub fn place(&self, orders: Vec<NewOrder>) -> Result<Vec<Placed>, Fault> {
+        let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut placed = Vec::with_capacity(orders.len());
+        let mut fresh = Vec::new();
+        let mut here = HashSet::new();
+        let mut leftover = Vec::new();
+        for NewOrder { source, order } in orders {
+            let again = self.index().has_order(&order)
+                || !here.insert((order.message.base.clone(), order.tree.clone(), order.verbs));
+            if again {
+                if order.origin != Origin::Copied {
+                    leftover.push(source);
+                }
+                placed.push(Placed::AlreadyThere);
+                continue;
+            }
+            placed.push(match self.place_one(&source, &order) {
+                Ok(file) => {
+                    let source = (order.origin == Origin::Moved).then(|| source.parent().map(Path::to_path_buf));
+                    fresh.push(Placing { order, file, source: source.flatten() });
+                    Placed::Placed
+                }
+                Err(fault) => Placed::Not(fault),
+            });
+        }
+        let synced = if fresh.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.orders()) };
+        {
+            let mut index = self.index();
+            fresh.into_iter().for_each(|placing| index.add_order(placing));
+        }
+        self.wake();
+        synced?;
+        for source in leftover {
+            // The same bytes are in the queue, durably; what was dragged twice is gone from its folder as well.
+            match self.disk.unlink(&source) {
+                Err(fault) if !fault.is_missing() => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(placed)
+    }
+
+    fn place_one(&self, source: &Path, order: &Order) -> Result<String, Fault> {
+        let too_long = || io::Error::new(io::ErrorKind::InvalidFilename, "its name leaves no room for an order");
+        let file = order.file_name().ok_or_else(too_long).during("put into the queue", source)?;
+        let target = self.orders().join(&file);
+        match order.origin {
+            Origin::Copied => match self.disk.link(source, &target) {
+                Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(file),
+                linked => linked.map(|()| file),
+            },
+            Origin::Moved | Origin::Appended => self.disk.rename(source, &target).map(|()| file),
+        }
+    }
+}
+
+pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, Fault> {
+    let entries = std::fs::read_dir(directory).during("list", directory)?;
+    entries.map(|entry| entry.map(|e| e.file_name()).during("list", directory)).collect()
+}
+
+fn strange(directory: &Path, file: &OsString) {
+    log::warn!("{}: {} is not a name of this queue; it is left alone", directory.display(), file.display());
+}

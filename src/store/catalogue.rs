@@ -1,0 +1,291 @@
+//! What is known of every stored message without opening it: one table a kept folder, rows in UID order.
+//!
+//! Rows are plain structs of 72 bytes in chunks, not one column a field: every question reads several fields of a row,
+//! and a pass over the flags of 100,000 messages touches 7.2 MB, which a core reads in about a millisecond.
+
+use super::trees::{DomainId, Half, TreeId};
+use crate::base::{Flags, UidRanges};
+use crate::mail::name::{Base, Name, Stamp};
+use crate::mail::{Class, Kind};
+use std::collections::HashMap;
+
+/// Rows in a chunk, at the most.
+const CHUNK: usize = 1024;
+
+/// One message.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its UID.
+    pub uid: u32,
+    /// In whose tree it lies.
+    pub tree: TreeId,
+    /// That tree's domain.
+    pub domain: DomainId,
+    /// Its flags, as in the file name.
+    pub flags: Flags,
+    /// When a flag last changed, or it entered the folder.
+    pub modseq: u64,
+    /// Bytes with CRLF line ends, trace included.
+    pub size: u64,
+    /// The numbers of its id; meaningless when `odd`.
+    pub stamp: Stamp,
+    /// Bytes of the trace.
+    pub trace: u32,
+    /// Retention start in seconds, 0: its arrival.
+    pub retain_from: u32,
+    /// Why it is here.
+    pub class: Class,
+    /// What the filter saw.
+    pub kind: Kind,
+    /// Where the file lies.
+    pub half: Half,
+    /// Its name holds more than these fields: see [`Folder::name`].
+    pub odd: bool,
+}
+
+/// One kept folder of the whole store.
+#[derive(Default)]
+pub struct Folder {
+    chunks: Vec<Chunk>,
+    /// Names that a row cannot hold: foreign bases, LF form, recipients left.
+    odd: HashMap<u32, Box<Name>>,
+    host: Box<str>,
+    len: usize,
+}
+
+struct Chunk {
+    rows: Vec<Row>,
+    /// At least the highest modseq of its rows.
+    modseq: u64,
+}
+
+impl Folder {
+    /// An empty folder; `host` is the one in names that this store makes.
+    pub fn new(host: &str) -> Folder {
+        Folder { host: host.into(), ..Folder::default() }
+    }
+
+    /// Messages in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The row of a UID.
+    pub fn get(&self, uid: u32) -> Option<&Row> {
+        let (chunk, at) = self.find(uid)?;
+        self.chunks.get(chunk)?.rows.get(at)
+    }
+
+    /// Changes a row. The caller sets `modseq`, which must not fall.
+    pub fn update<T>(&mut self, uid: u32, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
+        let (chunk, at) = self.find(uid)?;
+        let chunk = self.chunks.get_mut(chunk)?;
+        let row = chunk.rows.get_mut(at)?;
+        let result = change(row);
+        chunk.modseq = chunk.modseq.max(row.modseq);
+        Some(result)
+    }
+
+    fn find(&self, uid: u32) -> Option<(usize, usize)> {
+        let chunk = self.chunks.partition_point(|c| c.last() < uid);
+        let at = self.chunks.get(chunk)?.rows.binary_search_by_key(&uid, |r| r.uid).ok()?;
+        Some((chunk, at))
+    }
+
+    /// Adds a row with a UID above all others, and its name if a row cannot hold it.
+    pub fn push(&mut self, mut row: Row, name: &Name) {
+        debug_assert!(self.chunks.last().is_none_or(|c| c.last() < row.uid));
+        row.odd = !self.is_plain(name);
+        if row.odd {
+            self.odd.insert(row.uid, Box::new(name.clone()));
+        }
+        self.len += 1;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.rows.len() < CHUNK => {
+                chunk.modseq = chunk.modseq.max(row.modseq);
+                chunk.rows.push(row);
+            }
+            _ => {
+                let mut rows = Vec::with_capacity(16);
+                rows.push(row);
+                self.chunks.push(Chunk { rows, modseq: row.modseq });
+            }
+        }
+    }
+
+    /// Replaces what is known of a message's name (other than flags).
+    pub fn set_name(&mut self, uid: u32, name: &Name) {
+        let odd = !self.is_plain(name);
+        if odd {
+            self.odd.insert(uid, Box::new(name.clone()));
+        } else {
+            self.odd.remove(&uid);
+        }
+        self.update(uid, |row| row.odd = odd);
+    }
+
+    /// Removes the rows with these UIDs and returns those that were there.
+    pub fn remove(&mut self, uids: &UidRanges) -> Vec<Row> {
+        let mut gone = Vec::new();
+        for chunk in &mut self.chunks {
+            if uids.touches(chunk.first(), chunk.last()) {
+                chunk.rows.retain(|row| {
+                    let stays = !uids.contains(row.uid);
+                    if !stays {
+                        gone.push(*row);
+                    }
+                    stays
+                });
+            }
+        }
+        self.chunks.retain(|c| !c.rows.is_empty());
+        for row in gone.iter().filter(|r| r.odd) {
+            self.odd.remove(&row.uid);
+        }
+        self.len -= gone.len();
+        gone
+    }
+
+    /// The rows from `uid` on, ascending.
+    pub fn iter_from(&self, uid: u32) -> impl Iterator<Item = &Row> {
+        let at = self.chunks.partition_point(|c| c.last() < uid);
+        let skip = self.chunks.get(at).map_or(0, |c| c.rows.partition_point(|r| r.uid < uid));
+        self.chunks.iter().skip(at).flat_map(|c| c.rows.iter()).skip(skip)
+    }
+
+    /// All rows, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.iter_from(0)
+    }
+
+    /// The rows that changed after `modseq`; chunks in which none did are passed over.
+    pub fn changed_since(&self, modseq: u64) -> impl Iterator<Item = &Row> {
+        self.chunks
+            .iter()
+            .filter(move |c| c.modseq > modseq)
+            .flat_map(|c| c.rows.iter())
+            .filter(move |r| r.modseq > modseq)
+    }
+
+    /// The file name of a message, as it is on disk now.
+    pub fn name(&self, row: &Row) -> Name {
+        let flags = (row.half == Half::Cur).then_some(row.flags);
+        if let Some(name) = self.odd.get(&row.uid).filter(|_| row.odd) {
+            return Name { uid: Some(row.uid), flags, ..(**name).clone() };
+        }
+        Name {
+            uid: Some(row.uid),
+            trace: row.trace,
+            class: row.class,
+            kind: row.kind,
+            retain_from: (row.retain_from > 0).then_some(u64::from(row.retain_from)),
+            flags,
+            ..Name::new(Base::Ours(row.stamp, self.host.clone()), row.size)
+        }
+    }
+
+    /// When the message arrived, in seconds since 1970: its INTERNALDATE.
+    pub fn arrival(&self, row: &Row) -> u64 {
+        match self.odd.get(&row.uid).filter(|_| row.odd) {
+            Some(name) => name.base.secs().unwrap_or_else(|| u64::from(row.retain_from)),
+            None => row.stamp.secs,
+        }
+    }
+
+    fn is_plain(&self, name: &Name) -> bool {
+        matches!(&name.base, Base::Ours(_, host) if **host == *self.host)
+            && name.size.is_some()
+            && name.wire_size.is_none()
+            && name.left.is_none()
+            && name.more.is_empty()
+            && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok())
+    }
+}
+
+impl Row {
+    /// The row that a name describes. `size` is the size in wire form.
+    pub fn of(name: &Name, uid: u32, tree: TreeId, domain: DomainId, size: u64, half: Half, modseq: u64) -> Row {
+        let stamp = match &name.base {
+            Base::Ours(stamp, _) => *stamp,
+            Base::Foreign(_) => Stamp::default(),
+        };
+        Row {
+            uid,
+            tree,
+            domain,
+            flags: name.flags.unwrap_or_default(),
+            modseq,
+            size,
+            stamp,
+            trace: name.trace,
+            retain_from: name.retain_from.and_then(|s| u32::try_from(s).ok()).unwrap_or(0),
+            class: name.class,
+            kind: name.kind,
+            half,
+            odd: false,
+        }
+    }
+}
+
+impl Chunk {
+    fn first(&self) -> u32 {
+        self.rows.first().map_or(0, |r| r.uid)
+    }
+    fn last(&self) -> u32 {
+        self.rows.last().map_or(0, |r| r.uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn row(name: &Name, uid: u32) -> Row {
+        Row::of(name, uid, TreeId(uid % 7), DomainId(0), 10, Half::Cur, u64::from(uid))
+    }
+
+    fn name(uid: u32) -> Name {
+        let host = if uid % 5 == 0 { "elsewhere" } else { "h" };
+        let mut name = Name::new(Base::new(Timestamp(u64::from(uid) * 1_000_003), 1, uid, host), 10);
+        name.uid = Some(uid);
+        name.flags = Some(Flags::NONE);
+        name
+    }
+
+    #[test]
+    fn a_row_is_small() {
+        assert!(size_of::<Row>() <= 72, "{}", size_of::<Row>());
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_map_by_uid(uids in proptest::collection::btree_set(1u32..5000, 1..3000), gone in proptest::collection::btree_set(1u32..5000, 0..800)) {
+            let mut folder = Folder::new("h");
+            let mut model = BTreeMap::new();
+            for &uid in &uids {
+                folder.push(row(&name(uid), uid), &name(uid));
+                model.insert(uid, name(uid));
+            }
+            let removed = folder.remove(&gone.iter().copied().collect());
+            for row in removed {
+                prop_assert!(model.remove(&row.uid).is_some());
+            }
+            prop_assert_eq!(folder.len(), model.len());
+            prop_assert!(folder.iter().map(|r| r.uid).eq(model.keys().copied()));
+            for (uid, name) in &model {
+                let row = *folder.get(*uid).unwrap();
+                prop_assert_eq!(&folder.name(&row), name);
+                prop_assert_eq!(folder.arrival(&row), name.base.secs().unwrap());
+            }
+            prop_assert_eq!(folder.changed_since(2500).count(), model.keys().filter(|&&u| u > 2500).count());
+        }
+    }
+}

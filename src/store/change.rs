@@ -1,0 +1,280 @@
+//! What happens to messages where they lie: flags, removal, being taken by the queue.
+
+use super::catalogue::Row;
+use super::{Half, Reach, Store, Tree, seen_row};
+use crate::base::{Fault, Flags, UidRanges};
+use crate::mail::{Kept, Name};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Files renamed or removed while a folder's lock is held once: others wait for a few hundred microseconds at most.
+const BATCH: usize = 64;
+
+/// A message and where its file is.
+#[derive(Clone)]
+pub struct Located {
+    /// Its row, flags as in the name.
+    pub row: Row,
+    /// Its name.
+    pub name: Name,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its tree.
+    pub tree: Arc<Tree>,
+}
+
+/// How flags are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flagging {
+    /// Those and what is there.
+    Add,
+    /// What is there without those.
+    Remove,
+    /// Those alone; the flags that say what was done with the message stay.
+    Replace,
+}
+
+impl Flagging {
+    fn apply(self, old: Flags, flags: Flags) -> Flags {
+        match self {
+            Flagging::Add => old | flags,
+            Flagging::Remove => old.without(flags),
+            Flagging::Replace => flags.without(Flags::OURS) | (old & Flags::OURS),
+        }
+    }
+}
+
+impl Store {
+    /// Where a message is.
+    pub fn locate(&self, kept: Kept, uid: u32) -> Option<Located> {
+        let (row, name) = {
+            let folder = self.folder(kept);
+            let row = *folder.get(uid)?;
+            (row, folder.name(&row))
+        };
+        self.located(kept, row, name)
+    }
+
+    /// Where messages are, ascending by UID.
+    pub fn locate_all(&self, reach: Reach, kept: Kept, uids: &UidRanges) -> Vec<Located> {
+        let mut found = Vec::new();
+        {
+            let folder = self.folder(kept);
+            for (low, high) in uids.iter() {
+                let rows = folder.iter_from(low).take_while(|r| r.uid <= high).filter(|r| reach.covers(r));
+                found.extend(rows.map(|row| (*row, folder.name(row))));
+            }
+        }
+        found.into_iter().filter_map(|(row, name)| self.located(kept, row, name)).collect()
+    }
+
+    fn located(&self, kept: Kept, row: Row, name: Name) -> Option<Located> {
+        let tree = self.tree_by_id(row.tree)?;
+        let path = tree.half(kept, row.half).join(name.to_string());
+        Some(Located { row, name, path, tree })
+    }
+
+    /// Finds a message of a tree by its id, in whichever folder it is. Goes through the folders: not for hot paths.
+    pub fn find(&self, tree: &Tree, id: &str) -> Option<(Kept, Located)> {
+        let base = crate::mail::name::Base::parse(id);
+        Kept::ALL.into_iter().find_map(|kept| {
+            let (row, name) = {
+                let folder = self.folder(kept);
+                let same = |row: &&Row| row.tree == tree.id && folder.name(row).base == base;
+                let row = *folder.iter().find(same)?;
+                (row, folder.name(&row))
+            };
+            self.located(kept, row, name).map(|located| (kept, located))
+        })
+    }
+
+    /// A file was not where the catalogue says: reads the folder of its tree again.
+    pub fn look_again(&self, kept: Kept, uid: u32) -> Result<(), Fault> {
+        match self.locate(kept, uid) {
+            Some(located) => self.reread(&located.tree, kept).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// The ids of a folder's messages, with their trees.
+    pub fn ids(&self, kept: Kept) -> std::collections::HashSet<(super::TreeId, crate::mail::name::Base)> {
+        let folder = self.folder(kept);
+        folder.iter().map(|row| (row.tree, folder.name(row).base)).collect()
+    }
+
+    /// Changes flags and returns the rows afterwards, flags as the reach sees them. `\Seen` of a wide reach is its own.
+    /// The names carry the flags when it returns; that is not synced.
+    pub fn set_flags(
+        &self,
+        reach: Reach,
+        kept: Kept,
+        uids: &UidRanges,
+        how: Flagging,
+        flags: Flags,
+    ) -> Result<Vec<Row>, Fault> {
+        let wanted: Vec<u32> = self.locate_all(reach, kept, uids).into_iter().map(|l| l.row.uid).collect();
+        let mut rows = Vec::with_capacity(wanted.len());
+        for batch in wanted.chunks(BATCH) {
+            self.set_flags_of(reach, kept, batch, how, flags, &mut rows)?;
+        }
+        Ok(rows)
+    }
+
+    fn set_flags_of(
+        &self,
+        reach: Reach,
+        kept: Kept,
+        uids: &[u32],
+        how: Flagging,
+        flags: Flags,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), Fault> {
+        let seen = self.seen_set(reach, kept);
+        let own = if seen.is_some() { Flags::SEEN } else { Flags::NONE };
+        let mut lost = Vec::new();
+        {
+            let mut folder = self.folder_mut(kept);
+            let modseq = self.marks().take_modseq(self.now())?;
+            if let Some(set) = &seen
+                && (flags.has(Flags::SEEN) || how == Flagging::Replace)
+            {
+                let on = flags.has(Flags::SEEN) && how != Flagging::Remove;
+                if !set.set(uids, on, modseq).is_empty() {
+                    self.views.touched(reach, kept, modseq);
+                }
+            }
+            let mut changes = Vec::new();
+            for &uid in uids {
+                let Some(row) = folder.get(uid).copied() else { continue };
+                let new = (how.apply(row.flags, flags) & !own) | (row.flags & own);
+                if new == row.flags {
+                    rows.push(seen_row(&row, seen.as_deref()));
+                    continue;
+                }
+                match self.rename_flags(kept, &row, folder.name(&row), new) {
+                    Ok(()) => {
+                        let after = folder.update(uid, |r| {
+                            (r.flags, r.half, r.modseq) = (new, Half::Cur, modseq);
+                            *r
+                        });
+                        let after = after.unwrap_or(row);
+                        changes.push((row.flags, after));
+                        rows.push(seen_row(&after, seen.as_deref()));
+                    }
+                    Err(fault) if fault.is_missing() => lost.push(row),
+                    Err(fault) => {
+                        self.views.flagged(kept, &changes);
+                        return Err(fault);
+                    }
+                }
+            }
+            self.views.flagged(kept, &changes);
+        }
+        // Another program renamed or removed them: look, then try those that are still there once more.
+        for row in lost {
+            let Some(tree) = self.tree_by_id(row.tree) else { continue };
+            self.reread(&tree, kept)?;
+            if let Some(now) = self.locate(kept, row.uid).filter(|l| l.path.exists()) {
+                self.set_flags_of(reach, kept, &[now.row.uid], how, flags, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename_flags(&self, kept: Kept, row: &Row, name: Name, flags: Flags) -> Result<(), Fault> {
+        let Some(tree) = self.tree_by_id(row.tree) else { return Ok(()) };
+        let from = tree.half(kept, row.half).join(name.to_string());
+        let renamed = Name { flags: Some(flags), ..name };
+        let to = tree.half(kept, Half::Cur).join(renamed.to_string());
+        self.disk.rename(&from, &to)?;
+        tree.note_time(kept, Half::Cur);
+        if row.half == Half::New {
+            tree.note_time(kept, Half::New);
+        }
+        Ok(())
+    }
+
+    /// Changes what a message's name says besides its UID and flags (which recipients are left, its retention).
+    pub fn rename(&self, kept: Kept, uid: u32, edit: impl Fn(&mut Name)) -> Result<bool, Fault> {
+        let mut folder = self.folder_mut(kept);
+        let Some(row) = folder.get(uid).copied() else { return Ok(false) };
+        let Some(tree) = self.tree_by_id(row.tree) else { return Ok(false) };
+        let old = folder.name(&row);
+        let mut new = old.clone();
+        edit(&mut new);
+        if new == old {
+            return Ok(true);
+        }
+        let directory = tree.half(kept, row.half);
+        self.disk.rename(&directory.join(old.to_string()), &directory.join(new.to_string()))?;
+        folder.set_name(uid, &new);
+        folder.update(uid, |r| {
+            r.retain_from = new.retain_from.and_then(|s| u32::try_from(s).ok()).unwrap_or(0);
+        });
+        tree.note_time(kept, row.half);
+        Ok(true)
+    }
+
+    /// Removes messages for good; returns those that were there. Durable when it returns.
+    pub fn remove(&self, reach: Reach, kept: Kept, uids: &UidRanges) -> Result<Vec<Located>, Fault> {
+        let mut removed = Vec::new();
+        let mut result = Ok(());
+        for batch in self.locate_all(reach, kept, uids).chunks(BATCH) {
+            let mut folder = self.folder_mut(kept);
+            let mut gone = UidRanges::new();
+            for old in batch {
+                // The name may have changed since it was looked up.
+                let Some(row) = folder.get(old.row.uid).copied() else { continue };
+                let path = old.tree.half(kept, row.half).join(folder.name(&row).to_string());
+                match self.disk.unlink(&path) {
+                    Ok(()) => {
+                        gone.add(row.uid, row.uid);
+                        removed.push(Located { row, path, ..old.clone() });
+                    }
+                    Err(fault) if fault.is_missing() => gone.add(row.uid, row.uid),
+                    Err(fault) => result = Err(fault),
+                }
+            }
+            let rows = folder.remove(&gone);
+            self.left(kept, &rows);
+        }
+        self.sync_parents(removed.iter().map(|l| l.path.as_path()))?;
+        result.map(|()| removed)
+    }
+
+    /// The queue has renamed these files into its own directory: they are no longer here.
+    pub fn taken(&self, kept: Kept, uids: &UidRanges) {
+        self.unpublish(kept, uids);
+    }
+
+    /// Removes a tree's directories when it holds nothing, and its domain's when that is empty then.
+    pub fn remove_if_empty(&self, tree: &Tree) -> Result<bool, Fault> {
+        let _entry = self.entry();
+        if Kept::ALL.into_iter().any(|kept| self.folder(kept).iter().any(|r| r.tree == tree.id)) {
+            return Ok(false);
+        }
+        for kept in Kept::ALL {
+            tree.set_made(kept, false);
+            let folder = tree.path.join(kept.directory());
+            if !folder.exists() {
+                continue;
+            }
+            let halves = [tree.tmp(kept), tree.half(kept, Half::New), tree.half(kept, Half::Cur)];
+            for directory in &halves {
+                if !self.disk.remove_dir(directory)? && directory.exists() {
+                    return Ok(false);
+                }
+            }
+            let keywords = folder.join("dovecot-keywords");
+            if keywords.exists() {
+                self.disk.unlink(&keywords)?;
+            }
+            self.disk.remove_dir(&folder)?;
+        }
+        let removed = self.disk.remove_dir(&tree.path)?;
+        if let Some(domain) = tree.path.parent() {
+            self.disk.remove_dir(domain)?;
+        }
+        Ok(removed)
+    }
+}

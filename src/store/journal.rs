@@ -1,0 +1,99 @@
+//! The journal: what happened to each message, one JSON object a line, a file a day. For people and programs that ask
+//! "where did it go?"; nothing is decided from it, so it is not synced.
+
+use crate::base::{Context, Fault, Timestamp};
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// The journal of a data directory.
+pub struct Journal {
+    directory: PathBuf,
+    open: Mutex<Option<(String, File)>>,
+}
+
+impl Journal {
+    /// In this directory, made when it is first written to.
+    pub fn new(directory: PathBuf) -> Journal {
+        Journal { directory, open: Mutex::default() }
+    }
+
+    /// Notes what happened: when, the message id, whose tree, the event, by whom, and details.
+    pub fn note(&self, now: Timestamp, id: &str, tree: &str, event: &str, by: &str, details: Value) {
+        let mut line = json!({ "time": now.rfc3339(), "id": id, "recipient": tree, "event": event, "by": by });
+        if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
+            line.extend(details);
+        }
+        if let Err(fault) = self.append(now, &line.to_string()) {
+            log::warn!("the journal misses a line: {fault}");
+        }
+    }
+
+    fn append(&self, now: Timestamp, line: &str) -> Result<(), Fault> {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        let day = now.day();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_none_or(|(d, _)| *d != day) {
+            let builder = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
+            builder.during("create the directory", &self.directory)?;
+            let path = self.directory.join(format!("{day}.jsonl"));
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).during("open", &path)?;
+            *open = Some((day, file));
+        }
+        match open.as_mut() {
+            // One write a line, so that lines of several processes do not mix.
+            Some((_, file)) => file.write_all(format!("{line}\n").as_bytes()).during("write to", &self.directory),
+            None => Ok(()),
+        }
+    }
+
+    /// The lines about one message, oldest first, from at most `days` files.
+    pub fn about(&self, id: &str, days: usize) -> Vec<Value> {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        files.sort_unstable();
+        let from = files.len().saturating_sub(days);
+        files
+            .iter()
+            .skip(from)
+            .filter_map(|path| std::fs::read_to_string(path).ok())
+            .flat_map(|text| {
+                text.lines()
+                    .filter(|line| line.contains(id))
+                    .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+                    .filter(|v| v.get("id").and_then(Value::as_str) == Some(id))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::Scratch;
+
+    #[test]
+    fn a_file_a_day_and_found_by_id() {
+        let scratch = Scratch::new("journal");
+        let journal = Journal::new(scratch.path().join("journal"));
+        let day = Timestamp::from_secs(1_700_000_000);
+        journal.note(day, "1.M1", "a@x.test", "stored", "lmtp", json!({ "size": 3 }));
+        journal.note(
+            day.after(std::time::Duration::from_secs(86_400)),
+            "1.M1",
+            "a@x.test",
+            "released",
+            "a@x.test",
+            json!({ "reply": "250 \"ok\"\n" }),
+        );
+        journal.note(day, "2.M1", "a@x.test", "stored", "lmtp", Value::Null);
+        let lines = journal.about("1.M1", 10);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["size"], 3);
+        assert_eq!(lines[1]["reply"], "250 \"ok\"\n");
+        assert_eq!(std::fs::read_dir(scratch.path().join("journal")).unwrap().count(), 2);
+    }
+}

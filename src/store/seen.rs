@@ -1,0 +1,145 @@
+//! The `\Seen` of scopes wider than one recipient: `state/seen/<scope>.<folder>`, lines of `+uid` and `-uid`.
+//!
+//! An administrator's look must not mark Alice's mail as read, so a wide scope's `\Seen` is a set of its own. The file is
+//! appended to without a sync: after a power failure some messages may be unread again, nothing else.
+
+use crate::base::{Fault, UidList};
+use crate::disk::Disk;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// One wide scope's `\Seen` in one folder.
+pub struct SeenSet {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// UID → whether it is seen, and when that changed in this process (0: before).
+    uids: HashMap<u32, (bool, u64)>,
+    seen: u32,
+    changed: u64,
+    file: Option<File>,
+}
+
+impl SeenSet {
+    /// Reads the set; lines of messages that are gone are dropped, and the file is rewritten when half of it was.
+    pub fn open(disk: &Disk, scope: &str, folder: &str, list: &UidList) -> Result<SeenSet, Fault> {
+        let path = disk.path(format!("state/seen/{scope}.{folder}"));
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut uids = HashMap::new();
+        let mut lines = 0;
+        for line in text.lines() {
+            lines += 1;
+            let Some((sign, Ok(uid))) = line.split_at_checked(1).map(|(s, n)| (s, n.parse::<u32>())) else { continue };
+            match sign {
+                "+" if list.seq(uid).is_some() => drop(uids.insert(uid, (true, 0))),
+                _ => drop(uids.remove(&uid)),
+            }
+        }
+        if lines > 100 && uids.len() * 2 < lines {
+            let text: String = uids.keys().map(|uid| format!("+{uid}\n")).collect();
+            disk.make_dirs(&disk.path("state/seen"))?;
+            disk.write_whole(&path, text.as_bytes())?;
+        }
+        let seen = uids.len() as u32;
+        Ok(SeenSet { path, state: Mutex::new(State { uids, seen, ..State::default() }) })
+    }
+
+    /// Whether a message is seen.
+    pub fn has(&self, uid: u32) -> bool {
+        self.lock().uids.get(&uid).is_some_and(|(seen, _)| *seen)
+    }
+
+    /// How many messages are seen.
+    pub fn count(&self) -> u32 {
+        self.lock().seen
+    }
+
+    /// Marks messages as seen or not; returns those that changed.
+    pub fn set(&self, uids: &[u32], seen: bool, modseq: u64) -> Vec<u32> {
+        let mut state = self.lock();
+        let mut changed = Vec::new();
+        for &uid in uids {
+            if state.uids.get(&uid).is_some_and(|(s, _)| *s) != seen {
+                state.uids.insert(uid, (seen, modseq));
+                state.seen = if seen { state.seen + 1 } else { state.seen.saturating_sub(1) };
+                changed.push(uid);
+            }
+        }
+        if !changed.is_empty() {
+            state.changed = state.changed.max(modseq);
+            let sign = if seen { '+' } else { '-' };
+            let text: String = changed.iter().map(|uid| format!("{sign}{uid}\n")).collect();
+            self.append(&mut state, &text);
+        }
+        changed
+    }
+
+    /// Forgets messages that are gone.
+    pub fn forget(&self, uids: impl Iterator<Item = u32>) {
+        let mut state = self.lock();
+        for uid in uids {
+            if let Some((true, _)) = state.uids.remove(&uid) {
+                state.seen = state.seen.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Messages whose `\Seen` changed after `modseq`.
+    pub fn changed_since(&self, modseq: u64) -> HashMap<u32, u64> {
+        let state = self.lock();
+        if state.changed <= modseq {
+            return HashMap::new();
+        }
+        state.uids.iter().filter(|(_, (_, at))| *at > modseq).map(|(uid, (_, at))| (*uid, *at)).collect()
+    }
+
+    fn append(&self, state: &mut State, text: &str) {
+        if state.file.is_none() {
+            let opened = self.path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+                use std::os::unix::fs::OpenOptionsExt;
+                OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)
+            });
+            match opened {
+                Ok(file) => state.file = Some(file),
+                Err(e) => return log::warn!("cannot keep what was seen in {}: {e}", self.path.display()),
+            }
+        }
+        if let Some(Err(e)) = state.file.as_mut().map(|f| f.write_all(text.as_bytes())) {
+            log::warn!("cannot keep what was seen in {}: {e}", self.path.display());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::Scratch;
+
+    #[test]
+    fn survives_a_restart_and_forgets_what_is_gone() {
+        let scratch = Scratch::new("seen");
+        let disk = Disk::new(scratch.path());
+        let list: UidList = (1..=10).collect();
+        let set = SeenSet::open(&disk, "global", "Caught", &list).unwrap();
+        assert_eq!(set.set(&[1, 2, 3], true, 50), [1, 2, 3]);
+        assert_eq!(set.set(&[2, 4], true, 60), [4]);
+        assert_eq!(set.set(&[1], false, 70), [1]);
+        assert_eq!(set.changed_since(55).len(), 2);
+        assert_eq!(set.count(), 3);
+        drop(set);
+        let list: UidList = (3..=10).collect();
+        let set = SeenSet::open(&disk, "global", "Caught", &list).unwrap();
+        assert!(!set.has(1) && !set.has(2) && set.has(3) && set.has(4));
+        assert!(set.changed_since(0).is_empty());
+    }
+}

@@ -1,0 +1,248 @@
+//! Looking again while we run: other programs may add, rename and remove files at any time.
+//!
+//! A directory is read again when its modification time is not the one that we noted after our own last change. A listing
+//! without a lock may miss names that are being renamed and show some twice, so it only says *that* something differs;
+//! what differs is decided by a second listing under the folder's lock.
+
+use super::scan::{Seen, list_half};
+use super::trees::modified;
+use super::{Half, Reach, Store, Tree};
+use crate::base::{Fault, Flags, UidRanges};
+use crate::mail::name::Base;
+use crate::mail::{Kept, Name};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What one look found.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Files that were adopted.
+    pub adopted: usize,
+    /// Messages whose files are gone.
+    pub gone: usize,
+    /// Messages whose names changed.
+    pub renamed: usize,
+}
+
+impl Store {
+    /// Looks at the trees of all folders that a session has open, where the modification time says so.
+    pub fn sweep_open(&self) -> Swept {
+        let mut swept = Swept::default();
+        for (reach, kept) in self.views.open() {
+            let trees = self.all_trees();
+            let within = trees.iter().filter(|tree| match reach {
+                Reach::All => true,
+                Reach::Domain(domain) => tree.domain == domain,
+                Reach::Tree(id) => tree.id == id,
+            });
+            for tree in within {
+                swept.add(self.look(tree, kept, false));
+            }
+        }
+        swept
+    }
+
+    /// Looks at one tree; `anyway`: also where the modification time says nothing changed.
+    pub fn sweep_tree(&self, tree: &Arc<Tree>, anyway: bool) -> Swept {
+        let mut swept = Swept::default();
+        for kept in Kept::ALL {
+            swept.add(self.look(tree, kept, anyway));
+        }
+        swept
+    }
+
+    /// Trees that turned up on disk since the last look are read.
+    pub fn find_new_trees(&self) -> Swept {
+        let mut swept = Swept::default();
+        let domains = super::scan::entries(&self.mail).unwrap_or_default();
+        for domain in domains.iter().filter_map(|d| d.file_name().into_string().ok()) {
+            for local in super::scan::entries(&self.mail.join(&domain)).unwrap_or_default() {
+                let Some(address) = local.file_name().to_str().and_then(|l| super::trees::address_of(&domain, l))
+                else {
+                    continue;
+                };
+                if self.tree(&address).is_none()
+                    && let Ok(tree) = self.tree_for(&address)
+                {
+                    swept.add(self.sweep_tree(&tree, true));
+                }
+            }
+        }
+        swept
+    }
+
+    fn look(&self, tree: &Arc<Tree>, kept: Kept, anyway: bool) -> Swept {
+        let differs = [Half::New, Half::Cur].into_iter().any(|half| {
+            let time = modified(&tree.half(kept, half));
+            time != tree.time(kept, half)
+        });
+        if !differs && !anyway {
+            return Swept::default();
+        }
+        self.reread(tree, kept).unwrap_or_else(|fault| {
+            log::warn!("a look at {kept} of {} failed: {fault}", tree.address);
+            Swept::default()
+        })
+    }
+
+    /// Reads one folder of one tree again and believes the disk.
+    pub(super) fn reread(&self, tree: &Arc<Tree>, kept: Kept) -> Result<Swept, Fault> {
+        let files = self.listing(tree, kept)?;
+        if self.agrees(tree, kept, &files) {
+            return Ok(Swept::default());
+        }
+        let mut swept = Swept::default();
+        let mut foreign = Vec::new();
+        {
+            let mut folder = self.folder_mut(kept);
+            let files = self.listing(tree, kept)?;
+            let modseq = self.marks().take_modseq(self.now())?;
+            let mut on_disk: HashMap<Base, Seen> = files.into_iter().map(|f| (f.name.base.clone(), f)).collect();
+            let rows: Vec<_> = folder.iter().filter(|r| r.tree == tree.id).copied().collect();
+            let mut gone = UidRanges::new();
+            let mut changes = Vec::new();
+            for row in rows {
+                let name = folder.name(&row);
+                let Some(file) = on_disk.remove(&name.base) else {
+                    gone.add(row.uid, row.uid);
+                    swept.gone += 1;
+                    continue;
+                };
+                if file.half == row.half && file.is_called(&name) {
+                    continue;
+                }
+                swept.renamed += 1;
+                let flags = file.name.flags.unwrap_or(Flags::NONE);
+                // Whatever else was changed in the name, these fields are ours to say.
+                let kept_name = Name { uid: Some(row.uid), flags: file.name.flags, ..name };
+                if !file.is_called(&kept_name) {
+                    self.disk.rename(&file.path, &file.path.with_file_name(kept_name.to_string()))?;
+                }
+                let after = folder.update(row.uid, |r| {
+                    (r.flags, r.half, r.modseq) = (flags, file.half, modseq);
+                    *r
+                });
+                changes.extend(after.map(|after| (row.flags, after)));
+            }
+            self.views.flagged(kept, &changes);
+            let rows = folder.remove(&gone);
+            self.left(kept, &rows);
+            for half in [Half::New, Half::Cur] {
+                tree.note_time(kept, half);
+            }
+            foreign.extend(on_disk.into_values());
+        }
+        for file in foreign {
+            match self.adopt(&file) {
+                Ok(()) => swept.adopted += 1,
+                // It was taken away again meanwhile.
+                Err(fault) if fault.is_missing() => {}
+                Err(fault) => log::warn!("not adopted: {fault}"),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Adopts a file that turned up: a rename into the same half, under a UID of its own.
+    pub(super) fn rename_into(&self, file: &Seen, name: Name) -> Result<(), Fault> {
+        let directory = file.tree.half(file.kept, file.half);
+        self.move_in(&file.tree, file.kept, &file.path, name)?;
+        file.tree.note_time(file.kept, file.half);
+        self.disk.sync_dir(&directory)
+    }
+
+    fn listing(&self, tree: &Arc<Tree>, kept: Kept) -> Result<Vec<Seen>, Fault> {
+        let mut files = Vec::new();
+        let mut odd = Vec::new();
+        for half in [Half::New, Half::Cur] {
+            tree.set_time(kept, half, modified(&tree.half(kept, half)));
+            list_half(tree, kept, half, &mut files, &mut odd)?;
+        }
+        Ok(files)
+    }
+
+    fn agrees(&self, tree: &Tree, kept: Kept, files: &[Seen]) -> bool {
+        let folder = self.folder(kept);
+        let mut names: HashMap<String, Half> = files.iter().map(|f| (f.called().to_string(), f.half)).collect();
+        let rows = folder.iter().filter(|r| r.tree == tree.id);
+        let all_there =
+            rows.fold(true, |all, row| names.remove(&folder.name(row).to_string()) == Some(row.half) && all);
+        all_there && names.is_empty()
+    }
+}
+
+impl Swept {
+    /// Adds another look's figures.
+    pub fn add(&mut self, other: Swept) {
+        self.adopted += other.adopted;
+        self.gone += other.gone;
+        self.renamed += other.renamed;
+    }
+
+    /// Whether anything was found.
+    pub fn any(self) -> bool {
+        self != Swept::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Scratch, store};
+    use super::*;
+    use crate::mail::Address;
+
+    #[test]
+    fn other_hands_add_rename_and_remove() {
+        let scratch = Scratch::new("sweep");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let mut paths = Vec::new();
+        for _ in 0..3 {
+            let name = Name::new(store.new_base(), 3);
+            paths.push(store.deliver(&tree, Kept::Caught, name, &[b"a\r\n"]).unwrap().path);
+        }
+        let cell = store.view(Reach::Tree(tree.id), Kept::Caught);
+        assert!(!store.sweep_open().any(), "nothing but our own changes");
+        let cur = tree.half(Kept::Caught, Half::Cur);
+        std::fs::remove_file(&paths[0]).unwrap();
+        std::fs::rename(&paths[1], cur.join(format!("{}:2,S", paths[1].file_name().unwrap().to_str().unwrap())))
+            .unwrap();
+        std::fs::write(cur.join("1600000000.x.y:2,F"), b"Subject: new\n\n").unwrap();
+        let swept = store.sweep_open();
+        assert_eq!(swept, Swept { adopted: 1, gone: 1, renamed: 1 });
+        let view = cell.view();
+        assert!(view.list.iter().eq([2, 3, 4]));
+        assert_eq!(view.unseen, 2);
+        assert!(!store.sweep_open().any());
+        let row = store.locate(Kept::Caught, 4).unwrap();
+        assert!(row.path.exists() && row.row.flags.has(Flags::FLAGGED));
+        // A flag change finds a file that was renamed behind our back.
+        let two = store.locate(Kept::Caught, 2).unwrap();
+        std::fs::rename(&two.path, two.path.with_file_name(format!("{}R", two.name))).unwrap();
+        let rows = store
+            .set_flags(
+                Reach::Tree(tree.id),
+                Kept::Caught,
+                &UidRanges::one(2, 2),
+                super::super::Flagging::Add,
+                Flags::FLAGGED,
+            )
+            .unwrap();
+        assert_eq!(rows[0].flags, Flags::SEEN | Flags::ANSWERED | Flags::FLAGGED);
+    }
+
+    #[test]
+    fn an_empty_tree_goes_and_comes_back() {
+        let scratch = Scratch::new("empty");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]);
+        deliver().unwrap();
+        assert!(!store.remove_if_empty(&tree).unwrap());
+        store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 10)).unwrap();
+        assert!(store.remove_if_empty(&tree).unwrap());
+        assert!(!scratch.path().join("mail/x.test").exists());
+        deliver().unwrap();
+        assert_eq!(store.view(Reach::All, Kept::Caught).view().list.len(), 1);
+    }
+}

@@ -1,0 +1,199 @@
+//! Recipient trees: `mail/<domain>/<localpart>/`, numbered while the process lives.
+
+use crate::base::path;
+use crate::mail::{Address, Kept};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// A tree's number; valid in this process only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TreeId(pub u32);
+
+/// A domain's number; valid in this process only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainId(pub u32);
+
+/// Which half of a Maildir a file lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Half {
+    /// Not yet looked at: no flags.
+    New,
+    /// The rest.
+    Cur,
+}
+
+impl Half {
+    /// The directory's name.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Half::New => "new",
+            Half::Cur => "cur",
+        }
+    }
+}
+
+/// One recipient's tree.
+pub struct Tree {
+    /// Its number.
+    pub id: TreeId,
+    /// Its domain's number.
+    pub domain: DomainId,
+    /// The address: lower-case, resolved.
+    pub address: Address,
+    /// Its directory.
+    pub path: PathBuf,
+    /// The highest UID that ever entered each kept folder, as far as this process knows.
+    pub entered: [AtomicU32; 4],
+    /// Modification time (ns) of each kept folder's `new/` and `cur/` after our last look or change.
+    times: [[AtomicU64; 2]; 4],
+    /// The directories of a kept folder exist and are durable (a bit each).
+    made: AtomicU32,
+}
+
+impl Tree {
+    /// A half of a kept folder.
+    pub fn half(&self, kept: Kept, half: Half) -> PathBuf {
+        let mut path = self.path.clone();
+        path.push(kept.directory());
+        path.push(half.directory());
+        path
+    }
+
+    /// The directory of unfinished files of a kept folder.
+    pub fn tmp(&self, kept: Kept) -> PathBuf {
+        let mut path = self.path.clone();
+        path.push(kept.directory());
+        path.push("tmp");
+        path
+    }
+
+    /// Whether the directories of a kept folder are known to exist.
+    pub fn is_made(&self, kept: Kept) -> bool {
+        self.made.load(Ordering::Acquire) >> kept.index() & 1 == 1
+    }
+
+    /// Notes that they exist, or that they may not.
+    pub fn set_made(&self, kept: Kept, made: bool) {
+        let bit = 1 << kept.index();
+        if made {
+            self.made.fetch_or(bit, Ordering::Release);
+        } else {
+            self.made.fetch_and(!bit, Ordering::Release);
+        }
+    }
+
+    /// Notes the modification time of a half after a change of ours or a look at it.
+    pub fn note_time(&self, kept: Kept, half: Half) {
+        let time = modified(&self.half(kept, half));
+        self.times[kept.index()][half as usize].store(time, Ordering::Relaxed);
+    }
+
+    /// Remembers a modification time that was read before a listing.
+    pub fn set_time(&self, kept: Kept, half: Half, time: u64) {
+        self.times[kept.index()][half as usize].store(time, Ordering::Relaxed);
+    }
+
+    /// The time remembered.
+    pub fn time(&self, kept: Kept, half: Half) -> u64 {
+        self.times[kept.index()][half as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// A directory's modification time in ns; 0 when it is not there.
+pub fn modified(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map_or(0, |m| m.mtime() as u64 * 1_000_000_000 + m.mtime_nsec() as u64)
+}
+
+/// All trees.
+#[derive(Default)]
+pub struct Trees {
+    all: Vec<Arc<Tree>>,
+    by_address: HashMap<Address, TreeId>,
+    domains: HashMap<String, DomainId>,
+    domain_names: Vec<String>,
+}
+
+impl Trees {
+    /// The tree with this number.
+    pub fn get(&self, id: TreeId) -> Option<&Arc<Tree>> {
+        self.all.get(id.0 as usize)
+    }
+
+    /// The tree of a resolved, lower-case address.
+    pub fn find(&self, address: &Address) -> Option<TreeId> {
+        self.by_address.get(address).copied()
+    }
+
+    /// A domain's number.
+    pub fn domain(&self, name: &str) -> Option<DomainId> {
+        self.domains.get(name).copied()
+    }
+
+    /// A domain's number, given now if it has none.
+    pub fn intern_domain(&mut self, name: &str) -> DomainId {
+        if let Some(id) = self.domain(name) {
+            return id;
+        }
+        let id = DomainId(self.domain_names.len() as u32);
+        self.domain_names.push(name.to_string());
+        self.domains.insert(name.to_string(), id);
+        id
+    }
+
+    /// A tree's number, given now if it has none. `None`: the address cannot be a directory.
+    pub fn intern(&mut self, mail: &Path, address: &Address) -> Option<Arc<Tree>> {
+        if let Some(tree) = self.find(address).and_then(|id| self.get(id)) {
+            return Some(tree.clone());
+        }
+        let (domain, local) = address.directories()?;
+        let id = TreeId(self.all.len() as u32);
+        let tree = Arc::new(Tree {
+            id,
+            domain: self.intern_domain(address.domain()),
+            address: address.clone(),
+            path: mail.join(domain).join(local),
+            entered: Default::default(),
+            times: Default::default(),
+            made: AtomicU32::new(0),
+        });
+        self.all.push(tree.clone());
+        self.by_address.insert(address.clone(), id);
+        Some(tree)
+    }
+
+    /// All trees, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Tree>> {
+        self.all.iter()
+    }
+}
+
+/// The address whose tree has these directories; `None` for directories that no address has.
+pub fn address_of(domain: &str, local: &str) -> Option<Address> {
+    let domain = String::from_utf8(path::decode(domain)?).ok()?;
+    let local = String::from_utf8(path::decode(local)?).ok()?;
+    let quoted: String =
+        local.chars().flat_map(|c| if matches!(c, '"' | '\\') { vec!['\\', c] } else { vec![c] }).collect();
+    let address = Address::parse(&format!("\"{quoted}\"@{domain}")).ok()?;
+    // Only the spelling that we would have made ourselves.
+    (address.local() == local.to_lowercase() && address.domain() == domain).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_and_back() {
+        for text in ["alice@example.org", "\"a b/..\"@x.test", "jörg@bücher.test", "o'neil@x.test", "\"q\\\"q\"@x.test"]
+        {
+            let address = Address::parse(text).unwrap();
+            let (domain, local) = address.directories().unwrap();
+            assert_eq!(address_of(&domain, &local), Some(address), "{domain}/{local}");
+        }
+        assert_eq!(address_of("x.test", "Alice"), None);
+        assert_eq!(address_of("lost+found", "%ZZ"), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! Views: what one scope sees of one kept folder. The UIDs in order, and what STATUS tells, kept up to date with every
+//! change, so that opening a mailbox of 100,000 messages costs a reference.
+//!
+//! A view changes only while the folder's lock is held for writing, so it never disagrees with the catalogue for longer
+//! than that. Sessions keep the [`UidList`] that they last told their client and compare.
+
+use super::catalogue::{Folder, Row};
+use super::trees::{DomainId, TreeId};
+use crate::base::{Flags, UidList, UidRanges};
+use crate::mail::Kept;
+use event_listener::{Event, EventListener};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// How far a view reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// The whole store.
+    All,
+    /// One domain.
+    Domain(DomainId),
+    /// One recipient.
+    Tree(TreeId),
+}
+
+impl Reach {
+    /// Whether a message is within it.
+    pub fn covers(self, row: &Row) -> bool {
+        match self {
+            Reach::All => true,
+            Reach::Domain(domain) => row.domain == domain,
+            Reach::Tree(tree) => row.tree == tree,
+        }
+    }
+
+    /// Whether it is wider than one recipient: it then has a `\Seen` of its own.
+    pub fn is_wide(self) -> bool {
+        !matches!(self, Reach::Tree(_))
+    }
+}
+
+/// A view at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Its messages.
+    pub list: UidList,
+    /// UIDNEXT: above every UID that was ever in it.
+    pub uid_next: u32,
+    /// HIGHESTMODSEQ.
+    pub modseq: u64,
+    /// Messages without `\Seen` in their names.
+    pub unseen: u32,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// Their bytes in wire form.
+    pub bytes: u64,
+}
+
+/// A view that is kept up to date.
+pub struct ViewCell {
+    state: RwLock<View>,
+    changed: Event,
+    /// Every UID below was told to some session that may write: it is not `\Recent` to others.
+    told: AtomicU32,
+}
+
+impl ViewCell {
+    /// The view now. Cheap.
+    pub fn view(&self) -> View {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Completes at the next change after this call.
+    pub fn listen(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// Marks everything below `uid_next` as told and returns the first UID that was not: those from there on are
+    /// `\Recent` to the caller (RFC 3501 2.3.2).
+    pub fn tell(&self, uid_next: u32) -> u32 {
+        self.told.fetch_max(uid_next, Ordering::AcqRel)
+    }
+
+    /// The first UID that nobody was told of.
+    pub fn told(&self) -> u32 {
+        self.told.load(Ordering::Acquire)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut View)) {
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify(usize::MAX);
+    }
+}
+
+/// All views that somebody uses.
+pub struct Views {
+    cells: Mutex<HashMap<(Reach, Kept), Arc<ViewCell>>>,
+    /// UIDs below were given before this process started.
+    first_uid: u32,
+}
+
+impl Views {
+    /// No views yet; the next UID is `first_uid`.
+    pub fn new(first_uid: u32) -> Views {
+        Views { cells: Mutex::default(), first_uid }
+    }
+
+    /// The view of a folder, made if it is not there. The caller holds the folder's lock; `entered` is the highest UID
+    /// that entered it in this process (0: none).
+    pub fn cell(&self, reach: Reach, kept: Kept, folder: &Folder, entered: u32, modseq: u64) -> Arc<ViewCell> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.entry((reach, kept)).or_insert_with(|| {
+            let mut view = View { uid_next: self.first_uid.max(entered.saturating_add(1)), modseq, ..View::default() };
+            let rows = folder.iter().filter(|row| reach.covers(row));
+            view.list = rows
+                .inspect(|row| {
+                    view.unseen += u32::from(!row.flags.has(Flags::SEEN));
+                    view.deleted += u32::from(row.flags.has(Flags::DELETED));
+                    view.bytes += row.size;
+                })
+                .map(|row| row.uid)
+                .collect();
+            let told = self.first_uid;
+            Arc::new(ViewCell { state: RwLock::new(view), changed: Event::new(), told: AtomicU32::new(told) })
+        });
+        cell.clone()
+    }
+
+    /// Rows entered: called under the folder's write lock, rows ascending and above all others.
+    pub fn added(&self, kept: Kept, rows: &[Row]) {
+        self.each(kept, rows, |view, rows| {
+            for row in rows {
+                view.list.push(row.uid);
+                view.uid_next = row.uid.saturating_add(1);
+                view.modseq = view.modseq.max(row.modseq);
+                view.unseen += u32::from(!row.flags.has(Flags::SEEN));
+                view.deleted += u32::from(row.flags.has(Flags::DELETED));
+                view.bytes += row.size;
+            }
+        });
+    }
+
+    /// Rows left: called under the folder's write lock.
+    pub fn removed(&self, kept: Kept, rows: &[Row], modseq: u64) {
+        self.each(kept, rows, |view, rows| {
+            let gone: UidRanges = rows.iter().map(|row| row.uid).collect();
+            view.list.remove(&gone, |_| true);
+            view.modseq = view.modseq.max(modseq);
+            for row in rows {
+                view.unseen = view.unseen.saturating_sub(u32::from(!row.flags.has(Flags::SEEN)));
+                view.deleted = view.deleted.saturating_sub(u32::from(row.flags.has(Flags::DELETED)));
+                view.bytes = view.bytes.saturating_sub(row.size);
+            }
+        });
+    }
+
+    /// Flags of rows changed (before, after): called under the folder's write lock.
+    pub fn flagged(&self, kept: Kept, changes: &[(Flags, Row)]) {
+        let rows: Vec<Row> = changes.iter().map(|(_, row)| *row).collect();
+        let before: HashMap<u32, Flags> = changes.iter().map(|(flags, row)| (row.uid, *flags)).collect();
+        self.each(kept, &rows, |view, rows| {
+            for row in rows {
+                let old = before.get(&row.uid).copied().unwrap_or(row.flags);
+                view.modseq = view.modseq.max(row.modseq);
+                let swing = |count: u32, was: bool, is: bool| (count + u32::from(is)).saturating_sub(u32::from(was));
+                view.unseen = swing(view.unseen, !old.has(Flags::SEEN), !row.flags.has(Flags::SEEN));
+                view.deleted = swing(view.deleted, old.has(Flags::DELETED), row.flags.has(Flags::DELETED));
+            }
+        });
+    }
+
+    /// Something that only this view shows has changed (its own `\Seen`).
+    pub fn touched(&self, reach: Reach, kept: Kept, modseq: u64) {
+        let cell = self.cells.lock().unwrap_or_else(PoisonError::into_inner).get(&(reach, kept)).cloned();
+        if let Some(cell) = cell {
+            cell.change(|view| view.modseq = view.modseq.max(modseq));
+        }
+    }
+
+    /// Drops views that no session holds.
+    pub fn drop_unused(&self) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, cell| Arc::strong_count(cell) > 1);
+    }
+
+    /// The folders that some session has open, and how far.
+    pub fn open(&self) -> Vec<(Reach, Kept)> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.iter().filter(|(_, cell)| Arc::strong_count(cell) > 1).map(|(key, _)| *key).collect()
+    }
+
+    /// Hands each view that covers some of the rows those that it covers.
+    fn each(&self, kept: Kept, rows: &[Row], mut change: impl FnMut(&mut View, &[Row])) {
+        let mut by_reach: HashMap<Reach, Vec<Row>> = HashMap::new();
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            for reach in [Reach::All, Reach::Domain(row.domain), Reach::Tree(row.tree)] {
+                if cells.contains_key(&(reach, kept)) {
+                    by_reach.entry(reach).or_default().push(*row);
+                }
+            }
+        }
+        for (reach, rows) in by_reach {
+            if let Some(cell) = cells.get(&(reach, kept)) {
+                cell.change(|view| change(view, &rows));
+            }
+        }
+    }
+}
