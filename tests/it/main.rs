@@ -1,5 +1,7 @@
 //! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod cli;
+mod config;
 mod dialog;
 mod dialog_lmtp;
 mod drive;
