@@ -221,7 +221,8 @@ class Handler:
         with open(os.path.join(folder, str(self.count)), "wb") as f:
             f.write(envelope.original_content)
         self.count += 1
-        return "250 kept"
+        # LMTP has one reply for each recipient; aiosmtpd leaves that to its handler.
+        return "\r\n".join(["250 kept"] * (len(envelope.rcpt_tos) if kind == "lmtp" else 1))
 async def main():
     handler = Handler()
     cls = LMTP if kind == "lmtp" else SMTP
@@ -241,9 +242,9 @@ fn against_aiosmtpd() {
         let folder = folder(&format!("aio-{kind}"));
         let mut python = Command::new("/usr/bin/python3");
         python.args(["-c", AIOSMTPD, folder.to_str().unwrap(), kind]).stdout(Stdio::piped());
-        let mut server = python.spawn().unwrap();
+        let mut server = Killed(python.spawn().unwrap());
         let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let mut courier = Courier::new(Arc::new(to(line.trim().parse().unwrap(), protocol)));
         // aiosmtpd has no CHUNKING: what DATA cannot carry is left out here.
         let samples: Vec<&[u8]> = SAMPLES.into_iter().filter(|s| s.ends_with(b"\r\n") && !s.contains(&b'\0')).collect();
@@ -257,7 +258,15 @@ fn against_aiosmtpd() {
             assert_eq!(kept, [RECEIVED.as_bytes(), sample].concat());
         }
         smol::block_on(courier.close());
-        server.kill().unwrap();
-        server.wait().unwrap();
+    }
+}
+
+/// A process that ends with the value, also when a check fails.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
