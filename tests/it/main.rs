@@ -1,4 +1,8 @@
-//! The integration tests, one binary: linking is what costs.
+//! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod dialog;
 mod dialog_lmtp;
 mod drive;
+mod layers;
+mod source;
+mod tidy;

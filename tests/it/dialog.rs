@@ -1,0 +1,89 @@
+//! Every dialog of `tests/dialog/imap`, with its input whole, byte by byte and in odd chunks.
+
+#[path = "../dialog/fake.rs"]
+mod fake;
+#[path = "../dialog/oracle.rs"]
+mod oracle;
+#[path = "../dialog/script.rs"]
+mod script;
+
+use lazaret::base::Timestamp;
+use lazaret::imap::{Options, Tls};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+#[test]
+fn dialogs() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialog/imap");
+    let mut failed = Vec::new();
+    let mut count = 0;
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("the dialogs are there").flatten().map(|e| e.path()).collect();
+    paths.sort();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a dialog is UTF-8");
+        for (i, part) in text.split("\n---\n").enumerate() {
+            for chunk in [usize::MAX, 1, 7, 64] {
+                count += 1;
+                if let Err(why) = script::run(part, chunk) {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let title = part.lines().find(|l| l.starts_with('#')).unwrap_or_default();
+                    failed.push(format!("{name} part {}, chunks of {chunk}: {title}\n  {why}", i + 1));
+                    break;
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(count > 100, "only {count} runs");
+}
+
+#[test]
+fn a_runner_that_notices() {
+    for wrong in ["S: * BAD *", "S: * OK *\nS: a OK *", "S: * OK *\nC: a NOOP", "S: * OK *\nC: a NOOP\nS: b OK *"] {
+        assert!(script::run(wrong, 1).is_err(), "{wrong}");
+    }
+    assert!(oracle::check(b"* 1 FETCH (NOSUCH 1)\r\n").is_err());
+    assert!(oracle::check(b"a OK [NOSUCH] x\r\n").is_err());
+    assert!(oracle::check(b"* NOSUCH\r\n").is_err());
+    assert!(oracle::check(b"* OK [X]\xc3\xa4\r\n").is_err());
+}
+
+/// One connection that gets anything at all; what it was sent.
+fn anything(input: &[u8], chunk: usize) -> Vec<u8> {
+    let world = Rc::new(RefCell::new(fake::World::new()));
+    let options = Options { tls: Tls::Offered, plain_login: true, host: "h".into() };
+    let mut peer = fake::Peer::new(world, options);
+    let now = Timestamp::from_secs(1_700_000_000);
+    peer.run(now);
+    peer.send(b"a LOGIN alice secret\r\nb SELECT Caught\r\n", usize::MAX, now);
+    peer.send(input, chunk, now);
+    peer.sent
+}
+
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
+        4 => prop::sample::select(vec![
+            "a ", "NOOP", "FETCH ", "UID ", "1:* ", "SEARCH ", "STORE ", "COPY ", "(", ")", "\r\n", "\r\n", "\r\n", "\n",
+            "{3}", "{3+}\r\n", "{70000+}\r\n", "abc", "\"", "\\", "FLAGS ", "BODY[", "]", "<0.5>", "APPEND ", "Trash ",
+            "IDLE", "DONE", "LIST ", "\"\" ", "*", "%", "NOT ", "OR ", "TEXT ", "HEADER ", "1 ", "MOVE ", "EXPUNGE",
+            "(\\Deleted)", "STATUS ", "SELECT ", "Caught", "CLOSE", "AUTHENTICATE PLAIN", "=",
+        ]).prop_map(|s| s.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..6),
+    ];
+    prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chunks_change_nothing(input in input(), chunk in 1usize..20) {
+        let whole = anything(&input, usize::MAX);
+        let cut = anything(&input, chunk);
+        prop_assert_eq!(String::from_utf8_lossy(&cut), String::from_utf8_lossy(&whole));
+        // a SEARCH or a literal may be cut off by the end of the input, never by anything else
+        prop_assert_eq!(oracle::check(&whole).err(), None);
+    }
+}
