@@ -138,6 +138,12 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(60);
 pub const RETRY_MOST: Duration = Duration::from_secs(3_600);
 /// Deliveries under way at once.
 pub const DELIVERIES: usize = 8;
+/// Trainings under way at once; rspamd and commands use the processor for each.
+pub const TRAININGS: usize = 4;
+/// Time for one training.
+pub const TRAINING_TIME: Duration = Duration::from_secs(120);
+/// What is kept of a training command's output, and of an HTTP service's answer to a training.
+pub const TRAINING_OUTPUT: usize = 16 << 10;
 /// Messages of deliveries under way, together (one alone may be larger): mail-send wants each whole in memory.
 pub const DELIVERY_BYTES: u64 = 128 << 20;
 /// To connect to the mail server, for its handshake and for its greeting, each.

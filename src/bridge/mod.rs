@@ -1,6 +1,10 @@
 //! Between protocol cores and the store: a question becomes verbs, their outcome becomes the answer. Synchronous; runs
 //! on the pool that [`Bridge::place`] names. `net::drive` is the one caller.
 
+mod content;
+pub mod imap;
+pub mod lmtp;
+
 use crate::base::Core;
 use event_listener::EventListener;
 

@@ -7,6 +7,7 @@ use super::items::{Item, StatusItem};
 use super::search::Key;
 use crate::base::{Flags, Piece, Secret, Timestamp, UidList, UidRanges};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One question. The session waits for its answer before it does anything else.
 #[derive(Debug)]
@@ -180,12 +181,14 @@ pub struct Refusal {
     pub text: String,
     /// The connection is to be closed after it.
     pub close: bool,
+    /// It is told only after this pause: wrong passwords are slowed. No thread waits, the session does.
+    pub pause: Duration,
 }
 
 impl Refusal {
     /// A refusal with a response code.
     pub fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Refusal { code: Some(code), text: text.into(), close: false }
+        Refusal { code: Some(code), text: text.into(), close: false, pause: Duration::ZERO }
     }
 }
 

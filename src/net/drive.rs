@@ -4,12 +4,12 @@
 //! the thread and fed at once, output that was sent is freed, and each phase (plain, handshake, TLS) is a boxed future
 //! of its own that is gone when the next begins.
 
-use super::copy::Reader;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
 use crate::base::{Core, FileRange, Step, Timestamp, limits};
 use crate::bridge::Bridge;
+use crate::disk::wire::Reader;
 use event_listener::EventListener;
 use smol::Timer;
 use smol::future::yield_now;

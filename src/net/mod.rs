@@ -1,6 +1,5 @@
 //! Sockets, TLS and threads. With `serve` and `work` the only users of smol.
 
-pub mod copy;
 pub mod drive;
 pub mod executor;
 pub mod gate;

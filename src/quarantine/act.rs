@@ -52,6 +52,40 @@ impl fmt::Display for Failed {
     }
 }
 
+/// A message that is being appended. Dropped before [`Quarantine::append_end`], it leaves nothing behind.
+pub struct Appending {
+    target: Folder,
+    base: crate::mail::name::Base,
+    path: std::path::PathBuf,
+    size: u64,
+    written: u64,
+    /// `None` once it is an order.
+    file: Option<crate::disk::NewFile>,
+    disk: crate::disk::Disk,
+}
+
+impl Appending {
+    /// Takes the next bytes; more than were announced are refused.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.written += bytes.len() as u64;
+        if self.written > self.size {
+            let more = std::io::Error::other("it is longer than was announced");
+            return Err(Fault::new("append to", &self.path, more));
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
+    }
+}
+
+impl Drop for Appending {
+    fn drop(&mut self) {
+        if self.file.take().is_some()
+            && let Err(fault) = self.disk.unlink(&self.path)
+        {
+            log::warn!("{fault}: it is swept at the next start");
+        }
+    }
+}
+
 /// Flags that say a verb was carried out, and that it was asked for.
 fn flags_of(verb: Verb) -> (Flags, Flags) {
     match verb {
@@ -95,7 +129,14 @@ fn retried(pending: Flags) -> Flags {
 impl Quarantine {
     /// Puts messages of a kept folder into another folder: what dragging does. `take`: they leave the folder (MOVE),
     /// otherwise they stay (COPY).
-    pub fn put(&self, account: &Account, from: Kept, uids: &UidRanges, target: Folder, take: bool) -> Result<Done, Failed> {
+    pub fn put(
+        &self,
+        account: &Account,
+        from: Kept,
+        uids: &UidRanges,
+        target: Folder,
+        take: bool,
+    ) -> Result<Done, Failed> {
         let reach = self.reach(account)?;
         let messages = self.store.locate_all(reach, from, uids);
         self.allow(account, from, &messages, target)?;
@@ -118,7 +159,13 @@ impl Quarantine {
                 .and_then(|()| self.options.policy.may(&account.scope, class, kind, target.row().verbs))
                 .and_then(|()| {
                     let cut = target.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
-                    if cut { Err(Denied::impossible("only its header was kept, since it was over the size limit: ask the sender for it")) } else { Ok(()) }
+                    if cut {
+                        Err(Denied::impossible(
+                            "only its header was kept, since it was over the size limit: ask the sender for it",
+                        ))
+                    } else {
+                        Ok(())
+                    }
                 });
             if let Err(denied) = verdict {
                 refused += 1;
@@ -127,7 +174,8 @@ impl Quarantine {
         }
         match reason {
             Some(denied) if messages.len() > 1 => {
-                let text = format!("nothing was done, because of {refused} of {} messages: {}", messages.len(), denied.text);
+                let text =
+                    format!("nothing was done, because of {refused} of {} messages: {}", messages.len(), denied.text);
                 Err(Denied { text, ..denied })
             }
             Some(denied) => Err(denied),
@@ -136,23 +184,47 @@ impl Quarantine {
     }
 
     /// To Trash, or back from it.
-    fn place(&self, account: &Account, reach: Reach, from: Kept, uids: &UidRanges, to: Kept, take: bool) -> Result<Done, Failed> {
+    fn place(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        uids: &UidRanges,
+        to: Kept,
+        take: bool,
+    ) -> Result<Done, Failed> {
         let now = self.store.now();
         let edit = |name: &mut Name| {
             // Trash counts from when it was removed; what comes back counts from its arrival again.
-            name.retain_from = (to == Kept::Trash).then_some(now.secs()).or_else(|| name.base.secs().is_none().then_some(now.secs()));
+            name.retain_from =
+                (to == Kept::Trash).then_some(now.secs()).or_else(|| name.base.secs().is_none().then_some(now.secs()));
             name.flags = name.flags.map(|f| f.without(Flags::DELETED));
         };
         let moved = self.store.relocate(reach, from, uids, |_| to, !take, edit)?;
         let event = if to == Kept::Trash { "removed" } else { "restored" };
         for (old, new) in &moved {
-            self.journal.note(now, &new.name.id(), &old.tree.address.to_string(), event, &account.login, json!({ "from": from.directory() }));
+            self.journal.note(
+                now,
+                &new.name.id(),
+                &old.tree.address.to_string(),
+                event,
+                &account.login,
+                json!({ "from": from.directory() }),
+            );
         }
         Ok(Done { messages: moved.len(), placed: moved.into_iter().map(|(old, new)| (old.row.uid, new.uid)).collect() })
     }
 
     /// Into an action folder: one order a message, one sync for all.
-    fn order(&self, account: &Account, reach: Reach, from: Kept, messages: Vec<Located>, verbs: &[Verb], take: bool) -> Result<Done, Failed> {
+    fn order(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        messages: Vec<Located>,
+        verbs: &[Verb],
+        take: bool,
+    ) -> Result<Done, Failed> {
         let count = messages.len();
         let mut to_trash = UidRanges::new();
         let mut asked: Vec<(Located, Order)> = Vec::with_capacity(count);
@@ -171,7 +243,14 @@ impl Quarantine {
         Ok(Done { placed: Vec::new(), messages: count })
     }
 
-    fn place_orders(&self, account: &Account, reach: Reach, from: Kept, asked: Vec<(Located, Order)>, take: bool) -> Result<(), Failed> {
+    fn place_orders(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        asked: Vec<(Located, Order)>,
+        take: bool,
+    ) -> Result<(), Failed> {
         let orders = asked.iter().map(|(m, order)| NewOrder { source: m.path.clone(), order: order.clone() }).collect();
         let results = self.queue.place(orders)?;
         let mut gone = UidRanges::new();
@@ -186,7 +265,14 @@ impl Quarantine {
                     let verbs: Vec<&str> = order.verbs.iter().map(verb_word).collect();
                     pending |= order.verbs.iter().map(pending_of).fold(Flags::NONE, |all, f| all | f);
                     let tree = message.tree.address.to_string();
-                    self.journal.note(now, &message.name.id(), &tree, "asked", &account.login, json!({ "verbs": verbs }));
+                    self.journal.note(
+                        now,
+                        &message.name.id(),
+                        &tree,
+                        "asked",
+                        &account.login,
+                        json!({ "verbs": verbs }),
+                    );
                 }
                 Placed::AlreadyThere => gone.add(uid, uid),
                 // Its flags changed since we looked, or another hand took it.
@@ -209,7 +295,14 @@ impl Quarantine {
         Ok(())
     }
 
-    fn finish_orders(&self, reach: Reach, from: Kept, placed: &UidRanges, take: bool, pending: Flags) -> Result<(), Fault> {
+    fn finish_orders(
+        &self,
+        reach: Reach,
+        from: Kept,
+        placed: &UidRanges,
+        take: bool,
+        pending: Flags,
+    ) -> Result<(), Fault> {
         if placed.is_empty() {
             return Ok(());
         }
@@ -230,7 +323,9 @@ impl Quarantine {
             let failed = verb == Verb::Release && flags.has(Flags::RELEASE_FAILED);
             failed || !(flags.has(done) || (flags.has(pending) && verb == Verb::Release))
         });
-        let verbs = left.filter_map(|&v| queue_verb(v)).fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;
+        let verbs = left
+            .filter_map(|&v| queue_verb(v))
+            .fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;
         let tree = message.tree.address.to_string();
         Some(Order::new(message.name.clone(), verbs, &tree, asker(account), origin, self.store.now().secs()))
     }
@@ -241,37 +336,55 @@ impl Quarantine {
         let now = self.store.now();
         for message in &removed {
             let tree = message.tree.address.to_string();
-            self.journal.note(now, &message.name.id(), &tree, "expunged", &account.login, json!({ "from": from.directory() }));
+            self.journal.note(
+                now,
+                &message.name.id(),
+                &tree,
+                "expunged",
+                &account.login,
+                json!({ "from": from.directory() }),
+            );
         }
         Ok(removed.len())
     }
 
-    /// Takes a message from outside into Spam or Not Spam. `bytes` is the message with CRLF line ends.
-    pub fn append(&self, account: &Account, target: Folder, bytes: &[u8]) -> Result<(), Failed> {
+    /// Begins to take a message from outside into Spam or Not Spam.
+    pub fn append_start(&self, account: &Account, target: Folder, size: u64) -> Result<Appending, Failed> {
         self.may_append(account, target)?;
-        let address = self.home(account);
-        let tree = self.store.tree_for(&address)?;
+        if !self.has_space() {
+            return Err(Failed::Denied(Denied::not_permitted(
+                "the disk of the server is nearly full: nothing is taken now",
+            )));
+        }
         let base = self.store.new_base();
         let path = self.queue.temporary(&base.to_string());
-        let mut file = self.store.disk().create(&path)?;
-        let written = file.write(bytes).and_then(|()| file.sync());
-        if let Err(fault) = written {
-            let _ = self.store.disk().unlink(&path);
-            return Err(fault.into());
+        let file = self.store.disk().create(&path)?;
+        Ok(Appending { target, base, path, size, written: 0, file: Some(file), disk: self.store.disk().clone() })
+    }
+
+    /// The message is whole: makes it durable, and an order for its training.
+    pub fn append_end(&self, account: &Account, mut appending: Appending) -> Result<(), Failed> {
+        if let Some(file) = &appending.file {
+            file.sync()?;
         }
-        let name = Name::new(base, bytes.len() as u64);
+        let address = self.home(account);
+        let tree = address.to_string();
+        let target = appending.target;
+        let name = Name::new(appending.base.clone(), appending.written);
         let verbs = target.row().verbs.iter().filter_map(|&v| queue_verb(v));
-        let Some(verbs) = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v)))) else {
+        let Some(verbs) = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))
+        else {
             return Ok(());
         };
-        let order = Order::new(name.clone(), verbs, &tree.address.to_string(), asker(account), Origin::Appended, self.store.now().secs());
-        for result in self.queue.place(vec![NewOrder { source: path, order }])? {
+        let order = Order::new(name.clone(), verbs, &tree, asker(account), Origin::Appended, self.store.now().secs());
+        for result in self.queue.place(vec![NewOrder { source: appending.path.clone(), order }])? {
             if let Placed::Not(fault) = result {
                 return Err(fault.into());
             }
         }
+        appending.file = None;
         let verbs: Vec<&str> = target.row().verbs.iter().map(|v| v.word()).collect();
-        self.journal.note(self.store.now(), &name.id(), &address.to_string(), "appended", &account.login, json!({ "verbs": verbs }));
+        self.journal.note(self.store.now(), &name.id(), &tree, "appended", &account.login, json!({ "verbs": verbs }));
         Ok(())
     }
 

@@ -65,7 +65,13 @@ struct Batch {
 
 impl Quarantine {
     /// Whether a message of this class for this recipient has a place.
-    pub fn place_for(&self, class: Class, sender: &str, user: Option<&str>, recipient: &str) -> Result<Address, Refused> {
+    pub fn place_for(
+        &self,
+        class: Class,
+        sender: &str,
+        user: Option<&str>,
+        recipient: &str,
+    ) -> Result<Address, Refused> {
         if !self.has_space() {
             return Err(Refused::NoSpace);
         }
@@ -84,7 +90,10 @@ impl Quarantine {
         match self.directory().resolve(address) {
             Resolution::Tree(tree) => Ok(tree),
             Resolution::UnknownDomain => {
-                log::error!("mail for {address} was handed in, but {} is not among [domains]: the mail server's list and ours differ", address.domain());
+                log::error!(
+                    "mail for {address} was handed in, but {} is not among [domains]: the mail server's list and ours differ",
+                    address.domain()
+                );
                 Err(Refused::UnknownDomain(address.domain().to_string()))
             }
             Resolution::UnknownRecipient => Err(Refused::UnknownRecipient(address.to_string())),
@@ -181,8 +190,16 @@ impl Quarantine {
     }
 
     /// A message that we released was caught again. If it is still here it is marked; else it is kept once more, marked.
-    fn came_back(&self, arrival: &Arrival, id: &str, batches: Vec<Batch>, mut results: Vec<Result<Filed, Refused>>) -> Vec<Result<Filed, Refused>> {
-        log::error!("the released message {id} was caught again: your filter is not bypassed; see `lazaret help release`");
+    fn came_back(
+        &self,
+        arrival: &Arrival,
+        id: &str,
+        batches: Vec<Batch>,
+        mut results: Vec<Result<Filed, Refused>>,
+    ) -> Vec<Result<Filed, Refused>> {
+        log::error!(
+            "the released message {id} was caught again: your filter is not bypassed; see `lazaret help release`"
+        );
         for batch in batches {
             let tree = batch.tree.address.to_string();
             let reason = json!({ "reason": "it was caught again: your filter is not bypassed" });
@@ -211,7 +228,10 @@ impl Quarantine {
             made.pop_front();
         }
         if made.len() >= self.options.new_trees_per_hour as usize {
-            log::error!("no tree was made for {address}: {} new recipients in an hour is the limit (limits.new_trees_per_hour)", made.len());
+            log::error!(
+                "no tree was made for {address}: {} new recipients in an hour is the limit (limits.new_trees_per_hour)",
+                made.len()
+            );
             return Err(Refused::TooManyTrees);
         }
         made.push_back(now);
@@ -226,7 +246,10 @@ impl Quarantine {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.0 != now {
             let enough = match rustix::fs::statvfs(self.store.disk().root()) {
-                Ok(stat) => stat.f_bavail.saturating_mul(100) >= stat.f_blocks.saturating_mul(u64::from(self.options.min_free_percent)),
+                Ok(stat) => {
+                    stat.f_bavail.saturating_mul(100)
+                        >= stat.f_blocks.saturating_mul(u64::from(self.options.min_free_percent))
+                }
                 // What cannot be measured is no reason to refuse mail: a full disk says so itself when it is written to.
                 Err(_) => true,
             };

@@ -55,7 +55,13 @@ pub struct Quarantine {
 
 impl Quarantine {
     /// Opens a data directory. The caller holds its lock.
-    pub fn open(disk: Disk, pid: u32, clock: Clock, options: Options, directory: Arc<Directory>) -> Result<(Quarantine, Report), Fault> {
+    pub fn open(
+        disk: Disk,
+        pid: u32,
+        clock: Clock,
+        options: Options,
+        directory: Arc<Directory>,
+    ) -> Result<(Quarantine, Report), Fault> {
         let (store, report) = Store::open(disk.clone(), &options.host, pid, clock)?;
         let queue = Arc::new(Queue::open(disk.clone())?);
         let key = super::mark::key(&disk)?;
@@ -134,9 +140,11 @@ impl Quarantine {
         let known = self.store.all_trees().into_iter().find(|t| tree.is(&t.address.to_string()));
         known.or_else(|| {
             let directory = self.directory();
-            recipients.iter().filter_map(|r| Address::parse(r).ok()).find_map(|address| match directory.resolve(&address) {
-                Resolution::Tree(resolved) if tree.is(&resolved.to_string()) => self.store.tree_for(&resolved).ok(),
-                _ => None,
+            recipients.iter().filter_map(|r| Address::parse(r).ok()).find_map(|address| {
+                match directory.resolve(&address) {
+                    Resolution::Tree(resolved) if tree.is(&resolved.to_string()) => self.store.tree_for(&resolved).ok(),
+                    _ => None,
+                }
             })
         })
     }

@@ -101,7 +101,14 @@ impl Quarantine {
         let now = self.store.now();
         for message in &removed {
             let tree = message.tree.address.to_string();
-            self.journal.note(now, &message.name.id(), &tree, "expired", "retention", json!({ "from": kept.directory() }));
+            self.journal.note(
+                now,
+                &message.name.id(),
+                &tree,
+                "expired",
+                "retention",
+                json!({ "from": kept.directory() }),
+            );
         }
         Ok(removed)
     }

@@ -52,7 +52,11 @@ impl Plan for Quarantine {
                 continue;
             }
             let mut name = Name { retain_from: Some(now.secs()), ..order.message.clone() };
-            let pending = if order.verbs.has(Verb::TrainHam) || order.verbs.has(Verb::TrainSpam) { Flags::TRAIN_PENDING } else { Flags::NONE };
+            let pending = if order.verbs.has(Verb::TrainHam) || order.verbs.has(Verb::TrainSpam) {
+                Flags::TRAIN_PENDING
+            } else {
+                Flags::NONE
+            };
             name.flags = Some(name.flags.unwrap_or_default().without(Flags::DELETED) | pending);
             files.push((tree, Kept::Trash, path.clone(), name));
         }
@@ -73,7 +77,10 @@ impl Outcome for Quarantine {
             None => return Ok(Err("its trace names no such recipient".to_string())),
         };
         if entry.message.class != crate::mail::Class::Outgoing && !self.is_for(&recipient, &tree) {
-            return Ok(Err(format!("<{recipient}> is not an address of {} (any more): only its owner gets a message", tree.address)));
+            return Ok(Err(format!(
+                "<{recipient}> is not an address of {} (any more): only its owner gets a message",
+                tree.address
+            )));
         }
         if trace.cut_from.is_some() {
             return Ok(Err("only its header was kept".to_string()));
@@ -94,7 +101,11 @@ impl Outcome for Quarantine {
 
     fn deferred(&self, entry: &Entry, reason: &str, next: u64) {
         log::warn!("{}: not released yet: {reason}", entry.message.id());
-        self.note(entry, "deferred", json!({ "reason": reason, "next": crate::base::Timestamp::from_secs(next).rfc3339() }));
+        self.note(
+            entry,
+            "deferred",
+            json!({ "reason": reason, "next": crate::base::Timestamp::from_secs(next).rfc3339() }),
+        );
     }
 
     fn failed(&self, entry: &Entry, file: &Path, reason: &str) -> Result<(), Fault> {
@@ -112,14 +123,22 @@ impl Outcome for Quarantine {
     }
 
     fn trained(&self, entry: &Entry, reply: &str) {
-        self.note(entry, "trained", json!({ "verb": super::act::verb_word(entry.part.verb()), "part": part(entry), "reply": reply }));
+        self.note(
+            entry,
+            "trained",
+            json!({ "verb": super::act::verb_word(entry.part.verb()), "part": part(entry), "reply": reply }),
+        );
         let flag = if entry.part.verb() == Verb::TrainHam { Flags::TRAINED_HAM } else { Flags::TRAINED_SPAM };
         self.flag(entry, flag, Flags::TRAIN_PENDING);
     }
 
     fn training_deferred(&self, entry: &Entry, reason: &str, next: u64) {
         log::warn!("{}: not trained yet: {reason}", entry.message.id());
-        self.note(entry, "deferred", json!({ "reason": reason, "next": crate::base::Timestamp::from_secs(next).rfc3339() }));
+        self.note(
+            entry,
+            "deferred",
+            json!({ "reason": reason, "next": crate::base::Timestamp::from_secs(next).rfc3339() }),
+        );
     }
 
     fn training_failed(&self, entry: &Entry, reason: &str) {
@@ -141,7 +160,9 @@ impl Quarantine {
             return self.keep_failed(kept, &message, left);
         }
         let mut name = entry.message.clone();
-        name.flags = Some(name.flags.unwrap_or_default().without(Flags::DELETED | Flags::RELEASE_PENDING) | Flags::RELEASE_FAILED);
+        name.flags = Some(
+            name.flags.unwrap_or_default().without(Flags::DELETED | Flags::RELEASE_PENDING) | Flags::RELEASE_FAILED,
+        );
         name.left = left.map(|index| Left::default().with(index));
         name.retain_from = self.retain_failed(&name, tree);
         self.store.put_back(vec![(tree.clone(), name.class.folder(), file.to_path_buf(), name)]).map(|_| ())
@@ -160,16 +181,24 @@ impl Quarantine {
         self.store.set_flags(Reach::All, kept, &uid, Flagging::Add, Flags::RELEASE_FAILED)?;
         if kept == Kept::Trash {
             // It was dragged away while its delivery was under way: what failed is to be seen.
-            self.store.relocate(Reach::All, kept, &uid, |row| row.class.folder(), false, |name| {
-                name.retain_from = self.retain_failed(name, tree);
-            })?;
+            self.store.relocate(
+                Reach::All,
+                kept,
+                &uid,
+                |row| row.class.folder(),
+                false,
+                |name| {
+                    name.retain_from = self.retain_failed(name, tree);
+                },
+            )?;
         }
         Ok(())
     }
 
     /// When retention of a failed release is to start so that it lives for seven days more.
     fn retain_failed(&self, name: &Name, tree: &Tree) -> Option<u64> {
-        let period = self.options.retention.of(name.class.folder(), &tree.address).age.map_or(u64::MAX, |a| a.as_secs());
+        let period =
+            self.options.retention.of(name.class.folder(), &tree.address).age.map_or(u64::MAX, |a| a.as_secs());
         let wanted = self.store.now().secs().saturating_add(FAILED_LIVES).saturating_sub(period);
         let start = name.retain_from.or(name.base.secs()).unwrap_or(0);
         if wanted > start { Some(wanted) } else { name.retain_from }

@@ -20,7 +20,11 @@ pub(super) fn key(disk: &Disk) -> Result<Secret<Vec<u8>>, Fault> {
     let path = disk.path("state/release-key");
     match std::fs::read(&path) {
         Ok(key) if key.len() >= 32 => Ok(Secret::new(key)),
-        Ok(_) => Err(Fault::new("use the key in", path, std::io::Error::other("it is too short; delete it and a new one is made"))),
+        Ok(_) => Err(Fault::new(
+            "use the key in",
+            path,
+            std::io::Error::other("it is too short; delete it and a new one is made"),
+        )),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let mut key = vec![0; 32];
             let no_random = |_| std::io::Error::other("the system has no random bytes");
@@ -37,14 +41,19 @@ impl Quarantine {
     pub fn received_line(&self, id: &str, recipient: &str, now: Timestamp) -> String {
         let host = &self.options.host;
         let mac = self.mac(id);
-        format!("Received: from quarantine by {host} {WORD} {mac}) id {id}\r\n\tfor <{recipient}>; {}\r\n", now.rfc5322())
+        format!(
+            "Received: from quarantine by {host} {WORD} {mac}) id {id}\r\n\tfor <{recipient}>; {}\r\n",
+            now.rfc5322()
+        )
     }
 
     /// The id in our own line, if this message was released by us and came back.
     pub(super) fn released_id(&self, header: &[u8]) -> Option<String> {
         let text = String::from_utf8_lossy(header.get(..header.len().min(64 << 10)).unwrap_or_default());
         let lines = text.split("\r\n").flat_map(|l| l.split('\n'));
-        let ours = lines.take_while(|l| !l.is_empty()).filter(|l| l.len() > 9 && l.get(..9).is_some_and(|n| n.eq_ignore_ascii_case("received:")));
+        let ours = lines
+            .take_while(|l| !l.is_empty())
+            .filter(|l| l.len() > 9 && l.get(..9).is_some_and(|n| n.eq_ignore_ascii_case("received:")));
         ours.take(HOPS).find_map(|line| {
             let (_, rest) = line.split_once(WORD)?;
             let (mac, rest) = rest.trim_start().split_once(") id ")?;

@@ -3,7 +3,8 @@
 use super::names::Entry;
 use super::place::names;
 use super::{Queue, Work};
-use crate::base::Fault;
+use crate::base::{Context, Fault};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,13 @@ pub struct Claim {
     pub entry: Entry,
     /// The message's file.
     pub path: PathBuf,
+}
+
+impl Claim {
+    /// Opens the message's file.
+    pub fn open(&self) -> Result<File, Fault> {
+        File::open(&self.path).during("open", &self.path)
+    }
 }
 
 impl Queue {

@@ -91,7 +91,8 @@ impl Queue {
         let mut here = HashSet::new();
         let mut leftover = Vec::new();
         for NewOrder { source, order } in orders {
-            let again = self.index().has_order(&order) || !here.insert((order.message.base.clone(), order.tree.clone(), order.verbs));
+            let again = self.index().has_order(&order)
+                || !here.insert((order.message.base.clone(), order.tree.clone(), order.verbs));
             if again {
                 if order.origin != Origin::Copied {
                     leftover.push(source);

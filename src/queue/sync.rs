@@ -52,7 +52,11 @@ mod tests {
         });
         let shared = runs.load(Ordering::SeqCst);
         assert!((1..16).contains(&shared), "{shared} syncs for 16 callers");
-        group.sync(|| Ok(drop(runs.fetch_add(1, Ordering::SeqCst)))).unwrap();
+        let count = || {
+            runs.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        group.sync(count).unwrap();
         assert_eq!(runs.load(Ordering::SeqCst), shared + 1, "a later change needs a sync of its own");
     }
 }

@@ -29,6 +29,7 @@ pub mod passwd;
 mod place;
 pub mod scan;
 pub mod seen;
+pub mod subscriptions;
 mod sweep;
 #[cfg(test)]
 pub mod testing;

@@ -148,6 +148,7 @@ impl Session {
             }
             Answer::Refused(refusal) => {
                 self.errors += 1;
+                self.pause = Some(refusal.pause);
                 Flow::Next(Job::Reply(refusal.into()))
             }
             _ => Flow::Next(Job::Reply(Reply::bug())),

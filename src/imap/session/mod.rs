@@ -17,6 +17,7 @@ use super::write::push;
 use crate::base::{Core, Piece, Step, Timestamp, limits};
 use reply::{Reply, Status};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How a connection stands to TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,9 @@ pub struct Session {
     answer: Option<Answer>,
     /// Output that is ready, before anything that `out` gets next.
     pieces: VecDeque<Piece>,
+    /// The next reply is held back for so long (a wrong password), counted from the next step.
+    pause: Option<Duration>,
+    paused_until: Option<Timestamp>,
     /// The command under way.
     tag: String,
     numbers: Numbers,
@@ -126,6 +130,8 @@ impl Session {
             asked: false,
             answer: None,
             pieces: VecDeque::new(),
+            pause: None,
+            paused_until: None,
             tag: String::new(),
             numbers: Numbers::MayChange,
             errors: 0,
@@ -238,6 +244,15 @@ impl Session {
         }
     }
 
+    /// Until when the reply to a wrong password is held back.
+    fn pausing(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if let Some(pause) = self.pause.take() {
+            self.paused_until = Some(now.after(pause));
+        }
+        self.paused_until = self.paused_until.filter(|&until| until > now);
+        self.paused_until
+    }
+
     /// When the client's patience with us, and ours with it, ends.
     fn deadline(&mut self, now: Timestamp) -> Timestamp {
         let logged_in = !matches!(self.state, State::Nobody);
@@ -280,6 +295,9 @@ impl Core for Session {
         loop {
             if out.len() >= limits::OUTPUT_BYTES {
                 return Step::Again;
+            }
+            if let Some(until) = self.pausing(now) {
+                return Step::Read { until };
             }
             match self.pieces.pop_front() {
                 Some(Piece::Bytes(mut bytes)) if out.is_empty() => {

@@ -30,6 +30,8 @@ pub struct Scanner {
     at: u64,
     lines: u64,
     last_end: u64,
+    /// Where the last header ended, and the line ends before it: no part that holds it ends earlier.
+    header_end: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Scanner {
             at: 0,
             lines: 0,
             last_end: 0,
+            header_end: (0, 0),
         };
         scanner.begin_part();
         scanner
@@ -154,8 +157,8 @@ impl Scanner {
             let room = self.header_room();
             let kept = line.get(..room.min(line.len())).unwrap_or_default();
             self.header.extend_from_slice(kept);
-            if self.header_room() > 0 && ended {
-                self.header.push(b'\n');
+            if self.header_room() > 1 && ended {
+                self.header.extend_from_slice(if added > 0 { b"\r\n" } else { b"\n" });
             }
             if ended && (len == 0 || (len == 1 && has_cr)) {
                 self.end_header(self.at, self.lines);
@@ -253,6 +256,7 @@ impl Scanner {
 
         part.content = Content::read(&block, in_multipart);
         let end = end.max(part.header.start);
+        self.header_end = (end, lines);
         part.header.end = end;
         part.body = end..end;
         open.lines_before = lines;
@@ -297,8 +301,9 @@ impl Scanner {
 
     fn close_top(&mut self, end: u64, lines: u64) {
         let Some(open) = self.open.pop() else { return };
+        let (end, lines) = if end < self.header_end.0 { self.header_end } else { (end, lines) };
         if let Some(part) = self.parts.get_mut(open.part) {
-            part.body.end = end.max(part.body.start);
+            part.body.end = end;
             part.lines = lines.saturating_sub(open.lines_before);
         }
     }

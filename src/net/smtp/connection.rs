@@ -2,11 +2,11 @@
 
 use super::parcel::{check_address, needs_chunking};
 use super::{Destination, Login, Parcel, Protocol, Reply, Security, Sent, Target, Times, Tls};
+use crate::net::stream::Stream;
 use async_compat::{Compat, CompatExt};
 use futures_rustls::TlsConnector;
 use mail_send::{Credentials, Error, SmtpClient};
 use smol::future;
-use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 use smtp_proto::{
     AUTH_LOGIN, AUTH_PLAIN, EXT_8BIT_MIME, EXT_CHUNKING, EXT_DSN, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse,
@@ -14,10 +14,6 @@ use smtp_proto::{
 };
 use std::io;
 use std::time::Duration;
-
-/// A socket, with or without TLS.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 type Client = SmtpClient<Compat<Box<dyn Stream>>>;
 

@@ -166,12 +166,13 @@ impl fmt::Display for Reply {
 pub struct Courier {
     destination: Arc<Destination>,
     connection: Option<Connection>,
+    reached: bool,
 }
 
 impl Courier {
     /// A courier that is not connected yet.
     pub fn new(destination: Arc<Destination>) -> Self {
-        Courier { destination, connection: None }
+        Courier { destination, connection: None, reached: true }
     }
 
     /// Hands over one message; one result for each recipient, in order. Connects when needed. A kept connection that
@@ -182,13 +183,25 @@ impl Courier {
         {
             return self.send_over(connection, parcel).await;
         }
-        match Connection::open(&self.destination).await {
+        let opened = Connection::open(&self.destination).await;
+        self.reached = opened.is_ok();
+        match opened {
             Ok(connection) => self.send_over(connection, parcel).await,
             Err(reason) => {
                 let reason = format!("{}: {reason}", self.destination.target);
                 parcel.recipients.iter().map(|_| Sent::Deferred(reason.clone())).collect()
             }
         }
+    }
+
+    /// Whether the last message found the server ready to talk; if not, the next one need not be tried at once.
+    pub fn has_reached(&self) -> bool {
+        self.reached
+    }
+
+    /// Whether a connection is kept.
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// Says QUIT, when connected.

@@ -1,0 +1,469 @@
+//! IMAP's questions, answered by the quarantine.
+
+use super::content::Message;
+use super::{Bridge, Place};
+use crate::base::{Flags, Piece, Secret, UidRanges, limits};
+use crate::imap::question::{
+    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
+    StoreMode, Transferred,
+};
+use crate::imap::{Session, content::Row as ImapRow, fetch, search};
+use crate::mail::Name;
+use crate::quarantine::account::Verdict;
+use crate::quarantine::act::Appending;
+use crate::quarantine::folders::{Folder, Inbox};
+use crate::quarantine::mailbox::{Content, OpenError};
+use crate::quarantine::policy::{Denied, Why};
+use crate::quarantine::{Account, Accounts, Failed, Mailbox, Quarantine};
+use crate::store::subscriptions::Subscriptions;
+use crate::store::{Flagging, Row};
+use event_listener::EventListener;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long one piece of a scan may take.
+const SLICE: Duration = Duration::from_millis(8);
+
+/// What all IMAP connections share.
+pub struct Shared {
+    /// The rules.
+    pub quarantine: Arc<Quarantine>,
+    /// Who may log in.
+    pub accounts: Arc<Accounts>,
+    /// Which folders each account is subscribed to.
+    pub subscriptions: Subscriptions,
+}
+
+/// One connection's side of the rules.
+pub struct ImapBridge {
+    shared: Arc<Shared>,
+    peer: Option<IpAddr>,
+    /// Called once, at the login.
+    known: Box<dyn Fn() + Send>,
+    account: Option<Account>,
+    open: Option<Open>,
+    appending: Option<Appending>,
+}
+
+struct Open {
+    mailbox: Mailbox,
+    read_only: bool,
+}
+
+impl ImapBridge {
+    /// For a connection from `peer` (`None`: this machine, by a Unix socket); `known` is called when somebody logs in.
+    pub fn new(shared: Arc<Shared>, peer: Option<IpAddr>, known: impl Fn() + Send + 'static) -> Self {
+        ImapBridge { shared, peer, known: Box::new(known), account: None, open: None, appending: None }
+    }
+
+    fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
+        match question {
+            Question::Login { user, password } => self.login(&user, &password),
+            Question::Folders => self.folders().map(Answer::Folders),
+            Question::Folder(name) => {
+                let folder = self.folder(&name)?;
+                self.show(folder).map(Answer::Folder)
+            }
+            Question::Subscribe(name, on) => self.subscribe(&name, on),
+            Question::Status(name) => self.status(&name),
+            Question::Select { folder, read_only } => self.select(&folder, read_only),
+            Question::Unselect => {
+                self.open = None;
+                Ok(Answer::Done)
+            }
+            Question::Poll { since } => self.poll(since),
+            Question::Fetch(fetch) => self.fetch(&fetch),
+            Question::Search(search) => self.search(&search),
+            Question::Store(store) => self.store(&store),
+            Question::Transfer { uids, target, take } => self.transfer(&uids, &target, take),
+            Question::Expunge { uids } => self.expunge(uids),
+            Question::AppendStart { folder, size, .. } => self.append_start(&folder, size),
+            Question::AppendData(bytes) => {
+                let appending = self.appending.as_mut().ok_or_else(out_of_step)?;
+                appending.write(&bytes).map_err(|f| refused(f.into()))?;
+                Ok(Answer::Done)
+            }
+            Question::AppendEnd => {
+                let appending = self.appending.take().ok_or_else(out_of_step)?;
+                self.shared.quarantine.append_end(self.account()?, appending).map_err(refused)?;
+                // RFC 4315 3: no APPENDUID for a mailbox that cannot be read.
+                Ok(Answer::Appended { uid: None })
+            }
+            Question::AppendCancel => {
+                self.appending = None;
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    fn account(&self) -> Result<&Account, Refusal> {
+        self.account.as_ref().ok_or_else(out_of_step)
+    }
+
+    fn content(&self) -> Result<Option<&Content>, Refusal> {
+        Ok(self.open.as_ref().ok_or_else(out_of_step)?.mailbox.content.as_ref())
+    }
+
+    fn folder(&self, name: &str) -> Result<Folder, Refusal> {
+        self.shared.quarantine.folder(name).ok_or_else(|| {
+            Refusal::new(
+                "NONEXISTENT",
+                "there is no such folder; the folders of a quarantine are fixed, LIST shows them",
+            )
+        })
+    }
+
+    fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Result<Answer, Refusal> {
+        let now = self.shared.quarantine.store.now();
+        match self.shared.accounts.verify(user, password, self.peer, now) {
+            Verdict::Good(account) => {
+                log::info!(
+                    "login: user=<{}> from=<{}>",
+                    account.login,
+                    self.peer.map_or("local".to_string(), |p| p.to_string())
+                );
+                (self.known)();
+                self.account = Some(account);
+                Ok(Answer::LoggedIn)
+            }
+            Verdict::Wrong(pause) => {
+                Err(Refusal { pause, ..Refusal::new("AUTHENTICATIONFAILED", "login or password is wrong") })
+            }
+            Verdict::Later(pause) => Err(Refusal::new(
+                "UNAVAILABLE",
+                format!("too many wrong passwords: try again in {} seconds", pause.as_secs().max(1)),
+            )),
+        }
+    }
+
+    fn folders(&self) -> Result<Vec<ShownFolder>, Refusal> {
+        let listed = self.shared.quarantine.folders();
+        listed.into_iter().map(|listed| self.show(listed.folder)).collect()
+    }
+
+    fn show(&self, folder: Folder) -> Result<ShownFolder, Refusal> {
+        let row = folder.row();
+        let naming = &self.shared.quarantine.options().naming;
+        let name = folder.name(naming);
+        Ok(ShownFolder {
+            name: name.to_string(),
+            special_use: row.special_use,
+            subscribed: self.shared.subscriptions.has(&self.account()?.login, name),
+            has_children: false,
+            no_select: false,
+            rights: row.rights,
+        })
+    }
+
+    fn subscribe(&self, name: &str, on: bool) -> Result<Answer, Refusal> {
+        let name = self.folder(name)?.name(&self.shared.quarantine.options().naming);
+        let kept = self.shared.subscriptions.set(&self.account()?.login, name, on);
+        kept.map_err(|fault| refused(fault.into()))?;
+        Ok(Answer::Done)
+    }
+
+    fn open(&self, name: &str) -> Result<Mailbox, Refusal> {
+        let folder = self.folder(name)?;
+        self.shared.quarantine.open_folder(self.account()?, folder).map_err(|error| match error {
+            OpenError::Denied(denied) => denial(denied),
+            OpenError::Disk(fault) => refused(fault.into()),
+        })
+    }
+
+    fn status(&self, name: &str) -> Result<Answer, Refusal> {
+        Ok(Answer::Status(self.figures(&self.open(name)?)))
+    }
+
+    fn figures(&self, mailbox: &Mailbox) -> Figures {
+        let counts = self.shared.quarantine.counts(mailbox);
+        Figures {
+            messages: counts.messages,
+            recent: counts.recent,
+            unseen: counts.unseen,
+            deleted: counts.deleted,
+            uid_validity: counts.uid_validity,
+            uid_next: counts.uid_next,
+            modseq: counts.modseq,
+            size: counts.bytes,
+        }
+    }
+
+    fn select(&mut self, name: &str, read_only: bool) -> Result<Answer, Refusal> {
+        self.open = None;
+        let mailbox = self.open(name)?;
+        let quarantine = &self.shared.quarantine;
+        let figures = self.figures(&mailbox);
+        let naming = &quarantine.options().naming;
+        // RFC 4314 4: SELECT without the rights to change anything is READ-ONLY.
+        let read_only = read_only || (mailbox.folder == Folder::Inbox && naming.inbox == Inbox::Empty);
+        let mut selected = Selected {
+            name: mailbox.folder.name(naming).to_string(),
+            figures,
+            list: Default::default(),
+            recent: UidRanges::new(),
+            first_unseen: None,
+            read_only,
+            permanent: if mailbox.content.is_some() && !read_only { permanent() } else { Flags::NONE },
+            uid_not_sticky: mailbox.content.is_none(),
+        };
+        if let Some(content) = &mailbox.content {
+            let view = content.cell.view();
+            let told = if read_only { content.cell.told() } else { content.cell.tell(view.uid_next) };
+            selected.recent = view.list.iter_from(told).collect();
+            selected.first_unseen = quarantine.first_unseen(content).filter(|&uid| view.list.seq(uid).is_some());
+            selected.figures.messages = view.list.len();
+            selected.figures.uid_next = view.uid_next;
+            selected.figures.modseq = view.modseq;
+            selected.list = view.list;
+        }
+        self.open = Some(Open { mailbox, read_only });
+        Ok(Answer::Selected(selected))
+    }
+
+    fn poll(&self, since: u64) -> Result<Answer, Refusal> {
+        let open = self.open.as_ref().ok_or_else(out_of_step)?;
+        let Some(content) = &open.mailbox.content else {
+            let none = Changes {
+                list: Default::default(),
+                recent: UidRanges::new(),
+                flags: Vec::new(),
+                modseq: since,
+                uid_next: 1,
+            };
+            return Ok(Answer::Changes(none));
+        };
+        let view = content.cell.view();
+        if view.modseq <= since {
+            let (uid_next, modseq) = (view.uid_next, since);
+            return Ok(Answer::Changes(Changes {
+                list: view.list,
+                recent: UidRanges::new(),
+                flags: Vec::new(),
+                modseq,
+                uid_next,
+            }));
+        }
+        let told = if open.read_only { content.cell.told() } else { content.cell.tell(view.uid_next) };
+        let rows = self.shared.quarantine.store.changed_since(content.reach, content.kept, since);
+        let flags = rows.iter().filter(|r| view.list.seq(r.uid).is_some()).map(flag_row).collect();
+        let recent = view.list.iter_from(told).collect();
+        Ok(Answer::Changes(Changes { list: view.list, recent, flags, modseq: view.modseq, uid_next: view.uid_next }))
+    }
+
+    fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
+        let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
+        let store = &self.shared.quarantine.store;
+        let began = Instant::now();
+        let batch: Vec<u32> =
+            wanted.list.within(&wanted.uids).skip_while(|&u| u < wanted.from).take(limits::PIECE_ROWS + 1).collect();
+        let mut rows = Rows { next: batch.get(limits::PIECE_ROWS).copied(), ..Rows::default() };
+        let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
+        let mut found = self.rows(content, batch);
+        rows.vanished = found.len() < batch.len();
+        if wanted.mark_seen {
+            rows.changed = self.mark_seen(content, &mut found)?;
+        }
+        let mut bytes = 0;
+        for (row, name) in found {
+            if bytes > limits::PIECE_BYTES as u64 || began.elapsed() > SLICE {
+                // What changed already is told with the rows that come later, too.
+                rows.next = Some(row.uid);
+                break;
+            }
+            let Some(seq) = wanted.list.seq(row.uid) else { continue };
+            let mut message = Message::new(store, content.reach, content.kept, row, name);
+            let mark = rows.pieces.len();
+            match fetch::line(seq, wanted, &mut message, &mut rows.pieces) {
+                Ok(()) => bytes += rows.pieces.get(mark..).unwrap_or_default().iter().map(piece_len).sum::<u64>(),
+                Err(error) => {
+                    // A line that was begun cannot be sent.
+                    rows.pieces.truncate(mark);
+                    rows.vanished = true;
+                    if error.kind() != std::io::ErrorKind::NotFound {
+                        log::error!("message {} cannot be read: {error}", row.uid);
+                    }
+                }
+            }
+        }
+        Ok(Answer::Rows(rows))
+    }
+
+    fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
+        let ranges: UidRanges = uids.iter().copied().collect();
+        let mut found = Vec::with_capacity(uids.len());
+        self.shared.quarantine.store.rows(content.reach, content.kept, &ranges, |row, folder| {
+            let name = folder.name(row);
+            found.push((imap_row(row, folder.arrival(row)), name));
+            true
+        });
+        found
+    }
+
+    fn mark_seen(&self, content: &Content, found: &mut [(ImapRow, Name)]) -> Result<Vec<FlagRow>, Refusal> {
+        let unseen: UidRanges = found.iter().filter(|(r, _)| !r.flags.has(Flags::SEEN)).map(|(r, _)| r.uid).collect();
+        if unseen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN);
+        let rows = rows.map_err(|fault| refused(fault.into()))?;
+        for (row, _) in found.iter_mut() {
+            if let Some(new) = rows.iter().find(|new| new.uid == row.uid) {
+                (row.flags, row.modseq) = (new.flags, new.modseq);
+            }
+        }
+        Ok(rows.iter().map(flag_row).collect())
+    }
+
+    fn search(&self, wanted: &Search) -> Result<Answer, Refusal> {
+        let Some(content) = self.content()? else { return Ok(Answer::Found { uids: Vec::new(), next: None }) };
+        let store = &self.shared.quarantine.store;
+        let began = Instant::now();
+        let mut uids = Vec::new();
+        let mut from = wanted.from;
+        loop {
+            let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
+            let Some(&last) = batch.last() else { return Ok(Answer::Found { uids, next: None }) };
+            for (row, name) in self.rows(content, &batch) {
+                if began.elapsed() > SLICE {
+                    return Ok(Answer::Found { uids, next: Some(row.uid) });
+                }
+                let mut message = Message::new(store, content.reach, content.kept, row, name);
+                match search::matches(&wanted.key, &mut message, &wanted.recent) {
+                    Ok(true) => uids.push(row.uid),
+                    Ok(false) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => log::error!("message {} cannot be searched: {error}", row.uid),
+                }
+            }
+            from = last.saturating_add(1);
+        }
+    }
+
+    fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
+        let Some(content) = self.content()? else { return Ok(Answer::Stored(Vec::new())) };
+        let how = match wanted.mode {
+            StoreMode::Add => Flagging::Add,
+            StoreMode::Remove => Flagging::Remove,
+            StoreMode::Replace => Flagging::Replace,
+        };
+        let rows = self.shared.quarantine.set_flags(content, &wanted.uids, how, wanted.flags);
+        let rows = rows.map_err(|fault| refused(fault.into()))?;
+        Ok(Answer::Stored(rows.iter().map(flag_row).collect()))
+    }
+
+    fn transfer(&self, uids: &UidRanges, target: &str, take: bool) -> Result<Answer, Refusal> {
+        let folder = self.folder(target)?;
+        let Some(content) = self.content()? else { return Ok(Answer::Transferred(Transferred::default())) };
+        let quarantine = &self.shared.quarantine;
+        let done = quarantine.put(self.account()?, content.kept, uids, folder, take).map_err(refused)?;
+        let copy_uid = (!done.placed.is_empty()).then(|| {
+            let (old, new) = done.placed.into_iter().unzip();
+            (quarantine.store.uid_validity(), old, new)
+        });
+        Ok(Answer::Transferred(Transferred { copy_uid, refused: None }))
+    }
+
+    fn expunge(&self, uids: Option<UidRanges>) -> Result<Answer, Refusal> {
+        let Some(content) = self.content()? else { return Ok(Answer::Done) };
+        let quarantine = &self.shared.quarantine;
+        let mut deleted = UidRanges::new();
+        let all = uids.unwrap_or_else(|| UidRanges::one(1, u32::MAX));
+        quarantine.store.rows(content.reach, content.kept, &all, |row, _| {
+            if row.flags.has(Flags::DELETED) {
+                deleted.add(row.uid, row.uid);
+            }
+            true
+        });
+        quarantine.expunge(self.account()?, content.kept, &deleted).map_err(refused)?;
+        Ok(Answer::Done)
+    }
+
+    fn append_start(&mut self, name: &str, size: u64) -> Result<Answer, Refusal> {
+        let folder = self.folder(name).map_err(|r| Refusal { code: Some("TRYCREATE"), ..r })?;
+        let quarantine = &self.shared.quarantine;
+        if size > limits::MESSAGE_BYTES {
+            return Err(Refusal::new(
+                "LIMIT",
+                format!("a message of {size} bytes is over the limit of {}", limits::MESSAGE_BYTES),
+            ));
+        }
+        let appending = quarantine.append_start(self.account()?, folder, size).map_err(refused)?;
+        self.appending = Some(appending);
+        Ok(Answer::Done)
+    }
+}
+
+impl Bridge<Session> for ImapBridge {
+    fn place(&self, question: &Question) -> Place {
+        match question {
+            Question::Login { .. } => Place::Password,
+            Question::Folders | Question::Folder(_) | Question::Unselect | Question::Poll { .. } => Place::Inline,
+            Question::Search(_) => Place::Scan,
+            _ => Place::Disk,
+        }
+    }
+
+    fn answer(&mut self, question: Question) -> Answer {
+        self.try_answer(question).unwrap_or_else(Answer::Refused)
+    }
+
+    fn busy(&self) -> Answer {
+        Answer::Refused(Refusal::new("UNAVAILABLE", "the server is busy, try again in a moment"))
+    }
+
+    fn changed(&self) -> Option<EventListener> {
+        Some(self.open.as_ref()?.mailbox.content.as_ref()?.cell.listen())
+    }
+}
+
+/// Flags that a client may set.
+fn permanent() -> Flags {
+    let all = crate::base::flags::TABLE.len() as u32;
+    Flags((1 << all) - 1).without(Flags::OURS)
+}
+
+fn imap_row(row: &Row, date: u64) -> ImapRow {
+    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq }
+}
+
+fn flag_row(row: &Row) -> FlagRow {
+    FlagRow { uid: row.uid, flags: row.flags, modseq: row.modseq }
+}
+
+fn piece_len(piece: &Piece) -> u64 {
+    match piece {
+        Piece::Bytes(bytes) => bytes.len() as u64,
+        Piece::File(range) => range.len,
+    }
+}
+
+fn denial(denied: Denied) -> Refusal {
+    let code = match denied.why {
+        Why::NotPermitted => "NOPERM",
+        Why::Impossible => "CANNOT",
+    };
+    Refusal::new(code, denied.text)
+}
+
+/// What the client is told; what failed inside goes to the log.
+fn refused(failed: Failed) -> Refusal {
+    match failed {
+        Failed::Denied(denied) => denial(denied),
+        Failed::Disk(fault) => {
+            log::error!("{fault}");
+            let full = fault.is_full();
+            let text = if full {
+                "the disk of the server is full"
+            } else {
+                "the server could not write to its disk; its log says why"
+            };
+            Refusal::new(if full { "OVERQUOTA" } else { "SERVERBUG" }, text)
+        }
+    }
+}
+
+/// The core asks nothing before a login or without an open folder.
+fn out_of_step() -> Refusal {
+    Refusal::new("CLIENTBUG", "not now: no folder is open, or nobody is logged in")
+}

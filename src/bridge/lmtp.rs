@@ -1,0 +1,161 @@
+//! LMTP's questions, answered by the quarantine.
+
+use super::{Bridge, Place};
+use crate::lmtp::Session;
+use crate::lmtp::{Answer, Question, Reply, Transaction};
+use crate::mail::trace::Client;
+use crate::mail::{Class, Kind};
+use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
+use event_listener::EventListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a listener is for.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// The class of what comes in here.
+    pub class: Class,
+    /// The kind of what comes in here.
+    pub kind: Kind,
+    /// Our answer is what the sender sees: a message that was kept is refused with 550 and its reference.
+    pub reject: bool,
+}
+
+/// Memory for messages at intake, all doors together.
+#[derive(Debug)]
+pub struct Memory {
+    used: AtomicUsize,
+    most: usize,
+}
+
+impl Memory {
+    /// At most `most` bytes together.
+    pub fn new(most: usize) -> Memory {
+        Memory { used: AtomicUsize::new(0), most }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.most);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+    }
+
+    fn give(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
+
+/// One connection's side of the rules.
+pub struct LmtpBridge {
+    quarantine: Arc<Quarantine>,
+    door: Door,
+    memory: Arc<Memory>,
+    held: usize,
+}
+
+impl LmtpBridge {
+    /// For a connection at a door.
+    pub fn new(quarantine: Arc<Quarantine>, door: Door, memory: Arc<Memory>) -> Self {
+        LmtpBridge { quarantine, door, memory, held: 0 }
+    }
+
+    fn forget(&mut self) {
+        self.memory.give(std::mem::take(&mut self.held));
+    }
+
+    fn store(&self, transaction: &Transaction) -> Vec<Reply> {
+        let forwarded = &transaction.forwarded;
+        let helo = forwarded.helo.clone().or_else(|| Some(transaction.helo.clone()));
+        let arrival = Arrival {
+            class: self.door.class,
+            kind: self.door.kind,
+            sender: transaction.sender.clone(),
+            recipients: transaction.recipients.clone(),
+            client: Client {
+                door: "lmtp".to_string(),
+                address: forwarded.address.clone(),
+                name: forwarded.name.clone(),
+                helo: helo.filter(|h| !h.is_empty()),
+                queue_id: forwarded.ident.clone(),
+                user: None,
+            },
+            message: &transaction.message,
+            cut_from: transaction.oversize.then_some(transaction.size),
+        };
+        self.quarantine.admit(&arrival).iter().map(|result| self.reply(result)).collect()
+    }
+
+    fn reply(&self, result: &Result<Filed, Refused>) -> Reply {
+        match result {
+            Ok(filed) if self.door.reject => Reply::new(
+                550,
+                "5.7.1",
+                format!("message refused as {} and kept in quarantine, reference {}", self.door.kind, filed.id),
+            ),
+            Ok(filed) => Reply::new(250, "2.0.0", format!("kept, reference {}", filed.id)),
+            Err(refused) => temporary(refused),
+        }
+    }
+}
+
+/// Doors never answer 5xx for what they do not keep: an MTA would send a bounce to a forged sender.
+fn temporary(refused: &Refused) -> Reply {
+    let (code, enhanced) = match refused {
+        Refused::Address(_) => (451, "4.1.3"),
+        Refused::UnknownDomain(_) => (451, "4.1.2"),
+        Refused::UnknownRecipient(_) => (451, "4.1.1"),
+        Refused::TooManyTrees => (451, "4.2.1"),
+        Refused::NoSpace => (452, "4.3.1"),
+        Refused::Disk(_) => (451, "4.3.0"),
+    };
+    Reply::new(code, enhanced, refused.to_string())
+}
+
+impl Bridge<Session> for LmtpBridge {
+    fn place(&self, question: &Question) -> Place {
+        match question {
+            Question::Store(_) => Place::Disk,
+            Question::Recipient { .. } | Question::Reserve(_) | Question::Forget => Place::Inline,
+        }
+    }
+
+    fn answer(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Recipient { sender, recipient } => {
+                Answer::Reply(match self.quarantine.place_for(self.door.class, &sender, None, &recipient) {
+                    Ok(_) => Reply::new(250, "2.1.5", "recipient ok"),
+                    Err(refused) => temporary(&refused),
+                })
+            }
+            Question::Reserve(bytes) => {
+                let granted = self.memory.take(bytes);
+                self.held += if granted { bytes } else { 0 };
+                Answer::Reserved(granted)
+            }
+            Question::Store(transaction) => {
+                let replies = self.store(&transaction);
+                drop(transaction);
+                self.forget();
+                Answer::Stored(replies)
+            }
+            Question::Forget => {
+                self.forget();
+                Answer::Done
+            }
+        }
+    }
+
+    fn busy(&self) -> Answer {
+        // The session gives every recipient of the transaction what it finds first.
+        Answer::Stored(Vec::new())
+    }
+
+    fn changed(&self) -> Option<EventListener> {
+        None
+    }
+}
+
+impl Drop for LmtpBridge {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}

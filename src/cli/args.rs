@@ -1,0 +1,582 @@
+//! What can be typed. argh reads it; what argh does not know (`--option=value`, `--config` behind the command) is
+//! rewritten for it first.
+
+use super::exit::Exit;
+use crate::mail::{Address, Class, Kept, Kind};
+use crate::store::passwd::Scheme;
+use argh::FromArgs;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// What was typed, as plain data.
+#[derive(Debug, PartialEq)]
+pub struct Invocation {
+    /// The configuration file, if another than the usual one.
+    pub config: Option<PathBuf>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Why nothing is to be done: help was asked for, or the arguments are wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What to print: to standard output when `exit` is `Done`, else to standard error.
+    pub text: String,
+    /// How to end.
+    pub exit: Exit,
+}
+
+/// Lazaret keeps the mail that a filter rejected, shows it over IMAP, and acts on it by dragging.
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(help_triggers("-h", "--help"))]
+struct Top {
+    /// the configuration file (default: /etc/lazaret/lazaret.toml)
+    #[argh(option, short = 'c')]
+    config: Option<PathBuf>,
+
+    #[argh(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand)]
+pub enum Command {
+    /// Run the server.
+    Serve(Serve),
+    /// Try it out.
+    Demo(Demo),
+    /// Store one message.
+    Deposit(Deposit),
+    /// Accounts.
+    User(User),
+    /// List messages.
+    List(List),
+    /// Show a message.
+    Show(Show),
+    /// Deliver messages.
+    Release(Release),
+    /// Report messages to the filter.
+    Train(Train),
+    /// Remove messages.
+    Remove(Remove),
+    /// Remove what has expired.
+    Expire(Expire),
+    /// Check configuration and store.
+    Check(Check),
+    /// Short texts about one thing each.
+    Help(Help),
+}
+
+/// run the server until SIGTERM; SIGHUP reads certificate, accounts and configuration again
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "serve", help_triggers("-h", "--help"))]
+pub struct Serve {}
+
+/// run a server to try out, with sample messages, three accounts and a mail server that receives what is released
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "demo", help_triggers("-h", "--help"))]
+pub struct Demo {
+    /// keep the data in this directory (default: a temporary one that is removed at the end)
+    #[argh(option)]
+    pub data: Option<PathBuf>,
+
+    /// leave the sample messages out
+    #[argh(switch)]
+    pub empty: bool,
+
+    /// print one line of JSON when everything answers
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// store the message on standard input; ends with a code of sysexits.h (`lazaret help exit`)
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "deposit", help_triggers("-h", "--help"))]
+pub struct Deposit {
+    /// the envelope sender; "" or "<>" for the null sender
+    #[argh(option, from_str_fn(sender))]
+    pub from: Sender,
+
+    /// an envelope recipient; give it once for each
+    #[argh(option, from_str_fn(address))]
+    pub to: Vec<Address>,
+
+    /// incoming, outgoing or unsure (default: incoming)
+    #[argh(option, default = "Class::Incoming", from_str_fn(class))]
+    pub class: Class,
+
+    /// spam, phish, virus, banned or policy (default: spam)
+    #[argh(option, default = "Kind::Spam", from_str_fn(kind))]
+    pub kind: Kind,
+
+    /// the IP address of the client that sent it
+    #[argh(option)]
+    pub client_ip: Option<IpAddr>,
+
+    /// the host name of that client
+    #[argh(option)]
+    pub client_name: Option<String>,
+
+    /// what that client called itself
+    #[argh(option)]
+    pub helo: Option<String>,
+
+    /// the mail server's queue id
+    #[argh(option)]
+    pub qid: Option<String>,
+
+    /// the name with which the sender had logged in
+    #[argh(option)]
+    pub user: Option<String>,
+
+    /// further envelope recipients
+    #[argh(positional, from_str_fn(address))]
+    pub recipients: Vec<Address>,
+}
+
+/// An envelope sender; `None`: the null sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender(pub Option<Address>);
+
+/// add, change, remove and list accounts
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "user", help_triggers("-h", "--help"))]
+pub struct User {
+    /// what to do
+    #[argh(subcommand)]
+    pub command: UserCommand,
+}
+
+/// What to do with accounts.
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand)]
+pub enum UserCommand {
+    /// Add one.
+    Add(UserAdd),
+    /// Change a password.
+    Passwd(UserPasswd),
+    /// Remove one.
+    Remove(UserRemove),
+    /// List them.
+    List(UserList),
+}
+
+/// add an account; the password is asked for, or the first line of standard input
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "add", help_triggers("-h", "--help"))]
+pub struct UserAdd {
+    /// global, a domain, or an address
+    #[argh(positional)]
+    pub login: String,
+
+    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2
+    #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
+    pub scheme: Scheme,
+}
+
+/// change the password of an account; it is asked for, or the first line of standard input
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "passwd", help_triggers("-h", "--help"))]
+pub struct UserPasswd {
+    /// the account's login
+    #[argh(positional)]
+    pub login: String,
+
+    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2
+    #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
+    pub scheme: Scheme,
+}
+
+/// remove an account; its mail stays
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "remove", help_triggers("-h", "--help"))]
+pub struct UserRemove {
+    /// the account's login
+    #[argh(positional)]
+    pub login: String,
+}
+
+/// list accounts
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
+pub struct UserList {
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// list messages, newest first
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
+pub struct List {
+    /// whose: global (default), a domain, or an address
+    #[argh(positional)]
+    pub scope: Option<String>,
+
+    /// the folder: caught (default), outgoing, training or trash
+    #[argh(option, default = "Kept::Caught", from_str_fn(kept))]
+    pub folder: Kept,
+
+    /// only messages whose sender, recipient, subject, id or reference holds this text
+    #[argh(option)]
+    pub search: Option<String>,
+
+    /// at most so many (default: 100)
+    #[argh(option, default = "100")]
+    pub limit: usize,
+
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// show a message: why it is here, what happened to it, its header
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "show", help_triggers("-h", "--help"))]
+pub struct Show {
+    /// the message id, or the start of it
+    #[argh(positional)]
+    pub id: String,
+
+    /// the message itself, byte for byte as it came
+    #[argh(switch)]
+    pub raw: bool,
+
+    /// one JSON object
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// deliver messages to the recipients in whose trees they lie
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "release", help_triggers("-h", "--help"))]
+pub struct Release {
+    /// also report them to the filter as wrongly caught
+    #[argh(switch)]
+    pub train: bool,
+
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+
+    /// message ids
+    #[argh(positional)]
+    pub ids: Vec<String>,
+}
+
+/// report messages to the filter; they go to Trash
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "train", help_triggers("-h", "--help"))]
+pub struct Train {
+    /// ham (wrongly caught) or spam
+    #[argh(positional, from_str_fn(ham))]
+    pub ham: bool,
+
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+
+    /// message ids
+    #[argh(positional)]
+    pub ids: Vec<String>,
+}
+
+/// put messages into Trash; what is there already is removed for good
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "remove", help_triggers("-h", "--help"))]
+pub struct Remove {
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+
+    /// message ids
+    #[argh(positional)]
+    pub ids: Vec<String>,
+}
+
+/// remove what has expired, now
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "expire", help_triggers("-h", "--help"))]
+pub struct Expire {
+    /// only say what would be removed
+    #[argh(switch)]
+    pub dry_run: bool,
+
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// check the configuration, the accounts and the store, and say what is wrong
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "check", help_triggers("-h", "--help"))]
+pub struct Check {
+    /// put right in the store what can be put right; the server must not run
+    #[argh(switch)]
+    pub repair: bool,
+
+    /// only the configuration and the accounts
+    #[argh(switch)]
+    pub config_only: bool,
+
+    /// one JSON object for each finding
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// short texts about folders, accounts, doors, exit; `lazaret help TOPIC` is the same
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "topic", help_triggers("-h", "--help"))]
+pub struct Help {
+    /// about what
+    #[argh(positional)]
+    pub topic: Option<String>,
+}
+
+/// Reads what was typed, without the program's own name.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Stop> {
+    let mut words = Vec::new();
+    for arg in args {
+        let word = arg.into_string().map_err(|raw| {
+            let text = format!("the argument {:?} is not UTF-8\n", raw.to_string_lossy());
+            Stop { text, exit: Exit::Usage }
+        })?;
+        words.push(word);
+    }
+    if matches!(words.as_slice(), [only] if only == "--version" || only == "-V") {
+        return Err(Stop { text: format!("lazaret {}\n", env!("CARGO_PKG_VERSION")), exit: Exit::Done });
+    }
+    let words = rewrite(words);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match Top::from_args(&["lazaret"], &words) {
+        Ok(top) => {
+            ids(&top.command)?;
+            Ok(Invocation { config: top.config, command: top.command })
+        }
+        Err(early) => {
+            let exit = if early.status.is_ok() { Exit::Done } else { Exit::Usage };
+            let mut text = early.output;
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            Err(Stop { text, exit })
+        }
+    }
+}
+
+/// `--option=value` becomes two words; `--config FILE` comes to the front; the command `help`, a name that argh keeps for
+/// itself, becomes `topic`. What follows `--` stays as it is.
+fn rewrite(words: Vec<String>) -> Vec<String> {
+    let mut config = Vec::new();
+    let mut rest = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            rest.push(word);
+            break;
+        }
+        let (name, value) = match word.strip_prefix("--").and_then(|w| w.split_once('=')) {
+            Some((name, value)) => (format!("--{name}"), Some(value.to_string())),
+            None => (word, None),
+        };
+        let target = if matches!(name.as_str(), "--config" | "-c") { &mut config } else { &mut rest };
+        let takes_next = matches!(name.as_str(), "--config" | "-c") && value.is_none();
+        target.push(name);
+        target.extend(value);
+        if takes_next {
+            target.extend(words.next());
+        }
+    }
+    if let Some(first) = rest.first_mut().filter(|word| *word == "help") {
+        *first = "topic".to_string();
+    }
+    config.into_iter().chain(rest).chain(words).collect()
+}
+
+/// Commands on messages need one at least; argh takes a list that may be empty.
+fn ids(command: &Command) -> Result<(), Stop> {
+    let (name, empty) = match command {
+        Command::Release(c) => ("release", c.ids.is_empty()),
+        Command::Train(c) => ("train", c.ids.is_empty()),
+        Command::Remove(c) => ("remove", c.ids.is_empty()),
+        Command::Deposit(c) if c.to.is_empty() && c.recipients.is_empty() => {
+            let text = "lazaret deposit: no recipient: give --to ADDRESS\n".to_string();
+            return Err(Stop { text, exit: Exit::Usage });
+        }
+        _ => return Ok(()),
+    };
+    if empty {
+        let text = format!("lazaret {name}: no message id given; `lazaret list` shows them\n");
+        return Err(Stop { text, exit: Exit::Usage });
+    }
+    Ok(())
+}
+
+impl Deposit {
+    /// All recipients, in the order given.
+    pub fn all_recipients(&self) -> impl Iterator<Item = &Address> {
+        self.to.iter().chain(&self.recipients)
+    }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    let inner = text.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text);
+    Address::parse(inner).map_err(|e| e.to_string())
+}
+
+fn sender(text: &str) -> Result<Sender, String> {
+    if matches!(text, "" | "<>") { Ok(Sender(None)) } else { address(text).map(|a| Sender(Some(a))) }
+}
+
+fn class(text: &str) -> Result<Class, String> {
+    Class::from_word(text).ok_or_else(|| one_of(Class::ALL.map(Class::word)))
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    Kind::from_word(text).ok_or_else(|| one_of(Kind::ALL.map(Kind::word)))
+}
+
+fn kept(text: &str) -> Result<Kept, String> {
+    let known = Kept::ALL.into_iter().find(|k| k.directory().eq_ignore_ascii_case(text));
+    known.ok_or_else(|| one_of(Kept::ALL.map(Kept::directory)).to_lowercase())
+}
+
+fn scheme(text: &str) -> Result<Scheme, String> {
+    Scheme::from_name(text).ok_or_else(|| one_of(Scheme::ALL.map(Scheme::name)))
+}
+
+fn ham(text: &str) -> Result<bool, String> {
+    match text {
+        "ham" => Ok(true),
+        "spam" => Ok(false),
+        _ => Err(one_of(["ham", "spam"])),
+    }
+}
+
+fn one_of<const N: usize>(words: [&str; N]) -> String {
+    format!("expected {}", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &[&str]) -> Result<Invocation, Stop> {
+        parse(line.iter().map(OsString::from))
+    }
+
+    fn command(line: &[&str]) -> Command {
+        run(line).unwrap_or_else(|stop| panic!("{line:?}: {}", stop.text)).command
+    }
+
+    fn stop(line: &[&str]) -> Stop {
+        run(line).expect_err("should stop")
+    }
+
+    #[test]
+    fn deposit_takes_everything() {
+        let Command::Deposit(d) = command(&[
+            "deposit",
+            "--from=Bob@Example.com",
+            "--to",
+            "alice+x@example.org",
+            "--to=<carol@example.org>",
+            "--class",
+            "outgoing",
+            "--kind=virus",
+            "--client-ip",
+            "2001:db8::1",
+            "--client-name",
+            "a.example",
+            "--helo=x=y",
+            "--qid",
+            "4XyZ",
+            "--user",
+            "bob",
+            "dave@example.org",
+        ]) else {
+            panic!()
+        };
+        let to: Vec<String> = d.all_recipients().map(Address::to_string).collect();
+        assert_eq!(to, ["alice+x@example.org", "carol@example.org", "dave@example.org"]);
+        assert_eq!(d.from.0.as_ref().map(Address::to_string).as_deref(), Some("Bob@example.com"));
+        assert_eq!((d.class, d.kind, d.helo.as_deref()), (Class::Outgoing, Kind::Virus, Some("x=y")));
+        for null in ["--from=", "--from=<>"] {
+            let Command::Deposit(d) = command(&["deposit", null, "--to", "a@x"]) else { panic!() };
+            assert_eq!(d.from, Sender(None));
+        }
+        assert_eq!(stop(&["deposit", "--from", "a@x"]).exit, Exit::Usage);
+        assert!(stop(&["deposit", "--from", "a@x", "--to", "nobody"]).text.contains("local-part@domain"));
+        assert!(stop(&["deposit", "--from", "a@x", "--to", "a@x", "--class", "x"]).text.contains("incoming, outgoing"));
+    }
+
+    #[test]
+    fn config_is_taken_anywhere() {
+        let file = Some(PathBuf::from("f.toml"));
+        for line in [
+            &["--config", "f.toml", "serve"][..],
+            &["serve", "--config", "f.toml"],
+            &["-c", "f.toml", "serve"],
+            &["serve", "--config=f.toml"],
+        ] {
+            assert_eq!(
+                run(line),
+                Ok(Invocation { config: file.clone(), command: Command::Serve(Serve {}) }),
+                "{line:?}"
+            );
+        }
+        assert_eq!(stop(&["serve", "--config"]).exit, Exit::Usage);
+    }
+
+    #[test]
+    fn help_is_for_the_asking() {
+        for line in [&["-h"][..], &["--help"], &["serve", "-h"], &["user", "add", "-h"], &["user", "--help"]] {
+            let stop = stop(line);
+            assert_eq!(stop.exit, Exit::Done, "{line:?}: {}", stop.text);
+            assert!(stop.text.starts_with("Usage: lazaret"), "{}", stop.text);
+        }
+        assert_eq!(command(&["help", "folders"]), Command::Help(Help { topic: Some("folders".into()) }));
+        assert!(stop(&["--version"]).text.starts_with("lazaret 0."));
+    }
+
+    #[test]
+    fn mistakes_end_with_usage() {
+        for line in [
+            &[][..],
+            &["srve"],
+            &["serve", "now"],
+            &["list", "--limit", "many"],
+            &["release"],
+            &["train", "maybe", "id"],
+            &["train", "ham"],
+            &["user"],
+            &["user", "add"],
+            &["show"],
+        ] {
+            let stop = stop(line);
+            assert_eq!(stop.exit, Exit::Usage, "{line:?}: {}", stop.text);
+            assert!(stop.text.ends_with('\n') && stop.text.len() > 5, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn commands_on_messages() {
+        let Command::Train(t) = command(&["train", "ham", "--json", "1.a", "2.b"]) else { panic!() };
+        assert!(t.ham && t.json && t.ids == ["1.a", "2.b"]);
+        let Command::Release(r) = command(&["release", "--train", "--", "--odd=id"]) else { panic!() };
+        assert!(r.train && r.ids == ["--odd=id"]);
+        let Command::List(l) = command(&["list"]) else { panic!() };
+        assert_eq!((l.scope, l.folder, l.limit), (None, Kept::Caught, 100));
+        let Command::List(l) = command(&["list", "example.org", "--folder=trash", "--search=x"]) else { panic!() };
+        assert_eq!((l.scope.as_deref(), l.folder, l.search.as_deref()), (Some("example.org"), Kept::Trash, Some("x")));
+    }
+
+    #[test]
+    fn odd_bytes_are_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let stop = parse([OsString::from("list"), OsString::from_vec(vec![0xff])]).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,126 @@
+//! A folder as one account sees it: what is in it, and how that changes.
+
+use super::Quarantine;
+use super::account::Account;
+use super::folders::{Folder, Inbox, WriteOnly};
+use super::policy::Denied;
+use crate::base::{Fault, Flags, UidRanges};
+use crate::mail::Kept;
+use crate::store::{Flagging, Reach, Row, ViewCell};
+use std::sync::Arc;
+
+/// A folder that an account has open. The view is kept up to date as long as this lives.
+#[derive(Clone)]
+pub struct Mailbox {
+    /// Which folder.
+    pub folder: Folder,
+    /// Its messages; `None`: it shows nothing, ever.
+    pub content: Option<Content>,
+}
+
+/// The messages of an open folder.
+#[derive(Clone)]
+pub struct Content {
+    /// Where they lie.
+    pub kept: Kept,
+    /// How far the account sees.
+    pub reach: Reach,
+    /// What it sees.
+    pub cell: Arc<ViewCell>,
+}
+
+/// UIDVALIDITY of folders that show nothing, ever.
+pub const EMPTY_UID_VALIDITY: u32 = 1;
+
+/// What STATUS tells of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Messages.
+    pub messages: u32,
+    /// Messages that no session was told of.
+    pub recent: u32,
+    /// Messages without `\Seen`, as the account sees it.
+    pub unseen: u32,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// HIGHESTMODSEQ.
+    pub modseq: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Quarantine {
+    /// Opens a folder for looking into it.
+    pub fn open_folder(&self, account: &Account, folder: Folder) -> Result<Mailbox, OpenError> {
+        if folder.is_action() && self.options.naming.write_only == WriteOnly::Refuse {
+            let text = format!("{} is write-only: drag messages into it, it cannot be opened", folder.label());
+            return Err(OpenError::Denied(Denied::not_permitted(text)));
+        }
+        let content = match folder.kept() {
+            Some(kept) => {
+                let reach = self.reach(account).map_err(OpenError::Disk)?;
+                Some(Content { kept, reach, cell: self.store.view(reach, kept) })
+            }
+            None => None,
+        };
+        Ok(Mailbox { folder, content })
+    }
+
+    /// What STATUS tells of it.
+    pub fn counts(&self, mailbox: &Mailbox) -> Counts {
+        let Some(content) = &mailbox.content else {
+            return Counts { uid_validity: EMPTY_UID_VALIDITY, uid_next: 1, modseq: 1, ..Counts::default() };
+        };
+        let view = content.cell.view();
+        let told = content.cell.told();
+        Counts {
+            messages: view.list.len(),
+            recent: view.list.len() - view.list.rank(told),
+            unseen: self.store.unseen(content.reach, content.kept, &view),
+            deleted: view.deleted,
+            uid_validity: self.store.uid_validity(),
+            uid_next: view.uid_next,
+            modseq: view.modseq,
+            bytes: view.bytes,
+        }
+    }
+
+    /// The first message without `\Seen`.
+    pub fn first_unseen(&self, content: &Content) -> Option<u32> {
+        let mut first = None;
+        self.store.rows(content.reach, content.kept, &UidRanges::one(1, u32::MAX), |row, _| {
+            first = (!row.flags.has(Flags::SEEN)).then_some(row.uid);
+            first.is_none()
+        });
+        first
+    }
+
+    /// Changes flags that clients may change; returns the rows afterwards.
+    pub fn set_flags(
+        &self,
+        content: &Content,
+        uids: &UidRanges,
+        how: Flagging,
+        flags: Flags,
+    ) -> Result<Vec<Row>, Fault> {
+        self.store.set_flags(content.reach, content.kept, uids, how, flags.without(Flags::OURS))
+    }
+
+    /// Whether INBOX stands for Caught.
+    pub fn inbox_is_caught(&self) -> bool {
+        self.options.naming.inbox == Inbox::Caught
+    }
+}
+
+/// Why a folder was not opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// It is not allowed.
+    Denied(Denied),
+    /// The disk failed.
+    Disk(Fault),
+}

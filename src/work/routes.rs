@@ -1,0 +1,93 @@
+//! Which server a recipient's mail goes to, and the connections to it.
+
+use crate::base::limits;
+use crate::net::smtp::{Courier, Destination};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The servers, by the recipient's domain.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    /// For every domain without one of its own.
+    pub default: Destination,
+    /// By domain, in lower case.
+    pub by_domain: HashMap<String, Destination>,
+}
+
+/// The same with their connections.
+pub(super) struct Roads {
+    default: Road,
+    by_domain: HashMap<String, Road>,
+}
+
+/// One server, its idle connections, and whether it could be reached.
+pub(super) struct Road {
+    destination: Arc<Destination>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Courier>,
+    /// Attempts in a row that did not reach the server.
+    unreached: u32,
+    /// It is not tried before, in seconds since 1970.
+    rests_until: u64,
+}
+
+impl Roads {
+    pub(super) fn new(routes: Routes) -> Self {
+        let by_domain = routes.by_domain.into_iter().map(|(domain, to)| (domain, Road::new(to))).collect();
+        Roads { default: Road::new(routes.default), by_domain }
+    }
+
+    /// The road to a recipient.
+    pub(super) fn to(&self, recipient: &str) -> &Road {
+        let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase();
+        self.by_domain.get(&domain).unwrap_or(&self.default)
+    }
+
+    /// Takes all idle connections, to be closed.
+    pub(super) fn take_idle(&self) -> Vec<Courier> {
+        let roads = self.by_domain.values().chain([&self.default]);
+        roads.flat_map(|road| std::mem::take(&mut road.state().idle)).collect()
+    }
+}
+
+impl Road {
+    fn new(destination: Destination) -> Self {
+        Road { destination: Arc::new(destination), state: Mutex::default() }
+    }
+
+    /// Until when this server is left alone, if that is after `now`.
+    pub(super) fn rests(&self, now: u64) -> Option<u64> {
+        Some(self.state().rests_until).filter(|&until| until > now)
+    }
+
+    /// A connection of its own for the caller.
+    pub(super) fn courier(&self) -> Courier {
+        self.state().idle.pop().unwrap_or_else(|| Courier::new(self.destination.clone()))
+    }
+
+    /// Gives it back after use. A server that was not reached rests, so that its messages do not keep every worker busy
+    /// with waiting while others could be served.
+    pub(super) fn give_back(&self, courier: Courier, now: u64) {
+        let mut state = self.state();
+        if courier.has_reached() {
+            state.unreached = 0;
+            state.rests_until = 0;
+        } else {
+            state.unreached = state.unreached.saturating_add(1);
+            let first = limits::RETRY_FIRST.as_secs() / 2;
+            let pause = first.saturating_mul(u64::from(state.unreached)).min(limits::RETRY_FIRST.as_secs() * 5);
+            state.rests_until = now.saturating_add(pause);
+        }
+        if courier.is_connected() {
+            state.idle.push(courier);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
