@@ -11,9 +11,24 @@ const CODEC: [&str; 2] = ["* NAMESPACE", "* STATUS"];
 const NEITHER: [&str; 2] = ["* LIST", "* ENABLED\r\n"];
 /// Response codes that imap-proto leaves in the text.
 const CODES: [&str; 18] = [
-    "ALREADYEXISTS", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "BADCHARSET", "CANNOT", "EXPUNGEISSUED",
-    "NONEXISTENT", "NOPERM", "OVERQUOTA", "PRIVACYREQUIRED", "READ-ONLY", "TOOBIG", "UNAVAILABLE", "INUSE", "LIMIT",
-    "CONTACTADMIN", "EXPIRED", "UIDNOTSTICKY",
+    "ALREADYEXISTS",
+    "AUTHENTICATIONFAILED",
+    "AUTHORIZATIONFAILED",
+    "BADCHARSET",
+    "CANNOT",
+    "EXPUNGEISSUED",
+    "NONEXISTENT",
+    "NOPERM",
+    "OVERQUOTA",
+    "PRIVACYREQUIRED",
+    "READ-ONLY",
+    "TOOBIG",
+    "UNAVAILABLE",
+    "INUSE",
+    "LIMIT",
+    "CONTACTADMIN",
+    "EXPIRED",
+    "UIDNOTSTICKY",
 ];
 
 /// Reads a whole conversation; says what cannot be read.

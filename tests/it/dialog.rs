@@ -18,7 +18,8 @@ fn dialogs() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialog/imap");
     let mut failed = Vec::new();
     let mut count = 0;
-    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("the dialogs are there").flatten().map(|e| e.path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("the dialogs are there").flatten().map(|e| e.path()).collect();
     paths.sort();
     for path in paths {
         let text = std::fs::read_to_string(&path).expect("a dialog is UTF-8");
