@@ -54,6 +54,10 @@ pub fn run(options: &Options) -> Result<(), String> {
     let mail_server =
         smol::block_on(smol::net::TcpListener::bind("127.0.0.1:0")).map_err(|e| format!("cannot listen: {e}"))?;
     let route = mail_server.local_addr().map_err(|e| e.to_string())?;
+    for name in ["delivered", "trained"] {
+        let path = place.path.join(name);
+        std::fs::create_dir_all(&path).map_err(|e| format!("cannot create {}: {e}", path.display()))?;
+    }
     let config = configure(&place.path, route)?;
     map::start_log(&config.log);
     let server = Server::start(&config)?;
