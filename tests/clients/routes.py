@@ -23,17 +23,21 @@ def configuration(folder, ports, routes, training):
     """The text of a configuration file: two domains, three users, plain IMAP on loopback."""
     return f"""data = "{folder}/data"
 users = "{folder}/users"
+host_name = "quarantine.example.org"
 
-[domains."example.org"]
-[domains."example.net"]
-
-[[imap]]
-listen = "127.0.0.1:{ports['imap']}"
+[imap]
+tls = []
+starttls = ["127.0.0.1:{ports['imap']}"]
 plain_login_on_loopback = true
 
 [[lmtp]]
 listen = "127.0.0.1:{ports['lmtp']}"
 class = "incoming"
+
+[domains."example.org"]
+
+[domains."example.net"]
+route = "net"
 
 {routes}
 {training}
@@ -49,9 +53,9 @@ class Served(Server):
         with open(self.config, "w") as file:
             file.write(configuration(folder, self.ports, routes, training))
         for login, password in USERS.items():
-            added = subprocess.run([BINARY, "user", "--config", self.config, "add", login], input=password + "\n", capture_output=True, text=True)
+            added = subprocess.run([BINARY, "--config", self.config, "user", "add", login], input=password + "\n", capture_output=True, text=True)
             check(f"user add {login}", added.returncode == 0, added.stderr)
-        super().__init__("serve", "--config", self.config, wait_json=False)
+        super().__init__("--config", self.config, "serve", wait_json=False)
         self.info = {"lmtp": f"127.0.0.1:{self.ports['lmtp']}"}
         if not wait_for(self.answers, 20):
             self.kill()
@@ -78,22 +82,21 @@ class Served(Server):
         return imap
 
 
-def route(port, domain=None):
-    head = f'[route."{domain}"]' if domain else "[route.default]"
-    return f'{head}\nto = "smtp://127.0.0.1:{port}"\ntls = "none"\n'
+def route(port, net=None):
+    """The first route, and one named `net` for example.net."""
+    one = '[[route]]\nname = "{}"\nhost = "127.0.0.1"\nport = {}\ntls = "none"\n'
+    return one.format("default", port) + one.format("net", net or port)
 
 
 def releases(folder):
     far = MailServer()
     relay = None
     try:
-        routes = route(far.port)
         if shutil.which("smtpd") and os.geteuid() == 0:
             relay = OpenSmtpd(folder, far.port)
-            routes += route(relay.port, "example.net")
         else:
             print("skipped: OpenSMTPD (missing, or not root)")
-        with Served(folder, routes, "") as server:
+        with Served(folder, route(far.port, relay and relay.port), "") as server:
             with open(os.path.join(SAMPLES, "dkim-signed.eml"), "rb") as file:
                 signed = file.read()
             mail = {"r1": marked("r1"), "r2": marked("r2", "carol@example.net"), "r3": marked("r3", "refused@example.org")}
@@ -156,12 +159,10 @@ def sink_command(folder):
         return
     words = os.path.join(folder, "words")
     os.mkdir(words)
-    training = f"""[training.ham]
-command = ["bogofilter", "-d", "{words}", "-n"]
-
-[training.spam]
-command = ["bogofilter", "-d", "{words}", "-s"]
-"""
+    training = "".join(
+        f'[[sink]]\nname = "{what}"\nlearns = ["{what}"]\nto = "command"\ncommand = ["bogofilter", "-d", "{words}", "{option}"]\n'
+        for what, option in (("ham", "-n"), ("spam", "-s"))
+    )
     far = MailServer()
     try:
         with Served(folder, route(far.port), training) as server:
@@ -179,9 +180,14 @@ command = ["bogofilter", "-d", "{words}", "-s"]
 
 def sink_rspamd(folder):
     rspamd, far = Rspamd(), MailServer()
-    training = f"""[training]
-rspamd = "http://127.0.0.1:{rspamd.port}"
-password = "q1"
+    with open(os.path.join(folder, "rspamd.password"), "w") as file:
+        file.write("q1\n")
+    training = f"""[[sink]]
+name = "rspamd"
+learns = ["ham", "spam"]
+to = "rspamd"
+url = "http://127.0.0.1:{rspamd.port}"
+password_file = "rspamd.password"
 """
     try:
         with Served(folder, route(far.port), training) as server:

@@ -198,7 +198,12 @@ impl Content for Stored {
             return Ok(Piece::Bytes(bytes));
         }
         let len = bytes.len() as u64;
-        Ok(Piece::File(lazaret::base::FileRange { file: Arc::new(temporary(&bytes)?), start: 0, len, form: Form::Crlf }))
+        Ok(Piece::File(lazaret::base::FileRange {
+            file: Arc::new(temporary(&bytes)?),
+            start: 0,
+            len,
+            form: Form::Crlf,
+        }))
     }
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = self.wire(range);
@@ -252,7 +257,14 @@ impl Peer {
                     // what was received and not fed is dropped
                     return;
                 }
-                assert!(taken > 0 || self.session.feed(&part[..1]) == 1 && { part = &part[1..]; true }, "stuck");
+                assert!(
+                    taken > 0
+                        || self.session.feed(&part[..1]) == 1 && {
+                            part = &part[1..];
+                            true
+                        },
+                    "stuck"
+                );
             }
         }
     }
@@ -310,7 +322,10 @@ impl Peer {
             Question::Login { user, password } => match (user.as_str(), password.expose().as_slice()) {
                 ("alice", b"secret" | b"se\"cr\\et") => Answer::LoggedIn,
                 ("banned", _) => {
-                    return Err(Refusal { close: true, ..Refusal::new("AUTHENTICATIONFAILED", "too many failed logins") });
+                    return Err(Refusal {
+                        close: true,
+                        ..Refusal::new("AUTHENTICATIONFAILED", "too many failed logins")
+                    });
                 }
                 _ => return Err(Refusal::new("AUTHENTICATIONFAILED", "wrong login name or password")),
             },
@@ -318,7 +333,10 @@ impl Peer {
             Question::Folder(name) => {
                 let all = world.folders.clone();
                 let found = all.iter().find(|f| f.name == name);
-                Answer::Folder(listed(found.ok_or_else(|| Refusal::new("NONEXISTENT", "there is no such folder"))?, &all))
+                Answer::Folder(listed(
+                    found.ok_or_else(|| Refusal::new("NONEXISTENT", "there is no such folder"))?,
+                    &all,
+                ))
             }
             Question::Subscribe(name, on) => {
                 let found = world.find(&name);
@@ -333,7 +351,7 @@ impl Peer {
                 self.open = None;
                 let modseq = world.modseq;
                 let mailbox = world.readable(&folder)?;
-                let recent = UidRanges::one(mailbox.recent_from, mailbox.uid_next.max(mailbox.recent_from));
+                let recent = mailbox.messages.keys().copied().filter(|&uid| uid >= mailbox.recent_from).collect();
                 let selected = Selected {
                     name: mailbox.name.clone(),
                     figures: figures(mailbox, modseq),
