@@ -541,3 +541,89 @@ fn pattern(p: &mut Parser<'_>) -> Parsing<String> {
 fn join(reference: &str, pattern: &str) -> String {
     format!("{reference}{pattern}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(text: &str) -> Parsing<Request> {
+        command(format!("a {text}\r\n").as_bytes()).request
+    }
+
+    #[test]
+    fn tags() {
+        assert_eq!(command(b"a1.[] NOOP\r\n").tag.unwrap(), "a1.[]");
+        for wrong in [&b"\r\n"[..], b"NOOP\r\n", b" NOOP\r\n", b"+ NOOP\r\n", b"a+ NOOP\r\n", b"\xff NOOP\r\n", b"* NOOP\r\n"] {
+            assert_eq!(command(wrong).tag, None, "{wrong:?}");
+        }
+        assert!(command(b"a  NOOP\r\n").command.is_none());
+        assert_eq!(command(b"a uid fetch 1 uid\r\n").command.unwrap().name, "UID FETCH");
+    }
+
+    #[test]
+    fn mailboxes() {
+        let name = |text: &str| match request(&format!("SELECT {text}")) {
+            Ok(Request::Select { mailbox, .. }) => mailbox,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(name("inBox"), "INBOX");
+        assert_eq!(name("\"Release &- Train\""), "Release & Train");
+        assert_eq!(name("\"Release & Train\""), "Release & Train");
+        assert_eq!(name("&AOQ-"), "ä");
+        assert_eq!(name("\"ä\""), "ä");
+        assert_eq!(name("{3}\r\na\r\n"), "a\r\n");
+        assert!(request(&format!("SELECT {}", "x".repeat(2000))).is_err());
+    }
+
+    #[test]
+    fn heads_of_append() {
+        let head = |text: &str| append_head(text.as_bytes()).map(|(_, head)| head);
+        let full = head("a APPEND x (\\Seen $Junk $None) \" 2-Jan-2006 15:04:05 +0130\" {3}\r\n").unwrap();
+        assert_eq!(full.mailbox, "x");
+        assert_eq!(full.flags, Flags::SEEN | Flags::by_name("$Junk").unwrap());
+        assert_eq!(full.date.unwrap().to_string(), "2006-01-02T13:34:05Z");
+        assert!(head("a append \"x\" () {3+}\r\n").is_some());
+        assert!(head("a APPEND {1}\r\nx {3+}\r\n").is_some());
+        for other in [
+            "a APPEND {3}\r\n",
+            "a NOOP {3}\r\n",
+            "a APPEND x \"2-Jan-2006\" {3}\r\n",
+            "a APPEND x \"32-Jan-2006 00:00:00 +0000\" {3}\r\n",
+            "a APPEND x (\\Recent) {3}\r\n",
+            "a APPEND x ({3}\r\n",
+            "a APPEND x y {3}\r\n",
+            "APPEND x {3}\r\n",
+        ] {
+            assert_eq!(head(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn numbers_end() {
+        assert!(request("UID FETCH 4294967296 UID").is_err());
+        assert!(request("SEARCH LARGER 4294967296").is_err());
+        assert!(request("SEARCH LARGER 4294967295").is_ok());
+        assert!(request("FETCH 1 BODY[]<4294967296.1>").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn strings_come_back(text in "\\PC{0,40}") {
+            let mut wire = b"a SEARCH BODY ".to_vec();
+            super::super::write::string(&mut wire, text.as_bytes());
+            wire.extend_from_slice(b"\r\n");
+            let key = super::super::search::Key::Body(super::super::search::fold(&text));
+            prop_assert_eq!(command(&wire).request, Ok(Request::Search { uid: false, key }));
+        }
+
+        #[test]
+        fn anything_is_understood_or_refused(input in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = command(&input);
+            let _ = append_head(&input);
+            for command in super::super::commands::COMMANDS {
+                let _ = super::command(&[b"a ", command.name.as_bytes(), &input].concat());
+            }
+        }
+    }
+}
