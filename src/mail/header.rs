@@ -153,7 +153,7 @@ mod tests {
             ]
         );
         assert_eq!(&block[end(block)..], b"body: not a field\n");
-        assert_eq!(find(block, b"SUBJECT").map(|f| f.range), Some(23..41));
+        assert_eq!(find(block, b"SUBJECT").map(|f| f.range), Some(23..42));
         assert_eq!(find(block, b"body"), None);
         assert_eq!(find(b"A:\0x", b"a").unwrap().unfolded().as_ref(), b"\x80x");
         assert_eq!(end(b"\r\nx"), 2);

@@ -1,4 +1,5 @@
-//! mail
+//! Values of mail: addresses, header fields, MIME structure, dates, and text as people read it. Nothing here reads a file
+//! or a clock; everything takes any bytes and ends in bounded time and memory.
 
 pub mod address;
 pub mod date;

@@ -242,7 +242,7 @@ impl<'a> Cursor<'a> {
 mod tests {
     use super::*;
 
-    fn read(text: &str, how: impl Fn(&mut Cursor<'_>, &mut Vec<u8>) -> Outcome) -> (String, Outcome, usize) {
+    fn read<'a>(text: &'a str, how: impl Fn(&mut Cursor<'a>, &mut Vec<u8>) -> Outcome) -> (String, Outcome, usize) {
         let mut cursor = Cursor::new(text.as_bytes());
         let mut out = Vec::new();
         let outcome = how(&mut cursor, &mut out);

@@ -1,3 +1,5 @@
 //! Integration tests: one binary.
 
 mod dialog;
+//! x
+mod golden;

@@ -193,7 +193,9 @@ fn parameters(cursor: &mut Cursor<'_>) -> Vec<Parameter> {
     while cursor.more() && plain.len() + sections.len() < limits::PARAMETERS {
         let (mut name, mut value) = (Vec::new(), Vec::new());
         if parameter(cursor, &mut name, &mut value).is_err() {
-            cursor.bump();
+            if cursor.peek() != Some(b';') {
+                cursor.bump();
+            }
             continue;
         }
         match section(&name) {
@@ -304,7 +306,7 @@ mod tests {
         assert_eq!(shown("Content-Type: a/b; ; x=y;;z=1;\n"), "a/b|x=y|z=1");
         assert_eq!(shown("Content-Type: a/b; n*1=\"%b\"; N=1; n*0*=utf-8''a\n"), "a/b|N=1|n*=utf-8''a%25b");
         assert_eq!(shown("Content-Type: a/b; n*0=x; n*2=y\n"), "a/b|n*0=x|n*2=y");
-        assert_eq!(shown("Content-Type: a/b; name==?utf-8?b?eA==?= ;y=z\n"), "a/b|name==?utf-8?b?eA==?=");
+        assert_eq!(shown("Content-Type: a/b; name==?utf-8?b?eA==?= ;y=z\n"), "a/b|name==?utf-8?b?eA==?=|y=z");
         assert_eq!(shown("Content-Type: a/b\nContent-Type: c/d\n"), "a/b");
         assert!(Content::read(b"Content-ID: x\n", false).id.is_none());
         assert!(Content::read(b"Content-ID: x\nMime-Version: 1.0\n", false).id.is_some());
