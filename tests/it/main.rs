@@ -1,5 +1,4 @@
 //! Integration tests: one binary.
 
 mod dialog;
-//! x
 mod golden;
