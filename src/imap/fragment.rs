@@ -3,6 +3,7 @@
 
 use crate::base::limits;
 use memchr::memchr;
+use std::fmt;
 
 /// What stands at the front of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ enum State {
 }
 
 /// Input that was received and not yet used.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Fragmenter {
     buffer: Vec<u8>,
     /// Where the line starts whose end is looked for; what stands before belongs to the command.
@@ -58,6 +59,13 @@ pub struct Fragmenter {
     plain: bool,
     /// What is in the buffer was looked at, and more is needed.
     hungry: bool,
+}
+
+impl fmt::Debug for Fragmenter {
+    /// Without the bytes: a password may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {} bytes", self.state, self.buffer.len())
+    }
 }
 
 /// Longest literal header that a skipped line is watched for: `{18446744073709551615+}` and CR LF.
@@ -314,6 +322,13 @@ mod tests {
         assert_eq!(texts(b"a {11+}\r\nb NOOP\r\nxyz {3+}\r\nabc\r\nc\r\n"), ["a {11+}\r\n", "c\r\n"]);
         assert_eq!(texts(b"a {11}\r\nb NOOP\r\n"), ["a {11}\r\n", "b NOOP\r\n"]);
         assert_eq!(texts(b"a {x}\r\n{}\r\n {+}\r\n"), ["a {x}\r\n", "{}\r\n", " {+}\r\n"]);
+    }
+
+    #[test]
+    fn what_was_typed_is_not_shown() {
+        let mut fragmenter = Fragmenter::default();
+        fragmenter.feed(b"a LOGIN x hunter2\r\n");
+        assert_eq!(format!("{fragmenter:?}"), "Line of 19 bytes");
     }
 
     #[test]

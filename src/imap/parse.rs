@@ -69,7 +69,7 @@ pub(super) fn id(p: &mut Parser<'_>) -> Parsing<Request> {
 pub(super) fn authenticate(p: &mut Parser<'_>) -> Parsing<Request> {
     p.space()?;
     let mechanism = String::from_utf8_lossy(p.atom()?).to_ascii_uppercase();
-    let initial = if p.eat(b' ') { Some(p.run(|b| !matches!(b, b'\r' | b'\n')).to_vec()) } else { None };
+    let initial = p.eat(b' ').then(|| Secret::new(p.run(|b| !matches!(b, b'\r' | b'\n')).to_vec()));
     Ok(Request::Authenticate { mechanism, initial })
 }
 
