@@ -1,4 +1,5 @@
 //! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
+//! Integration tests: one binary.
 
 mod cli;
 mod clients;
@@ -13,3 +14,4 @@ mod harness;
 mod layers;
 mod source;
 mod tidy;
+mod golden;
