@@ -95,7 +95,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "queue",
         modules: &["base", "mail", "disk"],
-        crates: &["maildir", "serde", "serde_json", "log"],
+        crates: &["event_listener", "ring", "log"],
         std: &[VALUES, HANDLES, TIMES, FILES, LOCKS],
         is_async: false,
     },
@@ -150,7 +150,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "work",
         modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net"],
-        crates: &["smol", "log", "mail_send", "async_compat", "futures_rustls", "maildir", "base64", "serde_json"],
+        crates: &["smol", "log", "mail_send", "async_compat", "futures_rustls", "maildir", "base64", "serde_json", "rustix"],
         std: &[ALL],
         is_async: true,
     },
