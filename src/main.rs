@@ -1,12 +1,25 @@
 //! The program: arguments in, exit code out.
 
-use lazaret::cli::{self, Exit};
+use lazaret::app::{demo, server};
+use lazaret::cli::{self, Command, Exit};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = cli::run(std::env::args_os().skip(1), |_, command| {
-        cli::fail(format_args!("not part of this build: {command:?}"));
-        Exit::Unavailable
+    let exit = cli::run(std::env::args_os().skip(1), |config, command| {
+        let done = match command {
+            Command::Serve(_) => server::serve(&config),
+            Command::Demo(options) => {
+                demo::run(&demo::Options { data: options.data, empty: options.empty, json: options.json })
+            }
+            other => Err(format!("not part of this build: {other:?}")),
+        };
+        match done {
+            Ok(()) => Exit::Done,
+            Err(text) => {
+                cli::fail(text);
+                Exit::Unavailable
+            }
+        }
     });
     exit.into()
 }

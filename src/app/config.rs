@@ -253,8 +253,8 @@ pub struct Sink {
 /// What a sink is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkTo {
-    /// A directory with the Maildirs `ham` and `spam`.
-    Maildir(PathBuf),
+    /// A directory with the Maildirs `ham` and `spam`; `None`: `trained/` in the data directory.
+    Maildir(Option<PathBuf>),
     /// A program that reads the message from its standard input.
     Command {
         /// The program and its arguments.

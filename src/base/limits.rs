@@ -92,6 +92,8 @@ pub const WRITE_STALL: Duration = Duration::from_secs(120);
 
 /// How long connections may finish what they do when the server stops.
 pub const GRACE: Duration = Duration::from_secs(5);
+/// How long a closing connection waits for its peer to close too.
+pub const LINGER: Duration = Duration::from_secs(1);
 /// Pause after accepting failed, as when no file descriptor is free.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes written to one peer before others have their turn.

@@ -9,7 +9,6 @@ use crate::quarantine::account::Scope;
 use crate::store::passwd::{self, Hash, Passwd, PasswdError, Scheme};
 use serde::Serialize;
 use std::io::{self, BufRead, IsTerminal, Read};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Carries out one of them.
@@ -17,16 +16,16 @@ pub fn run(config: &Config, command: &UserCommand) -> Exit {
     let result = match command {
         UserCommand::Add(c) => account(config, &c.login).and_then(|login| {
             let hash = new_hash(&login, c.scheme)?;
-            edit(&config.users, |file| file.add(&login, hash))?;
+            edit(config, |file| file.add(&login, hash))?;
             Ok(format!("{login} has an account now\n"))
         }),
         UserCommand::Passwd(c) => existing(config, &c.login).and_then(|login| {
             let hash = new_hash(&login, c.scheme)?;
-            edit(&config.users, |file| file.change(&login, hash))?;
+            edit(config, |file| file.change(&login, hash))?;
             Ok(format!("{login} has a new password\n"))
         }),
         UserCommand::Remove(c) => existing(config, &c.login).and_then(|login| {
-            edit(&config.users, |file| file.remove(&login))?;
+            edit(config, |file| file.remove(&login))?;
             Ok(format!("{login} has no account any more; its mail stays\n"))
         }),
         UserCommand::List(c) => list(config, c),
@@ -74,8 +73,8 @@ fn existing(config: &Config, login: &str) -> Outcome<String> {
     Ok(login)
 }
 
-fn edit(path: &Path, change: impl FnOnce(&mut Passwd) -> Result<(), PasswdError>) -> Outcome<()> {
-    passwd::edit(path, change).map_err(passwd_error)
+fn edit(config: &Config, change: impl FnOnce(&mut Passwd) -> Result<(), PasswdError>) -> Outcome<()> {
+    passwd::edit(&config.users, &config.data, change).map_err(passwd_error)
 }
 
 fn passwd_error(error: PasswdError) -> (Exit, String) {

@@ -79,6 +79,10 @@ fn squeezed(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Their names: four texts, then the lists in the order in which ENVELOPE has them.
+const NAMES: [&[u8]; 10] =
+    [b"Date", b"Subject", b"In-Reply-To", b"Message-ID", b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Bcc"];
+
 /// The fields that an ENVELOPE tells. Of a text field that occurs twice the last counts. Addresses of repeated fields
 /// are all listed, so that none hides behind another.
 #[derive(Default)]
@@ -95,33 +99,17 @@ impl<'a> Fields<'a> {
     fn collect(block: &'a [u8]) -> Self {
         let mut all = Fields::default();
         for field in header::fields(block) {
-            let list = match field.name.to_ascii_lowercase().as_slice() {
-                b"date" => {
-                    all.date = Some(field);
-                    continue;
+            match NAMES.iter().position(|name| field.is(name)) {
+                Some(0) => all.date = Some(field),
+                Some(1) => all.subject = Some(field),
+                Some(2) => all.in_reply_to = Some(field),
+                Some(3) => all.message_id = Some(field),
+                Some(list) => {
+                    if let Some(list) = all.lists.get_mut(list - 4) {
+                        read_list(&field.unfolded(), list);
+                    }
                 }
-                b"subject" => {
-                    all.subject = Some(field);
-                    continue;
-                }
-                b"in-reply-to" => {
-                    all.in_reply_to = Some(field);
-                    continue;
-                }
-                b"message-id" => {
-                    all.message_id = Some(field);
-                    continue;
-                }
-                b"from" => 0,
-                b"sender" => 1,
-                b"reply-to" => 2,
-                b"to" => 3,
-                b"cc" => 4,
-                b"bcc" => 5,
-                _ => continue,
-            };
-            if let Some(list) = all.lists.get_mut(list) {
-                read_list(&field.unfolded(), list);
+                None => {}
             }
         }
         all
@@ -362,7 +350,7 @@ fn addr_spec(cursor: &mut Cursor<'_>, address: &mut Listed) -> Outcome {
         broken = true;
         outcome = Err(Broken);
     }
-    if (broken || outcome.is_err()) && address.name.is_none() && address.host.is_none() {
+    if broken && address.name.is_none() && address.host.is_none() {
         address.name = address.mailbox.take();
     }
     outcome

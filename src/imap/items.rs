@@ -71,7 +71,7 @@ impl Item {
     }
 }
 
-/// A STATUS item (RFC 3501 6.3.10, RFC 8438).
+/// A STATUS item (RFC 3501 6.3.10, RFC 8438, RFC 9051 6.3.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusItem {
     /// MESSAGES
@@ -84,18 +84,21 @@ pub enum StatusItem {
     UidValidity,
     /// UNSEEN
     Unseen,
+    /// DELETED (RFC 9051 6.3.11)
+    Deleted,
     /// SIZE
     Size,
 }
 
 impl StatusItem {
     /// Every item with its name.
-    pub const ALL: [(&str, StatusItem); 6] = [
+    pub const ALL: [(&str, StatusItem); 7] = [
         ("MESSAGES", StatusItem::Messages),
         ("RECENT", StatusItem::Recent),
         ("UIDNEXT", StatusItem::UidNext),
         ("UIDVALIDITY", StatusItem::UidValidity),
         ("UNSEEN", StatusItem::Unseen),
+        ("DELETED", StatusItem::Deleted),
         ("SIZE", StatusItem::Size),
     ];
 

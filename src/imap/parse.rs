@@ -312,16 +312,13 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Modified UTF-7, or UTF-8 as clients send it that care little.
+/// Modified UTF-7, or UTF-8 as clients send it that care little. Other bytes become a name that does not exist, since
+/// that is what the client's user should be told.
 fn mailbox_name(wire: &[u8]) -> Parsing<String> {
     if wire.len() > limits::MAILBOX_NAME {
         return Err(Bad("a mailbox name this long does not exist"));
     }
-    let name = match std::str::from_utf8(wire) {
-        Ok(text) if !text.is_ascii() => Some(text.to_string()),
-        _ => mutf7::decode(wire).or_else(|| std::str::from_utf8(wire).ok().map(str::to_string)),
-    };
-    name.filter(|n| !n.chars().any(char::is_control)).ok_or(Bad("a mailbox name is modified UTF-7 (RFC 3501 5.1.3)"))
+    Ok(mutf7::decode(wire).unwrap_or_else(|| String::from_utf8_lossy(wire).into_owned()))
 }
 
 /// `ID (…)` or `ID NIL` (RFC 2971).

@@ -123,39 +123,45 @@ pub fn resolve(section: &Section, structure: &Structure) -> Option<Resolved> {
     })
 }
 
-/// The part that a path leads to.
+/// The part that a path leads to. A path may name the body of a single part once more as its 1, as Dovecot lets it.
 fn find(path: &[u32], structure: &Structure) -> Option<u32> {
     let mut number = 0;
-    // at a message whose body no number has named yet
-    let mut at_message = true;
-    for &wanted in path {
-        if !at_message && structure.part(number)?.kind == Kind::Message {
-            number = structure.part(number)?.first_child()?;
-            at_message = true;
+    for (at, &wanted) in path.iter().enumerate() {
+        let is_last = at + 1 == path.len();
+        match structure.part(number)?.kind {
+            Kind::Multipart => number = structure.children(number).nth(wanted.checked_sub(1)? as usize)?,
+            Kind::Message if wanted == 1 => {}
+            Kind::EncodedMessage if at > 0 => return None,
+            _ if wanted == 1 && is_last => {}
+            _ => return None,
         }
-        if structure.part(number)?.kind == Kind::Multipart {
-            number = structure.children(number).nth(wanted.checked_sub(1)? as usize)?;
-        } else if !at_message || wanted != 1 {
-            return None;
+        let part = structure.part(number)?;
+        // a path goes on through an embedded message without a number of its own
+        if !is_last && part.kind == Kind::Message {
+            number = part.first_child()?;
         }
-        at_message = false;
     }
     Some(number)
 }
 
 /// The fields of a header block that have (or, with `not`, do not have) one of these names, as they stand there, and
-/// the empty line. A block without one gets one, in the block's style of line ends.
+/// the empty line. A message that ends without one has none in its answer (RFC 3501 6.4.5); when fields are asked for by
+/// name it gets one nevertheless, as Dovecot gives it.
 pub fn filter_fields(block: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
     let mut out = Vec::new();
+    let mut end = 0;
     for field in header::fields(block) {
+        end = field.range.end;
         if names.iter().any(|name| field.is(name)) != not {
             out.extend_from_slice(block.get(field.range).unwrap_or_default());
         }
     }
-    if !out.is_empty() && !out.ends_with(b"\n") {
+    if !not && !out.is_empty() && !out.ends_with(b"\n") {
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
+    if !not || end < block.len() {
+        out.extend_from_slice(b"\r\n");
+    }
     out
 }
 
@@ -197,7 +203,8 @@ mod tests {
         assert_eq!(text(&[2], What::Text), "inner");
         assert_eq!(text(&[2, 1], What::Whole), "inner");
         assert_eq!(text(&[3, 2], What::Whole), "deep2");
-        for path in [&[4][..], &[0], &[1, 1], &[2, 2], &[2, 1, 1], &[3, 1, 1], &[3, 3]] {
+        assert_eq!(text(&[3, 2, 1], What::Whole), "deep2");
+        for path in [&[4][..], &[0], &[1, 2], &[2, 2], &[2, 1, 1], &[3, 1, 1, 1], &[3, 3]] {
             assert_eq!(text(path, What::Whole), "-", "{path:?}");
         }
         for what in [What::Header, What::Text, What::Fields(vec![])] {
@@ -225,5 +232,7 @@ mod tests {
     fn a_header_without_its_empty_line() {
         assert_eq!(filter_fields(b"A: b", &[b"a".to_vec()], false), b"A: b\r\n\r\n");
         assert_eq!(filter_fields(b"A: b\r\n", &[], false), b"\r\n");
+        assert_eq!(filter_fields(b"A: b", &[], true), b"A: b");
+        assert_eq!(filter_fields(b"A: b\r\n\r\n", &[], true), b"A: b\r\n\r\n");
     }
 }

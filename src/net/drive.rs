@@ -12,7 +12,7 @@ use crate::bridge::Bridge;
 use crate::disk::wire::Reader;
 use event_listener::EventListener;
 use smol::Timer;
-use smol::future::yield_now;
+use smol::future::{Boxed, yield_now};
 use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
@@ -226,8 +226,7 @@ where
                 Step::StartTls => return Phase::StartTls,
                 Step::StartDeflate => Err(Ended::Misstep("DEFLATE is not offered")),
                 Step::Close => {
-                    // The peer may have gone already; there is nobody to tell.
-                    drop(smol::io::AsyncWriteExt::close(stream).await);
+                    Box::pin(hang_up(stream)).await;
                     Err(Ended::Closed)
                 }
             };
@@ -340,7 +339,6 @@ where
         match woken {
             Woken::Stop => Err(self.part(stream).await),
             Woken::Read(Ok((0, _))) => Err(Ended::ByPeer),
-            Woken::Read(Ok((_, 0))) => Err(Ended::Misstep("input was wanted and not taken")),
             Woken::Read(Ok(_)) | Woken::Changed => {
                 // A command may change what is watched.
                 self.watch = Watch::Due;
@@ -366,11 +364,34 @@ where
     }
 
     async fn part<S: Stream>(&mut self, stream: &mut S) -> Ended {
+        let bye = async {
+            if write_all(stream, self.farewell).await.is_ok() {
+                hang_up(stream).await;
+            }
+        };
         // A peer that does not read has had its chance.
-        let bye = async { write_all(stream, self.farewell).await.is_ok() };
-        smol::future::or(bye, async { Timer::after(limits::GRACE / 5).await.elapsed().is_zero() }).await;
+        let late = async { _ = Timer::after(limits::LINGER).await };
+        Box::pin(smol::future::or(bye, late)).await;
         Ended::Stopped
     }
+}
+
+/// Says that nothing more comes, and reads what the peer had under way: closing a socket with unread input resets the
+/// connection, and the peer would lose the reply that says why.
+async fn hang_up<S: Stream>(stream: &mut S) {
+    let drain = async {
+        // The peer may have gone already; there is nobody to tell.
+        drop(smol::io::AsyncWriteExt::close(stream).await);
+        let mut left = limits::OUTPUT_BYTES;
+        let mut buffer = [0; 512];
+        while let Ok(count @ 1..) = smol::io::AsyncReadExt::read(stream, &mut buffer).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    smol::future::or(drain, async { _ = Timer::after(limits::LINGER).await }).await;
 }
 
 /// Starts reading a piece. The reader is kept as well, for a full pool.
@@ -378,7 +399,7 @@ fn start_reading(pools: &Pools, reader: Reader) -> Fetch {
     let mut at_work = reader.clone();
     let read = (!reader.is_done()).then(|| {
         let job = move || at_work.next_piece().map(|piece| (at_work, piece));
-        Box::pin(pools.disk.run(job)) as Pin<Box<dyn Future<Output = _> + Send>>
+        pools.disk.run(job)
     });
     Fetch { reader, read }
 }
@@ -401,7 +422,7 @@ async fn finish_reading(pools: &Pools, mut fetch: Fetch) -> Result<(Reader, Vec<
 
 struct Fetch {
     reader: Reader,
-    read: Option<Pin<Box<dyn Future<Output = Fetched> + Send>>>,
+    read: Option<Boxed<Fetched>>,
 }
 
 type Fetched = Result<io::Result<(Reader, Vec<u8>)>, super::pool::NotDone>;

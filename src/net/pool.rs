@@ -2,6 +2,7 @@
 
 use crate::base::limits;
 use crate::bridge::Place;
+use smol::future::Boxed;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -113,11 +114,7 @@ impl Pool {
     }
 
     /// Queues the job at once, before the future is polled; it runs even if the future is dropped.
-    pub fn run<T, F>(&self, job: F) -> impl Future<Output = Result<T, NotDone>> + Send + use<T, F>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
-    {
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Boxed<Result<T, NotDone>> {
         let (sender, receiver) = smol::channel::bounded(1);
         let name = self.0.name;
         let queued = self.queue(Box::new(move || match catch_unwind(AssertUnwindSafe(job)) {
@@ -126,12 +123,12 @@ impl Pool {
             // The panic hook has written where and why; the dropped sender tells the one who waits.
             Err(_) => log::error!("a job of the {name} pool panicked; its request was refused"),
         }));
-        async move {
+        Box::pin(async move {
             if !queued {
                 return Err(NotDone::Full);
             }
             receiver.recv().await.map_err(|_| NotDone::Panicked)
-        }
+        })
     }
 
     fn queue(&self, job: Job) -> bool {

@@ -1,6 +1,7 @@
 //! TLS: the certificate of this server, which can be read again while connections run, and trust in other servers.
 
-use crate::base::limits;
+use crate::base::{Fault, limits};
+use crate::disk::Disk;
 use futures_rustls::{TlsAcceptor, server::TlsStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -10,8 +11,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use smol::Timer;
 use std::fmt;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -124,12 +124,13 @@ pub fn create_self_signed(names: &[String], certificate: &Path, key: &Path) -> R
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), TlsError> {
-    let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
+    let write = || -> Result<(), Fault> {
+        // Mode 0600, and only if nothing is there.
+        let mut file = Disk::new(path.parent().unwrap_or(Path::new("."))).create(path)?;
+        file.write(text.as_bytes())?;
+        file.sync()
     };
-    write().map_err(|error: io::Error| TlsError(format!("cannot write {}: {error}", path.display())))
+    write().map_err(|fault| TlsError(fault.to_string()))
 }
 
 /// Whom a client of ours believes.

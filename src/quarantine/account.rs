@@ -132,7 +132,7 @@ impl Accounts {
             return Verdict::Good(Account { login, scope: scope.clone() });
         }
         if let Some(wait) = lock(&self.throttle).refused(peer, &login, now) {
-            log::warn!("login refused: user=<{}> from=<{}> (too many wrong passwords)", Clean(user), Peer(peer));
+            log::warn!("{}", failure("refused", user, peer, " (too many wrong passwords)"));
             return Verdict::Later(wait);
         }
         let known = users.get(&login);
@@ -220,17 +220,21 @@ impl Accounts {
     fn stand_in<'a>(&'a self, users: &'a Passwd, login: &str) -> &'a Hash {
         let tag = hmac::sign(&self.key, login.as_bytes());
         let number = tag.as_ref().iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
-        let at = number.checked_rem(users.len() as u64).unwrap_or(0);
-        users.accounts().nth(at as usize).map_or(&self.nobody, |(_, hash)| hash)
+        users.some(number).unwrap_or(&self.nobody)
     }
 
     fn wrong(&self, user: &str, login: &str, password: &[u8], peer: Option<IpAddr>, now: Timestamp) -> Verdict {
-        log::warn!("login failed: user=<{}> from=<{}>", Clean(user), Peer(peer));
+        log::warn!("{}", failure("failed", user, peer, ""));
         let tag = hmac::sign(&self.key, &message(login, password));
         let mut attempt = Attempt::default();
         attempt.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
         Verdict::Wrong(lock(&self.throttle).wrong(peer, login, attempt, now))
     }
+}
+
+/// The log line that `etc/fail2ban.conf` reads.
+fn failure(what: &str, user: &str, peer: Option<IpAddr>, why: &str) -> String {
+    format!("login {what}: user=<{}> from=<{}>{why}", Clean(user), Peer(peer))
 }
 
 /// What is hashed of a login: the NUL keeps one name's end from being another password's beginning.
@@ -363,7 +367,7 @@ mod tests {
 
     fn set(path: &Path, login: &str, password: &str) {
         let hash = Hash::make(Scheme::Pbkdf2, password.as_bytes()).unwrap();
-        passwd::edit(path, |f| f.change(login, hash.clone()).or_else(|_| f.add(login, hash.clone()))).unwrap();
+        passwd::edit(path, path, |f| f.change(login, hash.clone()).or_else(|_| f.add(login, hash.clone()))).unwrap();
     }
 
     fn accounts(scratch: &Scratch) -> Accounts {
@@ -460,6 +464,18 @@ mod tests {
         a.reload(directory()).unwrap();
         assert_eq!(a.count(), 0);
         assert!(matches!(try_at(&a, "global", "new", 8), Verdict::Wrong(_)));
+    }
+
+    #[test]
+    fn fail2ban_reads_the_log_lines() {
+        let filter = include_str!("../../etc/fail2ban.conf").replace("failregex = ", "");
+        let host = Some("192.0.2.1".parse().unwrap());
+        for (what, why) in [("failed", ""), ("refused", " (too many wrong passwords)")] {
+            let line = failure(what, "a<b", host, why);
+            let pattern = line.replace("a\\x3cb", "[^<>]*").replace("192.0.2.1", "<HOST>");
+            let pattern = pattern.replace('(', "\\(").replace(')', "\\)") + "$";
+            assert!(filter.lines().any(|l| l.trim() == pattern), "{pattern}");
+        }
     }
 
     #[test]

@@ -86,8 +86,9 @@ impl Directory {
             let mut addresses = HashMap::new();
             for (from, to) in &domain.addresses {
                 let target = target(to, name).map_err(|text| fault("addresses", from, text))?;
-                if addresses.insert(from.to_lowercase(), target).is_some() {
-                    return Err(fault("addresses", from, format!("the alias {from} stands here twice")));
+                let from = local_part(from, name).map_err(|text| fault("addresses", from, text))?;
+                if addresses.insert(from.clone(), target).is_some() {
+                    return Err(fault("addresses", &from, format!("the alias {from} stands here twice")));
                 }
             }
             let catch_all = domain.catch_all.as_deref().map(|to| target(to, name)).transpose();
@@ -126,7 +127,8 @@ impl Directory {
         for (key, entry, to) in addresses.chain(catch_all) {
             let fault = |text| DirectoryError { domain: name.into(), key, entry: entry.into(), text };
             let start = target(to, name).map_err(fault)?;
-            let mut path = if entry.is_empty() { vec![] } else { vec![format!("{}@{name}", entry.to_lowercase())] };
+            let local = local_part(entry, name).map_err(fault)?;
+            let mut path = if entry.is_empty() { vec![] } else { vec![format!("{local}@{name}")] };
             let mut at = self.canonical(&start).ok_or_else(|| {
                 fault(format!("{start} is in no domain of this configuration; mail for it cannot be kept here"))
             })?;
@@ -268,6 +270,16 @@ fn domain_name(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_lowercase()
 }
 
+/// Reads an alias: a local part of this domain, or a whole address in it.
+fn local_part(text: &str, domain: &str) -> Result<String, String> {
+    let text = text.to_lowercase();
+    match text.rsplit_once('@') {
+        None => Ok(text),
+        Some((local, own)) if own == domain => Ok(local.to_string()),
+        Some((_, other)) => Err(format!("{text} is no address of {domain}: it belongs in the section of {other}")),
+    }
+}
+
 /// Reads the target of an alias: an address, or a local part of the same domain.
 fn target(text: &str, domain: &str) -> Result<Address, String> {
     let full = if text.contains('@') { text.to_lowercase() } else { format!("{}@{domain}", text.to_lowercase()) };
@@ -390,6 +402,10 @@ mod tests {
         assert!(text(&[("x", domain()), ("X", domain())]).contains("twice"));
         let missing = Domain { recipients: Some(strings(&["a"])), addresses: pairs(&[("b", "c")]), ..domain() };
         assert_eq!(text(&[("x", missing)]), "c@x is not among the recipients of x");
+        let foreign = Domain { addresses: pairs(&[("a@y", "b")]), ..domain() };
+        assert_eq!(text(&[("x", foreign)]), "a@y is no address of x: it belongs in the section of y");
+        let twice = Domain { addresses: pairs(&[("a", "b"), ("A@x", "c")]), ..domain() };
+        assert_eq!(text(&[("x", twice)]), "the alias a stands here twice");
         let bad = Domain { catch_all: Some("a b".into()), ..domain() };
         assert!(text(&[("x", bad)]).contains("is no address"));
         let long: Vec<_> = (0..20).map(|i| (format!("a{i}"), format!("a{}", i + 1))).collect();

@@ -28,8 +28,10 @@ pub trait Plan {
 /// How orders are fanned out.
 #[derive(Debug, Clone, Default)]
 pub struct FanOut {
-    /// The names of the sinks that are told of each training.
-    pub sinks: Vec<String>,
+    /// The names of the sinks that are told what was wrongly caught.
+    pub ham: Vec<String>,
+    /// The names of the sinks that are told what is spam.
+    pub spam: Vec<String>,
     /// How long a delivery waits after it was asked for.
     pub release_delay: Duration,
 }
@@ -107,7 +109,8 @@ impl Queue {
                 let recipients = if recipients.is_empty() { vec![0] } else { recipients };
                 parts.extend(recipients.into_iter().map(|index| (Part::Deliver(index), next)));
             } else {
-                parts.extend(how.sinks.iter().map(|sink| (Part::Train { verb, sink: sink.clone() }, 0)));
+                let sinks = if verb == Verb::TrainHam { &how.ham } else { &how.spam };
+                parts.extend(sinks.iter().map(|sink| (Part::Train { verb, sink: sink.clone() }, 0)));
             }
         }
         parts

@@ -88,7 +88,8 @@ impl Plan for Rules {
 }
 
 fn how() -> FanOut {
-    FanOut { sinks: vec!["one".into(), "two".into()], ..FanOut::default() }
+    let sinks = vec!["one".to_string(), "two".to_string()];
+    FanOut { ham: sinks.clone(), spam: sinks, ..FanOut::default() }
 }
 
 const RELEASE: Verbs = Verbs::one(Verb::Release);

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read: a million accounts.
@@ -126,6 +126,16 @@ impl Passwd {
         })
     }
 
+    /// The hash of some account, the same one for the same number; `None`: there are no accounts.
+    pub fn some(&self, number: u64) -> Option<&Hash> {
+        let start = number.checked_rem(self.lines.len() as u64)? as usize;
+        let (before, after) = self.lines.split_at_checked(start)?;
+        after.iter().chain(before).find_map(|line| match line {
+            Line::Account { hash, .. } => Some(hash),
+            Line::Other(_) => None,
+        })
+    }
+
     /// How many accounts there are.
     pub fn len(&self) -> usize {
         self.by_login.len()
@@ -189,9 +199,14 @@ impl fmt::Display for Passwd {
 }
 
 /// Changes the file durably: read, change, written beside it, renamed over it. Two that change it at once wait for each
-/// other. A new file has mode 0600; an old one keeps its owner, group and mode, so that the server can still read it.
-pub fn edit<T>(path: &Path, change: impl FnOnce(&mut Passwd) -> Result<T, PasswdError>) -> Result<T, PasswdError> {
-    let (file, old) = lock(path)?;
+/// other. A new file has mode 0600 and the owner of `like`, if that is there (the data directory: what root makes, the
+/// server must be able to read); an old one keeps its owner, group and mode.
+pub fn edit<T>(
+    path: &Path,
+    like: &Path,
+    change: impl FnOnce(&mut Passwd) -> Result<T, PasswdError>,
+) -> Result<T, PasswdError> {
+    let (file, old) = lock(path, like)?;
     let mut passwd = Passwd::read(file.try_clone().during("open the file of accounts", path)?, path)?;
     let result = change(&mut passwd)?;
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -207,12 +222,18 @@ pub fn edit<T>(path: &Path, change: impl FnOnce(&mut Passwd) -> Result<T, Passwd
 }
 
 /// Opens the file, made when it is not there, and waits until nobody else changes it.
-fn lock(path: &Path) -> Result<(File, fs::Metadata), PasswdError> {
+fn lock(path: &Path, like: &Path) -> Result<(File, fs::Metadata), PasswdError> {
     loop {
+        let is_new = !path.exists();
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(0o600).open(path);
         let file = file.during("open the file of accounts", path)?;
         file.lock().during("lock", path)?;
+        if is_new && let (Ok(like), Ok(own)) = (fs::metadata(like), file.metadata()) {
+            if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+                fchown(&file, Some(like.uid()), Some(like.gid())).during("give to the owner of the data", path)?;
+            }
+        }
         let locked = file.metadata().during("look at", path)?;
         // The one who had the lock has put another file in its place.
         let current = fs::metadata(path).during("look at", path)?;
@@ -308,6 +329,7 @@ mod tests {
         );
         assert!(file.get("alice@example.org").unwrap().verify(b"a b"));
         assert!(file.get("carol@example.org").is_none());
+        assert!((0..20).all(|n| file.some(n).is_some()) && Passwd::default().some(7).is_none());
         assert_eq!(file.to_string(), TEXT.replace("Global", "global"));
     }
 
@@ -349,17 +371,17 @@ mod tests {
     fn edits_on_disk() {
         let scratch = Scratch::new("edit");
         let path = scratch.0.join("users");
-        edit(&path, |f| f.add("a@x", plain("1"))).unwrap();
+        edit(&path, &scratch.0, |f| f.add("a@x", plain("1"))).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        edit(&path, |f| f.add("b@x", plain("2"))).unwrap();
+        edit(&path, &scratch.0, |f| f.add("b@x", plain("2"))).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
         let before = fs::read(&path).unwrap();
-        assert!(edit(&path, |f| f.add("b@x", plain("3"))).is_err());
+        assert!(edit(&path, &scratch.0, |f| f.add("b@x", plain("3"))).is_err());
         assert_eq!(fs::read(&path).unwrap(), before);
         assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "no temporary file is left");
         fs::write(&path, "broken\n").unwrap();
-        let error = edit(&path, |f| f.remove("a@x")).unwrap_err().to_string();
+        let error = edit(&path, &scratch.0, |f| f.remove("a@x")).unwrap_err().to_string();
         assert_eq!(error, format!("{}:1: expected login:{{SCHEME}}hash", path.display()));
     }
 
@@ -372,7 +394,7 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for i in 0..10 {
-                        edit(path, |f| f.add(&format!("u{t}-{i}@x"), plain("p"))).unwrap();
+                        edit(path, path, |f| f.add(&format!("u{t}-{i}@x"), plain("p"))).unwrap();
                     }
                 });
             }
@@ -387,7 +409,7 @@ mod tests {
         let mut watched = Watched::new(&path);
         assert_eq!(watched.changed().unwrap().unwrap().len(), 0);
         assert!(watched.changed().unwrap().is_none());
-        edit(&path, |f| f.add("a@x", plain("1"))).unwrap();
+        edit(&path, &scratch.0, |f| f.add("a@x", plain("1"))).unwrap();
         assert_eq!(watched.changed().unwrap().unwrap().len(), 1);
         assert!(watched.changed().unwrap().is_none());
         fs::write(&path, "x\n").unwrap();

@@ -138,7 +138,8 @@ impl Running {
         Running { stop: Stop::new(), tasks: Vec::new() }
     }
     pub(super) fn fan(&mut self, queue: &Arc<Queue>, rules: &Arc<Rules>, sinks: &[&str]) {
-        let how = FanOut { sinks: sinks.iter().map(|s| s.to_string()).collect(), ..FanOut::default() };
+        let sinks: Vec<String> = sinks.iter().map(|s| s.to_string()).collect();
+        let how = FanOut { ham: sinks.clone(), spam: sinks, ..FanOut::default() };
         self.tasks.push(smol::spawn(fan::run(queue.clone(), rules.clone(), how, self.stop.clone())));
     }
     pub(super) fn spawn(&mut self, worker: impl FnOnce(Stop) -> smol::Task<()>) {

@@ -3,6 +3,7 @@
 //! Each takes a [`Stop`](crate::net::Stop) and ends after the piece of work that it is at. What blocks on the disk runs
 //! on smol's pool, on as many threads as there are workers, so that no job is ever turned away.
 
+pub mod care;
 mod clock;
 pub mod deliver;
 pub mod fan;

@@ -203,3 +203,70 @@ fn tls_and_login() {
     assert_eq!(kept(&server.folder).len(), 1);
     assert_eq!(kept(&plain.folder).len(), 0, "nothing goes out in the clear");
 }
+
+/// aiosmtpd keeps every message as `<number>` in a folder; it prints its port.
+const AIOSMTPD: &str = r#"
+import asyncio, os, sys
+from aiosmtpd.smtp import SMTP
+from aiosmtpd.lmtp import LMTP
+folder, kind = sys.argv[1:]
+class Handler:
+    count = 0
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("refused@"):
+            return "550 5.1.1 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 ok"
+    async def handle_DATA(self, server, session, envelope):
+        with open(os.path.join(folder, str(self.count)), "wb") as f:
+            f.write(envelope.original_content)
+        self.count += 1
+        # LMTP has one reply for each recipient; aiosmtpd leaves that to its handler.
+        return "\r\n".join(["250 kept"] * (len(envelope.rcpt_tos) if kind == "lmtp" else 1))
+async def main():
+    handler = Handler()
+    cls = LMTP if kind == "lmtp" else SMTP
+    server = await asyncio.get_running_loop().create_server(
+        lambda: cls(handler, enable_SMTPUTF8=True, hostname="aio"), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"#;
+
+#[test]
+#[ignore = "needs Debian's python3-aiosmtpd"]
+fn against_aiosmtpd() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    for (protocol, kind) in [(Protocol::Smtp, "smtp"), (Protocol::Lmtp, "lmtp")] {
+        let folder = folder(&format!("aio-{kind}"));
+        let mut python = Command::new("/usr/bin/python3");
+        python.args(["-c", AIOSMTPD, folder.to_str().unwrap(), kind]).stdout(Stdio::piped());
+        let mut server = Killed(python.spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut courier = Courier::new(Arc::new(to(line.trim().parse().unwrap(), protocol)));
+        // aiosmtpd has no CHUNKING: what DATA cannot carry is left out here.
+        let samples: Vec<&[u8]> = SAMPLES.into_iter().filter(|s| s.ends_with(b"\r\n") && !s.contains(&b'\0')).collect();
+        let samples: Vec<&[u8]> = samples.into_iter().filter(|s| !s.windows(5).any(|w| w == b"bare\n")).collect();
+        assert_eq!(samples.len(), 4);
+        for (i, sample) in samples.iter().enumerate() {
+            let sent = send(&mut courier, &["refused@x", "jörg@x", "a@x"], sample, Form::Crlf);
+            assert!(matches!(&sent[0], Sent::Refused(r) if r.to_string() == "550 5.1.1 no such user"), "{sent:?}");
+            assert!(delivered(&sent[1..]), "{sent:?}");
+            let kept = std::fs::read(folder.join(i.to_string())).unwrap();
+            assert_eq!(kept, [RECEIVED.as_bytes(), sample].concat());
+        }
+        smol::block_on(courier.close());
+    }
+}
+
+/// A process that ends with the value, also when a check fails.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}

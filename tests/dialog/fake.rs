@@ -351,7 +351,7 @@ impl Peer {
                 self.open = None;
                 let modseq = world.modseq;
                 let mailbox = world.readable(&folder)?;
-                let recent = UidRanges::one(mailbox.recent_from, mailbox.uid_next.max(mailbox.recent_from));
+                let recent = mailbox.messages.keys().copied().filter(|&uid| uid >= mailbox.recent_from).collect();
                 let selected = Selected {
                     name: mailbox.name.clone(),
                     figures: figures(mailbox, modseq),

@@ -6,6 +6,7 @@
 //! given secret                        passwords only over TLS
 //! C: a NOOP        a client's line; C2: of the second connection. Lines in a row are sent in one piece
 //! R: a\r\n         the same without the line end; \r \n \0 \\ \xff are bytes, \*5000x repeats x
+//! login            logs in; login2 on the second connection. open F: opens a folder; neither answer is compared
 //! S: a OK *        what comes back, line by line; ` *` at the end is any rest. Lines of a literal are lines
 //! S{ … }           these lines in any order
 //! close            the server closed the connection; close2 the second one
@@ -88,6 +89,14 @@ pub fn run(script: &str, chunk: usize) -> Result<(), String> {
                 }
             }
             "full" => run.world.borrow_mut().full = true,
+            _ if word.starts_with("login") => {
+                let which = peer_number(&word[5..]).map_err(&fail)?;
+                run.quietly(which, "login LOGIN alice secret").map_err(&fail)?;
+            }
+            _ if word.starts_with("open") => {
+                let which = peer_number(&word[4..]).map_err(&fail)?;
+                run.quietly(which, &format!("open SELECT \"{rest}\"")).map_err(&fail)?;
+            }
             "orders" => {
                 let orders = run.world.borrow().orders;
                 if orders.to_string() != rest {
@@ -172,6 +181,18 @@ impl Run {
     fn wake_all(&mut self) {
         let now = self.now;
         self.peers.values_mut().for_each(|(peer, _)| peer.run(now));
+    }
+
+    /// Carries out a command whose answer is of no interest, as long as it is OK.
+    fn quietly(&mut self, which: usize, command: &str) -> Result<(), String> {
+        self.flush(&mut Some((which, format!("{command}\r\n").into_bytes())));
+        let tag = command.split(' ').next().unwrap_or_default();
+        loop {
+            let line = self.line(which)?;
+            if let Some(rest) = line.strip_prefix(tag) {
+                return if rest.starts_with(" OK") { Ok(()) } else { Err(line) };
+            }
+        }
     }
 
     /// The next line that a connection was sent.

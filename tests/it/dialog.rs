@@ -1,7 +1,11 @@
 //! Every dialog of `tests/dialog/imap`, with its input whole, byte by byte and in odd chunks.
 
+#[path = "../dialog/codec.rs"]
+mod codec;
 #[path = "../dialog/fake.rs"]
 mod fake;
+#[path = "../dialog/model.rs"]
+mod model;
 #[path = "../dialog/oracle.rs"]
 mod oracle;
 #[path = "../dialog/script.rs"]
@@ -11,6 +15,7 @@ use lazaret::base::Timestamp;
 use lazaret::imap::{Options, Tls};
 use proptest::prelude::*;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 #[test]
@@ -50,6 +55,28 @@ fn a_runner_that_notices() {
     assert!(oracle::check(b"* OK [X]\xc3\xa4\r\n").is_err());
 }
 
+#[test]
+fn commands_of_another_library_are_understood() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut seen = BTreeMap::<String, u32>::new();
+    for _ in 0..60_000 {
+        let random: Vec<u8> = std::iter::repeat_with(|| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 32) as u8
+        })
+        .take(300)
+        .collect();
+        if let Some((name, command, bytes)) = codec::command(&random) {
+            *seen.entry(name).or_default() += 1;
+            let refused = codec::refused(&bytes);
+            assert!(refused.is_none(), "{refused:?}: {} {command}", String::from_utf8_lossy(&bytes));
+        }
+    }
+    assert!(seen.len() >= 25 && seen.values().sum::<u32>() > 5_000, "{seen:?}");
+}
+
 /// One connection that gets anything at all; what it was sent.
 fn anything(input: &[u8], chunk: usize) -> Vec<u8> {
     let world = Rc::new(RefCell::new(fake::World::new()));
@@ -75,8 +102,33 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
 }
 
+fn deed() -> impl Strategy<Value = model::Deed> {
+    use model::{Command, Deed};
+    let command = prop_oneof![
+        1 => Just(Command::Noop),
+        1 => Just(Command::Fetch),
+        1 => Just(Command::Body),
+        1 => Just(Command::Search),
+        1 => Just(Command::Expunge),
+        1 => Just(Command::Move),
+        1 => Just(Command::IdleBriefly),
+        8 => (any::<bool>(), any::<bool>(), any::<bool>(), 0usize..3)
+            .prop_map(|(silent, uid, add, flag)| Command::Store { silent, uid, add, flag }),
+    ];
+    prop_oneof![
+        5 => (0usize..2, command, 0usize..20).prop_map(|(who, what, number)| Deed::Command { who, what, number }),
+        2 => Just(Deed::Deliver),
+        1 => (0usize..20).prop_map(Deed::Remove),
+    ]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn clients_know_what_there_is(deeds in prop::collection::vec(deed(), 0..60)) {
+        model::check(&deeds);
+    }
 
     #[test]
     fn chunks_change_nothing(input in input(), chunk in 1usize..20) {

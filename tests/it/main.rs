@@ -1,9 +1,14 @@
 //! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
 
+mod cli;
 mod clients;
+mod config;
 mod dialog;
 mod dialog_lmtp;
 mod drive;
+#[path = "../fuzz/lmtp.rs"]
+mod fuzz_lmtp;
+mod golden;
 mod harness;
 mod layers;
 mod source;

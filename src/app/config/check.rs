@@ -15,7 +15,8 @@ pub fn consistent(config: &Config, source: &Source<'_>) -> Result<(), ConfigErro
         source.error_at(&[format!("{key}.{}", e.entry), key, section], e.text)
     })?;
     if config.routes.is_empty() {
-        return Err(ConfigError::whole(source.path, "there is no [[route]]: released mail has nowhere to go"));
+        let text = "there is no [[route]]: released mail would have nowhere to go";
+        return Err(source.error_at(&["route".to_string()], text));
     }
     unique(config.routes.iter().map(|r| r.name.as_str()), "route", source)?;
     unique(config.sinks.iter().map(|s| s.name.as_str()), "sink", source)?;

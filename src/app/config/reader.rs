@@ -99,7 +99,11 @@ impl<'t> Source<'t> {
     /// Parses the text as TOML.
     pub fn table(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
         DeTable::parse(self.text).map_err(|e| {
-            let text = e.message().lines().collect::<Vec<_>>().join("; ");
+            let mut text = e.message().lines().collect::<Vec<_>>().join("; ");
+            if text == "duplicate key" {
+                let key = e.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+                text = format!("the key {key} stands here twice");
+            }
             match e.span() {
                 Some(span) => self.error(span, text),
                 None => ConfigError::whole(self.path, text),
@@ -155,6 +159,48 @@ impl<'a> Section<'a> {
         self.value(key, convert)
     }
 
+    /// The list of a key, from the file or else from the default; an error points to the entry that is wrong.
+    pub fn optional_list<T>(
+        &self,
+        key: &'static str,
+        convert: impl Fn(&DeValue<'_>) -> Converted<T>,
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        let each = convert(&DeValue::Boolean(false)).err().map_or(String::new(), |e| format!(", each {e}"));
+        let Some(()) = self.optional(key, |v| v.as_array().map(drop).ok_or_else(|| format!("a list{each}")))? else {
+            return Ok(None);
+        };
+        let items = self.find(key).and_then(|(value, _)| value.get_ref().as_array()).into_iter().flat_map(|a| a.iter());
+        let convert = |item: &Spanned<DeValue<'_>>| {
+            convert(item.get_ref()).map_err(|expected| {
+                let text = format!("{key}: expected {expected}, found {}", found(item.get_ref()));
+                self.source.error(item.span(), text)
+            })
+        };
+        items.map(convert).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The same for a key that the file or the default must have.
+    pub fn list<T>(
+        &self,
+        key: &'static str,
+        convert: impl Fn(&DeValue<'_>) -> Converted<T>,
+    ) -> Result<Vec<T>, ConfigError> {
+        self.optional_list(key, convert)?.ok_or_else(|| self.missing(key, Some("a list".to_string())))
+    }
+
+    /// The same for a key that only the file itself has.
+    pub fn own_list<T>(
+        &self,
+        key: &'static str,
+        convert: impl Fn(&DeValue<'_>) -> Converted<T>,
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        if self.user.is_some_and(|table| !table.contains_key(key)) {
+            self.ask(key);
+            return Ok(None);
+        }
+        self.optional_list(key, convert)
+    }
+
     /// The value of a key that only the file itself has: a default of another entry would not be meant.
     pub fn own_optional<T>(
         &self,
@@ -169,8 +215,21 @@ impl<'a> Section<'a> {
     }
 
     fn missing(&self, key: &str, expected: Option<String>) -> ConfigError {
+        // Most likely it is there and mistyped.
+        let known = self.known.borrow();
+        let mut typed = self.user.into_iter().flat_map(|table| table.iter()).map(|(typed, _)| typed);
+        if let Some(typo) =
+            typed.find(|t| !known.contains(&t.get_ref().as_ref()) && nearest(t.get_ref(), &[key]).is_some())
+        {
+            return self.unknown(typo, &format!("did you mean {key}?"));
+        }
         let expected = expected.map_or(String::new(), |e| format!(": expected {e}"));
         self.source.error(self.span.clone(), format!("{} lacks {key}{expected}", self.title))
+    }
+
+    fn unknown(&self, key: &Spanned<std::borrow::Cow<'_, str>>, help: &str) -> ConfigError {
+        let place = if self.title.is_empty() { String::new() } else { format!(" in {}", self.title) };
+        self.source.error(key.span(), format!("unknown key {}{place}: {help}", key.get_ref()))
     }
 
     /// An error at the value of a key, or at the section when the default has it.
@@ -289,18 +348,21 @@ impl<'a> Section<'a> {
 
     /// Ends the section: a key that was not asked for is unknown.
     pub fn end(self) -> Result<(), ConfigError> {
-        let known = self.known.into_inner();
-        for (key, _) in self.user.into_iter().flat_map(|table| table.iter()) {
+        let known = self.known.borrow();
+        for (key, value) in self.user.into_iter().flat_map(|table| table.iter()) {
             let name: &str = key.get_ref();
             if known.contains(&name) {
                 continue;
             }
-            let place = if self.title.is_empty() { String::new() } else { format!(" in {}", self.title) };
             let help = match nearest(name, &known) {
                 Some(near) => format!("did you mean {near}?"),
+                // [domains.example.org] is the table org in the table example.
+                None if self.schema.ends_with('*') && value.get_ref().is_table() => {
+                    "a name with a dot needs quotes, like [domains.\"example.org\"]".to_string()
+                }
                 None => format!("it knows {}", known.join(", ")),
             };
-            return Err(self.source.error(key.span(), format!("unknown key {name}{place}: {help}")));
+            return Err(self.unknown(key, &help));
         }
         Ok(())
     }

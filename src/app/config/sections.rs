@@ -45,8 +45,8 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
 fn imap(top: &Section<'_>) -> Read<Imap> {
     let s = top.section("imap")?;
     let imap = Imap {
-        tls: s.value("tls", list(socket_address))?,
-        starttls: s.value("starttls", list(socket_address))?,
+        tls: s.list("tls", socket_address)?,
+        starttls: s.list("starttls", socket_address)?,
         plain_login_on_loopback: s.value("plain_login_on_loopback", boolean)?,
     };
     s.end()?;
@@ -68,7 +68,7 @@ fn lmtp(s: Section<'_>, limits: &Limits) -> Read<Lmtp> {
         kind: s.value("kind", kind)?,
         reply: s.value("reply", choice(&[("accept", Reply::Accept), ("reject", Reply::Reject)]))?,
         before_queue: s.value("before_queue", boolean)?,
-        xforward: s.value("xforward", list(network))?,
+        xforward: s.list("xforward", network)?,
         max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
     };
     if lmtp.reply == Reply::Reject && !lmtp.before_queue {
@@ -105,7 +105,7 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
         if Address::parse(&format!("postmaster@{name}")).is_err() {
             return Err(s.error("", format!("{name:?} is no domain")));
         }
-        let mut listed = s.optional("recipients", list(text))?;
+        let mut listed = s.optional_list("recipients", text)?;
         let file = s.optional("recipients_file", path)?;
         if let Some(file) = file {
             let file = base.join(file);
@@ -114,7 +114,7 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
         }
         let domain = Domain {
             directory: directory::Domain {
-                aliases: s.optional("aliases", list(text))?.unwrap_or_default(),
+                aliases: s.optional_list("aliases", text)?.unwrap_or_default(),
                 addresses: s.entries("addresses", text)?,
                 catch_all: s.optional("catch_all", text)?,
                 recipients: listed,
@@ -123,13 +123,14 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
             route: s.optional("route", super::value::name)?,
             retention: overrides(&s)?,
         };
+        if domains.contains_key(&name.to_lowercase()) {
+            return Err(s.error("", format!("the domain {} has two sections", name.to_lowercase())));
+        }
         if let Some(bad) = domain.directory.recipients.iter().flatten().find(|local| local.contains('@')) {
             return Err(s.error("recipients", format!("expected local parts, what stands before the @, found {bad:?}")));
         }
         s.end()?;
-        if domains.insert(name.to_lowercase(), domain).is_some() {
-            return Err(top.error("domains", format!("the domain {} has two sections", name.to_lowercase())));
-        }
+        domains.insert(name.to_lowercase(), domain);
     }
     Ok(domains)
 }
@@ -215,7 +216,7 @@ fn policy(top: &Section<'_>) -> Read<Policy> {
             level: s.own_optional("scope", choice(&Level::ALL.map(|l| (l.word(), l))))?,
             class: s.own_optional("class", class)?,
             kind: s.own_optional("kind", kind)?,
-            verbs: s.own_optional("verbs", list(choice(&Verb::ALL.map(|v| (v.word(), v)))))?.unwrap_or_default(),
+            verbs: s.own_list("verbs", choice(&Verb::ALL.map(|v| (v.word(), v))))?.unwrap_or_default(),
             access: s.own("may", choice(&Access::ALL.map(|a| (a.word(), a))))?,
         };
         s.end()?;
@@ -243,9 +244,8 @@ fn route(s: Section<'_>, base: &Path) -> Read<Route> {
         return Err(s.error("user", "user and password_file belong together; one of them is missing"));
     }
     if route.user.is_some() && route.tls == RouteTls::None && !is_local_host(&route.host) {
-        return Err(
-            s.error("tls", "\"none\" would send the password in the clear: expected \"starttls\" or \"implicit\"")
-        );
+        let why = "the password would be sent in the clear: expected tls = \"starttls\" or \"implicit\" with it";
+        return Err(s.error("user", why));
     }
     s.end()?;
     Ok(route)
@@ -265,21 +265,19 @@ enum SinkKind {
 
 fn sink(s: Section<'_>, base: &Path) -> Read<Sink> {
     let kinds = [("maildir", SinkKind::Maildir), ("command", SinkKind::Command), ("rspamd", SinkKind::Rspamd)];
-    let learns = s.value("learns", list(choice(&[("ham", true), ("spam", false)])))?;
+    let learns = s.list("learns", choice(&[("ham", true), ("spam", false)]))?;
     let sink_name = s.own("name", name)?;
     let to_kind = s.own("to", choice(&kinds))?;
     // Every key is asked for whatever the sink is, so that one that does not fit is told apart from one that is unknown.
     let directory = s.own_optional("path", path)?;
-    let command = s.own_optional("command", list(text))?;
-    let done_codes = s.own_optional("done_codes", list(exit_code))?;
-    let retry_codes = s.own_optional("retry_codes", list(exit_code))?;
+    let command = s.own_list("command", text)?;
+    let done_codes = s.own_list("done_codes", exit_code)?;
+    let retry_codes = s.own_list("retry_codes", exit_code)?;
     let url = s.own_optional("url", http_url)?;
     let password_file = s.own_optional("password_file", path)?;
     let time_limit = s.value("time_limit", duration)?;
     let to = match to_kind {
-        SinkKind::Maildir => {
-            SinkTo::Maildir(directory.clone().map_or_else(|| PathBuf::from("trained"), |path| base.join(path)))
-        }
+        SinkKind::Maildir => SinkTo::Maildir(directory.as_ref().map(|path| base.join(path))),
         SinkKind::Command => SinkTo::Command {
             command: command.clone().filter(|c| !c.is_empty()).ok_or_else(|| {
                 s.error("command", "a sink to a command needs command: expected a list like [\"sa-learn\", \"--ham\"]")

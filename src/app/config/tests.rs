@@ -72,12 +72,12 @@ fn defaults_are_what_the_annotated_file_says() {
     assert_eq!(config.policy, Policy::default());
     assert_eq!(config.retention.incoming, Some(Duration::from_secs(14 * 86_400)));
     assert_eq!(config.limits.max_size, crate::base::limits::MESSAGE_BYTES);
-    assert_eq!(config.limits.intake_memory, crate::base::limits::INTAKE_BYTES as u64);
+    assert_eq!(config.limits.intake_memory, crate::base::limits::INTAKE_BYTES);
     assert_eq!(config.limits.new_trees, crate::base::limits::NEW_TREES_PER_HOUR);
     assert_eq!(config.limits.connections_per_address as usize, crate::base::limits::CONNECTIONS_PER_ADDRESS);
     assert_eq!(config.limits.queue_age, crate::base::limits::QUEUE_AGE);
     assert_eq!(config.sinks.len(), 1);
-    assert_eq!(config.sinks[0].to, SinkTo::Maildir("trained".into()));
+    assert_eq!(config.sinks[0].to, SinkTo::Maildir(None));
     assert!(config.domains.is_empty());
     assert_eq!(Config::default_config().lmtp, config.lmtp);
 }

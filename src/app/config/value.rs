@@ -62,19 +62,6 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
-/// A list of such values.
-pub fn list<T>(one: impl Fn(&DeValue<'_>) -> Converted<T>) -> impl Fn(&DeValue<'_>) -> Converted<Vec<T>> {
-    move |value| {
-        // What one of them is expected to be, from the error for something that is none.
-        let expected = || match one(&DeValue::Boolean(false)) {
-            Err(expected) => format!("a list, each {expected}"),
-            Ok(_) => "a list".to_string(),
-        };
-        let array = value.as_array().ok_or_else(expected)?;
-        array.iter().map(|item| one(item.get_ref()).map_err(|_| expected())).collect()
-    }
-}
-
 /// The value, or `"none"` for no limit.
 pub fn or_none<T>(one: impl Fn(&DeValue<'_>) -> Converted<T>) -> impl Fn(&DeValue<'_>) -> Converted<Option<T>> {
     move |value| match value.as_str() {
@@ -251,6 +238,5 @@ mod tests {
         let choices = choice(&[("a", 1), ("b", 2)]);
         assert_eq!(choices(&string("b")), Ok(2));
         assert_eq!(choices(&string("c")), Err("\"a\" or \"b\"".to_string()));
-        assert_eq!(list(exit_code)(&string("x")), Err("a list, each a whole number from 0 to 255".to_string()));
     }
 }

@@ -184,6 +184,7 @@ fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], figures: &F
             StatusItem::UidNext => u64::from(figures.uid_next),
             StatusItem::UidValidity => u64::from(figures.uid_validity),
             StatusItem::Unseen => u64::from(figures.unseen),
+            StatusItem::Deleted => u64::from(figures.deleted),
             StatusItem::Size => figures.size,
         };
         push(out, format_args!("{}{} {value}", if i > 0 { " " } else { "" }, item.name()));

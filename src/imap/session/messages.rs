@@ -7,7 +7,7 @@ use crate::imap::items::Item;
 use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Transferred};
 use crate::imap::search::Key;
 use crate::imap::sequence::SequenceSet;
-use crate::imap::view;
+use crate::imap::view::{self, Announcement};
 use crate::imap::write::{self, push};
 use std::sync::Arc;
 
@@ -18,6 +18,10 @@ pub(super) enum MessagesJob {
     Fetch(Fetch, bool),
     /// SEARCH; answer with UIDs.
     Search(Search, bool),
+    /// STORE with `.SILENT`: what others changed is asked for first, since the client will not read the outcome.
+    Before { store: Store, uid: bool, count: usize },
+    /// What others changed is written, then the STORE goes on.
+    Told { lines: Announcement, store: Store, uid: bool, count: usize },
     /// STORE; how many messages of the list it is about.
     Store { uid: bool, silent: bool, count: usize },
     /// The FETCH lines of a STORE are written, then the reply.
@@ -60,10 +64,12 @@ impl Session {
         let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
         let count = view.list.within(&uids).count();
         let flags = flags & view.permanent;
-        Flow::Ask(
-            Question::Store(Store { uids, mode, flags }),
-            Job::Messages(MessagesJob::Store { uid, silent, count }),
-        )
+        let store = Store { uids, mode, flags };
+        if silent {
+            let since = view.modseq;
+            return Flow::Ask(Question::Poll { since }, Job::Messages(MessagesJob::Before { store, uid, count }));
+        }
+        Flow::Ask(Question::Store(store), Job::Messages(MessagesJob::Store { uid, silent, count }))
     }
 
     pub(super) fn transfer(&mut self, uid: bool, set: &SequenceSet, target: String, take: bool) -> Flow {
@@ -127,7 +133,17 @@ impl Session {
                 }
                 self.finish(reply)
             }
-            MessagesJob::Store { .. } | MessagesJob::Transfer { .. } => Flow::Next(Job::Reply(Reply::bug())),
+            MessagesJob::Told { mut lines, store, uid, count } => {
+                let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
+                if !lines.write(view, out) {
+                    return Flow::Next(Job::Messages(MessagesJob::Told { lines, store, uid, count }));
+                }
+                let job = MessagesJob::Store { uid, silent: true, count };
+                Flow::Ask(Question::Store(store), Job::Messages(job))
+            }
+            MessagesJob::Before { .. } | MessagesJob::Store { .. } | MessagesJob::Transfer { .. } => {
+                Flow::Next(Job::Reply(Reply::bug()))
+            }
         }
     }
 
@@ -174,6 +190,11 @@ impl Session {
                 // the line that was begun has to end
                 out.extend_from_slice(b"\r\n");
                 self.refused(refused)
+            }
+            (MessagesJob::Before { store, uid, count }, Answer::Changes(changes)) => {
+                let Some(view) = self.view_mut() else { return Flow::Next(Job::Reply(Reply::bug())) };
+                let lines = view.update(changes, true);
+                Flow::Next(Job::Messages(MessagesJob::Told { lines, store, uid, count }))
             }
             (MessagesJob::Store { uid, silent, count }, Answer::Stored(rows)) => {
                 if let Some(view) = self.view_mut() {

@@ -30,8 +30,6 @@ pub struct Scanner {
     at: u64,
     lines: u64,
     last_end: u64,
-    /// Where the last header ended, and the line ends before it: no part that holds it ends earlier.
-    header_end: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -67,7 +65,6 @@ impl Scanner {
             at: 0,
             lines: 0,
             last_end: 0,
-            header_end: (0, 0),
         };
         scanner.begin_part();
         scanner
@@ -188,15 +185,28 @@ impl Scanner {
         closing
     }
 
-    /// Ends all parts inside the delimiter's multipart; the line end before the delimiter belongs to it.
+    /// Ends all parts inside the delimiter's multipart; the line end before the delimiter belongs to it, also when it is
+    /// the empty line of a header or the end of a header field (RFC 2046 5.1.1, `body-part`).
     fn end_parts(&mut self, delimiter: &Delimiter, start: u64) {
-        let end = start - self.last_end.min(start);
-        let lines = self.lines - u64::from(self.last_end > 0 && self.lines > 0);
+        let (mut end, mut lines) = (start - self.last_end.min(start), self.lines - self.lines.min(1));
+        if self.behind_delimiter(start) {
+            // that line end closes the other delimiter
+            (end, lines) = (start, self.lines);
+        }
+        let inside = self.open.get_mut(delimiter.depth + 1..).unwrap_or_default();
+        let last = inside.len().saturating_sub(1);
+        for (place, open) in inside.iter_mut().enumerate() {
+            let Some(part) = self.parts.get_mut(open.part) else { continue };
+            part.header.start = part.header.start.min(end);
+            let header_ended = !(self.in_header && place == last);
+            if header_ended && part.header.end > end {
+                part.header.end = end;
+                part.body = end..end;
+                open.lines_before = lines;
+            }
+        }
         while self.in_header {
-            let top = self.open.last().map_or(0, |open| open.part);
-            let empty = self.parts.get(top).is_none_or(|part| part.header.start >= start);
-            // an empty header has no line end to give back
-            if empty { self.end_header(start, self.lines) } else { self.end_header(end, lines) }
+            self.end_header(end, lines);
         }
         self.close_above(delimiter.depth, end, lines);
         if delimiter.closes
@@ -204,7 +214,20 @@ impl Scanner {
         {
             open.boundary = None;
         }
-        self.in_header = false;
+    }
+
+    /// Whether the line before this place is a delimiter: the part that it opened has no byte yet.
+    fn behind_delimiter(&self, start: u64) -> bool {
+        let mut parts = self.open.iter().rev().filter_map(|open| self.parts.get(open.part));
+        let Some(mut part) = parts.next() else { return false };
+        while part.header.start == start {
+            match parts.next() {
+                // an embedded message begins where its part's header ends
+                Some(above) if above.kind == Kind::Message => part = above,
+                _ => return true,
+            }
+        }
+        false
     }
 
     /// Opens a part below the innermost open one; its header starts here.
@@ -256,7 +279,6 @@ impl Scanner {
 
         part.content = Content::read(&block, in_multipart);
         let end = end.max(part.header.start);
-        self.header_end = (end, lines);
         part.header.end = end;
         part.body = end..end;
         open.lines_before = lines;
@@ -301,7 +323,6 @@ impl Scanner {
 
     fn close_top(&mut self, end: u64, lines: u64) {
         let Some(open) = self.open.pop() else { return };
-        let (end, lines) = if end < self.header_end.0 { self.header_end } else { (end, lines) };
         if let Some(part) = self.parts.get_mut(open.part) {
             part.body.end = end;
             part.lines = lines.saturating_sub(open.lines_before);

@@ -57,7 +57,7 @@ fn a_header_cut_by_a_delimiter() {
             r#"1 Leaf "A: x" "" 0"#,
             r#"1 Message "Content-Type: message/rfc822" "" 0"#,
             r#"2 Leaf "" "" 0"#,
-            r#"1 Message "Content-Type: message/rfc822\n\n" "" 0"#,
+            r#"1 Message "Content-Type: message/rfc822\n" "" 0"#,
             r#"2 Leaf "" "" 0"#,
             r#"1 Message "Content-Type: message/rfc822\n\n" "S: t" 0"#,
             r#"2 Leaf "S: t" "" 0"#,

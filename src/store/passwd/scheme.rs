@@ -200,14 +200,7 @@ fn check_sha512(text: &str) -> Result<(), String> {
     let crypt = |field: &str| field.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'));
     match (fields.next(), fields.next(), fields.next()) {
         // 86 characters are 64 bytes (crypt(3)).
-        (Some(salt), Some(hash), None) if salt.len() <= 16 && hash.len() == 86 && crypt(hash) => {
-            // The crate that checks it must be able to read it, too; a wrong password is all that may be wrong.
-            use sha_crypt::password_hash::Error;
-            match ShaCrypt::default().verify_password(b"", text) {
-                Ok(()) | Err(Error::PasswordInvalid) => Ok(()),
-                Err(_) => Err(expected()),
-            }
-        }
+        (Some(salt), Some(hash), None) if salt.len() <= 16 && hash.len() == 86 && crypt(hash) => Ok(()),
         _ => Err(expected()),
     }
 }
@@ -229,7 +222,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) || digits.len() % 2 != 0 {
+    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) || !digits.len().is_multiple_of(2) {
         return None;
     }
     (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(digits.get(i..i + 2)?, 16).ok()).collect()

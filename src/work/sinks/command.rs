@@ -85,12 +85,11 @@ struct Group(Option<Pid>);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            if let Err(e) = kill_process_group(group, Signal::KILL)
-                && e != rustix::io::Errno::SRCH
-            {
-                log::warn!("cannot kill process group {}: {e}", group.as_raw_nonzero());
-            }
+        if let Some(group) = self.0
+            && let Err(e) = kill_process_group(group, Signal::KILL)
+            && e != rustix::io::Errno::SRCH
+        {
+            log::warn!("cannot kill process group {}: {e}", group.as_raw_nonzero());
         }
     }
 }

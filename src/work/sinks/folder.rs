@@ -56,7 +56,8 @@ impl Folder {
     fn write(&self, directory: &Path, message: &[u8]) -> Result<maildir::TemporaryMailFile, Fault> {
         let open = Maildir::from(directory.to_path_buf()).open_file_in_tmp().map_err(io::Error::other);
         let mut temporary = open.during("create a file in", directory.join("tmp"))?;
-        temporary.write_all(message).during("write", temporary.path().to_path_buf())?;
+        let written = temporary.write_all(message);
+        written.during("write", temporary.path())?;
         File::open(temporary.path()).and_then(|f| f.sync_all()).during("sync", temporary.path())?;
         Ok(temporary)
     }

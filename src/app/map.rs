@@ -1,0 +1,190 @@
+//! From the configuration to each module's own options: no module below takes a [`Config`].
+
+use super::config::{self, Config, LogForm, Protocol, RouteTls, SinkTo};
+use crate::base::Secret;
+use crate::disk::Disk;
+use crate::mail::{Address, Kept};
+use crate::net::smtp::{self, Destination, Login, Security, Times};
+use crate::net::tls::{Trust, client_config};
+use crate::quarantine::expire::{Keep, Overrides, Retention};
+use crate::quarantine::{Options, directory::Directory};
+use crate::queue::FanOut;
+use crate::work::routes::Routes;
+use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink};
+use rustls_pki_types::ServerName;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a configuration cannot be put to use.
+pub type MapError = String;
+
+/// Roots of trust of common systems, for routes without `ca_file`.
+const SYSTEM_ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// Our name: the configured one, or the machine's.
+pub fn host(config: &Config) -> String {
+    config.host_name.clone().unwrap_or_else(|| {
+        let uname = rustix::system::uname();
+        uname.nodename().to_string_lossy().into_owned()
+    })
+}
+
+/// The rules' options.
+pub fn options(config: &Config) -> Result<Options, MapError> {
+    let domain = config.domains.keys().next().cloned().unwrap_or_else(|| "localhost".to_string());
+    let home = Address::parse(&format!("postmaster@{domain}")).map_err(|e| format!("{domain}: {e}"))?;
+    Ok(Options {
+        host: host(config),
+        naming: config.folders,
+        policy: config.policy.clone(),
+        retention: retention(config),
+        new_trees_per_hour: config.limits.new_trees,
+        min_free_percent: config.limits.min_free,
+        home,
+    })
+}
+
+/// The directory of recipients.
+pub fn directory(config: &Config) -> Result<Arc<Directory>, MapError> {
+    config.directory().map(Arc::new).map_err(|e| e.to_string())
+}
+
+fn retention(config: &Config) -> Retention {
+    let of = |r: &config::Retention| -> Overrides {
+        let keep = |age| Keep { age, count: r.messages, bytes: r.bytes };
+        [(Kept::Caught, r.incoming), (Kept::Outgoing, r.outgoing), (Kept::Training, r.unsure), (Kept::Trash, r.trash)]
+            .into_iter()
+            .map(|(kept, age)| (kept, keep(age)))
+            .collect()
+    };
+    let all = of(&config.retention);
+    let domains = config.domains.keys().map(|domain| (domain.clone(), of(&config.retention_of(domain, "")))).collect();
+    let recipients = config.recipients.keys().filter_map(|text| {
+        let address = Address::parse(text).ok()?;
+        let retention = config.retention_of(address.domain(), address.local());
+        Some((address, of(&retention)))
+    });
+    Retention {
+        folders: Kept::ALL.map(|kept| all.get(&kept).copied().unwrap_or_default()),
+        domains,
+        recipients: recipients.collect(),
+        journal: config.retention.journal,
+        trained: config.retention.trained,
+        failed: config.retention.failed,
+        rejects: config.retention.rejects,
+    }
+}
+
+/// Where released mail goes.
+pub fn routes(config: &Config) -> Result<Routes, MapError> {
+    let first = config.routes.first().ok_or("there is no [[route]]: released mail has nowhere to go")?;
+    let mut by_domain = HashMap::new();
+    for (domain, settings) in &config.domains {
+        let Some(route) = config.route(domain).filter(|r| r.name != first.name) else { continue };
+        let to = destination(config, route)?;
+        for name in settings.directory.aliases.iter().chain([domain]) {
+            by_domain.insert(name.clone(), to.clone());
+        }
+    }
+    Ok(Routes { default: destination(config, first)?, by_domain })
+}
+
+fn destination(config: &Config, route: &config::Route) -> Result<Destination, MapError> {
+    let about = |e: String| format!("route {:?}: {e}", route.name);
+    let tls = || -> Result<smtp::Tls, MapError> {
+        let trust = match (&route.ca_file, route.verify) {
+            (_, false) => Trust::Anybody,
+            (Some(file), true) => Trust::Roots(file.clone()),
+            (None, true) => Trust::Roots(system_roots()?),
+        };
+        let config = client_config(&trust).map_err(|e| e.to_string())?;
+        let name = ServerName::try_from(route.host.clone()).map_err(|e| format!("{}: {e}", route.host))?;
+        Ok(smtp::Tls { config: Arc::new(config), name })
+    };
+    let security = match route.tls {
+        RouteTls::None => Security::Plain,
+        RouteTls::Starttls => Security::StartTls(tls().map_err(about)?),
+        RouteTls::Implicit => Security::Implicit(tls().map_err(about)?),
+    };
+    let login = match (&route.user, &route.password_file) {
+        (Some(user), Some(file)) => Some(Login { user: user.clone(), password: first_line(file).map_err(about)? }),
+        _ => None,
+    };
+    let target = match route.host.strip_prefix("unix:") {
+        Some(path) => smtp::Target::Unix(PathBuf::from(path)),
+        None => smtp::Target::Tcp(route.host.clone(), route.port),
+    };
+    let protocol = match route.protocol {
+        Protocol::Smtp => smtp::Protocol::Smtp,
+        Protocol::Lmtp => smtp::Protocol::Lmtp,
+    };
+    Ok(Destination { target, protocol, security, login, helo: host(config), times: Times::default() })
+}
+
+fn system_roots() -> Result<PathBuf, MapError> {
+    let found = SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists());
+    found.ok_or_else(|| "this system has no list of certificate authorities where it is usual: set ca_file".to_string())
+}
+
+fn first_line(file: &Path) -> Result<Secret<String>, MapError> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default().to_string()))
+}
+
+/// Where trained mail goes, and which sink is told what.
+pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, FanOut), MapError> {
+    let mut sinks = HashMap::new();
+    let mut how = FanOut::default();
+    for sink in &config.sinks {
+        let about = |e: String| format!("sink {:?}: {e}", sink.name);
+        let made = match &sink.to {
+            SinkTo::Maildir(path) => Sink::Folder(Folder { disk: disk.clone(), path: path.clone() }),
+            SinkTo::Command { command, done_codes, retry_codes, time_limit } => {
+                let done = done_codes.iter().map(|&code| (code, Meaning::Done));
+                let codes = done.chain(retry_codes.iter().map(|&code| (code, Meaning::Retry))).collect();
+                Sink::Command(Command { argv: command.clone(), codes, time: *time_limit })
+            }
+            SinkTo::Rspamd { url, password_file, time_limit } => {
+                let mut rspamd = Rspamd::new(url.parse().map_err(|e| about(format!("{e}")))?);
+                rspamd.password = password_file.as_deref().map(first_line).transpose().map_err(about)?;
+                rspamd.time = *time_limit;
+                Sink::Rspamd(rspamd)
+            }
+        };
+        sinks.insert(sink.name.clone(), made);
+        how.ham.extend(sink.ham.then(|| sink.name.clone()));
+        how.spam.extend(sink.spam.then(|| sink.name.clone()));
+    }
+    Ok((sinks, how))
+}
+
+/// Starts logging to standard error. The first call counts.
+pub fn start_log(log: &config::Log) {
+    use std::io::Write;
+    let form = log.form;
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(log::LevelFilter::Warn).filter_module("lazaret", log.level);
+    builder.format(move |out, record| {
+        // One line a record: what a peer sent must not look like a line of ours.
+        let text = record.args().to_string().replace(|c: char| c.is_control(), " ");
+        match form {
+            LogForm::Plain => {
+                let now = crate::base::Timestamp::from_system(std::time::SystemTime::now());
+                writeln!(out, "{now} {:5} {text}", record.level())
+            }
+            LogForm::Journal => {
+                let priority = match record.level() {
+                    log::Level::Error => 3,
+                    log::Level::Warn => 4,
+                    log::Level::Info => 6,
+                    log::Level::Debug | log::Level::Trace => 7,
+                };
+                writeln!(out, "<{priority}>{text}")
+            }
+        }
+    });
+    // A second start in one process (tests) keeps the first one's logger.
+    let _ = builder.try_init();
+}

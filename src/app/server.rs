@@ -1,0 +1,262 @@
+//! The running server: everything is opened and bound before anything runs, and stopped in the opposite order.
+
+use super::config::{Config, Listen, Reply};
+use super::lock::Lock;
+use super::map;
+use crate::base::{Timestamp, limits};
+use crate::bridge::imap::{ImapBridge, Shared};
+use crate::bridge::lmtp::{Door, LmtpBridge, Memory};
+use crate::disk::Disk;
+use crate::net::gate::Room;
+use crate::net::listen::{Accepted, Address};
+use crate::net::tls::Tls;
+use crate::net::{Executor, Gate, Listener, Pools, Stop};
+use crate::quarantine::{Accounts, Quarantine};
+use crate::serve::{self, Serving};
+use crate::store::Clock;
+use crate::store::subscriptions::Subscriptions;
+use crate::work::{care, deliver::Deliver, fan, train::Train};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Workers that tell sinks.
+const TRAINERS: usize = 4;
+
+/// A running server.
+pub struct Server {
+    /// The rules and the store.
+    pub quarantine: Arc<Quarantine>,
+    /// Where IMAP with TLS from the first byte listens.
+    pub imaps: Vec<SocketAddr>,
+    /// Where IMAP with STARTTLS listens.
+    pub imap: Vec<SocketAddr>,
+    /// Where LMTP listens, on TCP.
+    pub lmtp: Vec<SocketAddr>,
+    executor: Executor,
+    serving: Serving,
+    gates: Vec<Arc<Gate>>,
+    accounts: Arc<Accounts>,
+    tls: Option<Arc<Tls>>,
+    config_file: Option<PathBuf>,
+    lock: Lock,
+}
+
+/// The clock of this machine.
+pub fn clock() -> Clock {
+    Arc::new(|| Timestamp::from_system(SystemTime::now()))
+}
+
+/// Opens the data directory of a configuration. The caller holds its lock.
+pub fn open(config: &Config) -> Result<(Quarantine, crate::store::scan::Report), String> {
+    let options = map::options(config)?;
+    let directory = map::directory(config)?;
+    let disk = Disk::new(&config.data);
+    let (quarantine, report) =
+        Quarantine::open(disk, std::process::id(), clock(), options, directory).map_err(|e| e.to_string())?;
+    for odd in &report.odd {
+        log::warn!("left alone: {odd}");
+    }
+    if report.restored {
+        log::warn!(
+            "{} was restored or copied: a million UIDs are skipped, so that no client takes one message for another",
+            config.data.display()
+        );
+    }
+    Ok((quarantine, report))
+}
+
+impl Server {
+    /// Opens, binds and starts everything; when it returns, every listener answers.
+    pub fn start(config: &Config) -> Result<Server, String> {
+        let lock = Lock::take(&config.data).map_err(|e| {
+            format!("{e} ({}); stop it first, or give this one another `data` directory", config.data.display())
+        })?;
+        let (quarantine, report) = open(config)?;
+        let quarantine = Arc::new(quarantine);
+        let tls = match config.imap.tls.is_empty() && config.imap.starttls.is_empty() {
+            true => None,
+            false => Some(Arc::new(Tls::load(&config.tls.certificate, &config.tls.key).map_err(|e| e.to_string())?)),
+        };
+        let accounts = Accounts::open(&config.users, quarantine.directory()).map_err(|e| e.to_string())?;
+        let executor = Executor::start_default().map_err(|e| format!("cannot start threads: {e}"))?;
+        let serving = Serving { tasks: executor.tasks().clone(), pools: Arc::new(Pools::new()), stop: Stop::new() };
+        let mut server = Server {
+            imaps: Vec::new(),
+            imap: Vec::new(),
+            lmtp: Vec::new(),
+            accounts: Arc::new(accounts),
+            gates: Vec::new(),
+            config_file: (!config.file.as_os_str().is_empty()).then(|| config.file.clone()),
+            quarantine,
+            executor,
+            serving,
+            tls,
+            lock,
+        };
+        server.listen_imap(config)?;
+        server.listen_lmtp(config)?;
+        server.work(config)?;
+        log::info!("{} messages of {} recipients in {}", report.messages, report.trees, config.data.display());
+        Ok(server)
+    }
+
+    fn gate(&mut self, config: &Config) -> Arc<Gate> {
+        let per_address = config.limits.connections_per_address as usize;
+        let gate =
+            Gate::new(Room { total: limits::CONNECTIONS, per_address, before_login: limits::CONNECTIONS_BEFORE_LOGIN });
+        self.gates.push(gate.clone());
+        gate
+    }
+
+    fn listen_imap(&mut self, config: &Config) -> Result<(), String> {
+        let Some(tls) = self.tls.clone() else { return Ok(()) };
+        let shared = Arc::new(Shared {
+            quarantine: self.quarantine.clone(),
+            accounts: self.accounts.clone(),
+            subscriptions: Subscriptions::new(self.quarantine.store.disk()),
+        });
+        let host = map::host(config);
+        let plain_on_loopback = config.imap.plain_login_on_loopback;
+        let implicit = config.imap.tls.iter().map(|a| (*a, true));
+        for (address, is_implicit) in implicit.chain(config.imap.starttls.iter().map(|a| (*a, false))) {
+            let listener = Listener::bind(&Address::Tcp(address)).map_err(|e| e.to_string())?;
+            if let Address::Tcp(bound) = listener.address() {
+                if is_implicit { self.imaps.push(bound) } else { self.imap.push(bound) }
+            }
+            let (shared, host) = (shared.clone(), host.clone());
+            let make = move |accepted: &Accepted| {
+                let options = crate::imap::Options {
+                    tls: if is_implicit { crate::imap::Tls::Active } else { crate::imap::Tls::Offered },
+                    plain_login: plain_on_loopback && accepted.is_local(),
+                    host: host.clone(),
+                };
+                let seat = accepted.seat.clone();
+                let peer = accepted.peer.map(|p| p.ip());
+                (crate::imap::Session::new(options), ImapBridge::new(shared.clone(), peer, move || seat.known()))
+            };
+            let mode = if is_implicit {
+                serve::imap::Mode::Tls(tls.clone())
+            } else {
+                serve::imap::Mode::StartTls(tls.clone())
+            };
+            let gate = self.gate(config);
+            serve::imap::start(&self.serving, listener, gate, mode, make);
+        }
+        Ok(())
+    }
+
+    fn listen_lmtp(&mut self, config: &Config) -> Result<(), String> {
+        let memory = Arc::new(Memory::new(config.limits.intake_memory as usize));
+        for door in &config.lmtp {
+            let address = match &door.listen {
+                Listen::Tcp(address) => Address::Tcp(*address),
+                Listen::Unix(path) => Address::Unix(path.clone(), door.socket_mode),
+            };
+            let listener = Listener::bind(&address).map_err(|e| e.to_string())?;
+            if let Address::Tcp(bound) = listener.address() {
+                self.lmtp.push(bound);
+            }
+            let quarantine = self.quarantine.clone();
+            let memory = memory.clone();
+            let host_name = map::host(config);
+            let trusted = door.xforward.clone();
+            let max_size = door.max_size;
+            let rules = Door { class: door.class, kind: door.kind, reject: door.reply == Reply::Reject };
+            let make = move |accepted: &Accepted| {
+                // Whoever may write to a Unix socket is trusted already.
+                let xforward = accepted.peer.is_none_or(|p| trusted.iter().any(|n| n.contains(p.ip())));
+                let options = crate::lmtp::Options { host_name: host_name.clone(), max_size, xforward };
+                (crate::lmtp::Session::new(options), LmtpBridge::new(quarantine.clone(), rules.clone(), memory.clone()))
+            };
+            let gate = self.gate(config);
+            serve::lmtp::start(&self.serving, listener, gate, make);
+        }
+        Ok(())
+    }
+
+    fn work(&self, config: &Config) -> Result<(), String> {
+        let (quarantine, stop) = (&self.quarantine, &self.serving.stop);
+        let queue = quarantine.queue.clone();
+        let (sinks, how) = map::sinks(config, quarantine.store.disk())?;
+        let deliver = Deliver::new(queue.clone(), quarantine.clone(), map::routes(config)?);
+        let train = Train::new(queue.clone(), quarantine.clone(), sinks);
+        self.executor.spawn("the fan-out", fan::run(queue, quarantine.clone(), how, stop.clone()));
+        for _ in 0..limits::DELIVERIES {
+            self.executor.spawn("a delivery worker", deliver.clone().run(stop.clone()));
+        }
+        for _ in 0..TRAINERS {
+            self.executor.spawn("a training worker", train.clone().run(stop.clone()));
+        }
+        self.executor.spawn("the sweep", care::sweep(quarantine.clone(), stop.clone()));
+        self.executor.spawn("expiry", care::expire(quarantine.clone(), stop.clone()));
+        Ok(())
+    }
+
+    /// The executor, for what else runs beside the server.
+    pub fn tasks(&self) -> &Arc<smol::Executor<'static>> {
+        self.executor.tasks()
+    }
+
+    /// Reads certificate, accounts and recipients again; what cannot be read stays as it was, with a line in the log.
+    /// Connections stay.
+    pub fn reload(&self) {
+        if let Some(Err(e)) = self.tls.as_ref().map(|tls| tls.reload()) {
+            log::error!("the old certificate stays: {e}");
+        }
+        let directory = match &self.config_file {
+            None => Ok(self.quarantine.directory()),
+            Some(file) => Config::load(file).map_err(|e| e.to_string()).and_then(|config| map::directory(&config)),
+        };
+        match directory {
+            Ok(directory) => {
+                self.quarantine.set_directory(directory.clone());
+                if let Err(e) = self.accounts.reload(directory) {
+                    log::error!("the old accounts stay: {e}");
+                }
+                log::info!("certificate, accounts and recipients were read again; other settings need a restart");
+            }
+            Err(e) => log::error!("the old configuration stays: {e}"),
+        }
+    }
+
+    /// Stops listening, lets connections and workers end, and makes the marks exact.
+    pub fn stop(self) {
+        let Server { quarantine, executor, serving, gates, lock, .. } = self;
+        serving.stop.stop();
+        smol::block_on(serving.settle(&gates));
+        executor.stop();
+        serving.pools.stop();
+        if let Err(fault) = quarantine.store.close() {
+            log::error!("{fault}: some UIDs are skipped at the next start");
+        }
+        drop(lock);
+    }
+}
+
+/// `lazaret serve`: runs until SIGTERM or SIGINT; SIGHUP reloads.
+pub fn serve(config: &Config) -> Result<(), String> {
+    map::start_log(&config.log);
+    config.check_files().map_err(|e| e.to_string())?;
+    let server = Server::start(config)?;
+    smol::block_on(wait_for_signal(&server))?;
+    server.stop();
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT, reloading at each SIGHUP.
+pub async fn wait_for_signal(server: &Server) -> Result<(), String> {
+    use async_signal::{Signal, Signals};
+    use smol::stream::StreamExt;
+    let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        .map_err(|e| format!("cannot listen for signals: {e}"))?;
+    while let Some(signal) = signals.next().await {
+        match signal {
+            Ok(Signal::Hup) => server.reload(),
+            _ => break,
+        }
+    }
+    log::info!("stopping");
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The loops that look after the store: expiry, and what other programs did to its files.
+
+use crate::base::{Timestamp, UidRanges};
+use crate::mail::Kept;
+use crate::net::Stop;
+use crate::quarantine::Quarantine;
+use smol::Timer;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Open mailboxes are looked at this often.
+const OPEN: Duration = Duration::from_secs(2);
+/// All others.
+const ALL: Duration = Duration::from_secs(60);
+/// Everything is read again this often, whatever modification times say, a few trees at a time.
+const HOUR: Duration = Duration::from_secs(3600);
+/// How often expiry is looked for.
+const EXPIRY: Duration = Duration::from_secs(60);
+/// Messages that one step of expiry removes; between two steps others get their turn.
+const STEP: usize = 64;
+/// A clock that jumped by more than this is not believed.
+const JUMP: Duration = Duration::from_secs(86_400);
+
+/// Sleeps, or ends early at the stop.
+async fn sleep(stop: &Stop, how_long: Duration) {
+    let pause = async {
+        Timer::after(how_long).await;
+    };
+    smol::future::or(pause, stop.stopped()).await;
+}
+
+/// Looks for changes that other programs made, until `stop`.
+pub async fn sweep(quarantine: Arc<Quarantine>, stop: Stop) {
+    let mut all_at = Instant::now() + ALL;
+    let mut everything: Vec<Arc<crate::store::Tree>> = Vec::new();
+    let mut hour_at = Instant::now() + HOUR;
+    while !stop.is_stopped() {
+        sleep(&stop, OPEN).await;
+        let now = Instant::now();
+        let all = now >= all_at;
+        if all {
+            all_at = now + ALL;
+        }
+        if now >= hour_at {
+            hour_at = now + HOUR;
+            everything = quarantine.store.all_trees();
+        }
+        // A hundredth of the hour's work at a time.
+        let part = everything.len().div_ceil(100).max(20).min(everything.len());
+        let due = everything.split_off(everything.len() - part);
+        let quarantine = quarantine.clone();
+        smol::unblock(move || {
+            let store = &quarantine.store;
+            let mut swept = store.sweep_open();
+            if all {
+                swept.add(store.find_new_trees());
+                store.all_trees().iter().for_each(|tree| swept.add(store.sweep_tree(tree, false)));
+                store.drop_unused_views();
+            }
+            due.iter().for_each(|tree| swept.add(store.sweep_tree(tree, true)));
+            if swept.any() {
+                log::info!(
+                    "other programs changed the tree: {} adopted, {} gone, {} renamed",
+                    swept.adopted,
+                    swept.gone,
+                    swept.renamed
+                );
+            }
+        })
+        .await;
+    }
+}
+
+/// Removes what has expired, until `stop`.
+pub async fn expire(quarantine: Arc<Quarantine>, stop: Stop) {
+    let mut clock = Believed::new();
+    while !stop.is_stopped() {
+        if clock.is_good() {
+            expire_once(&quarantine, &stop).await;
+        } else {
+            log::error!("the clock jumped by more than a day: nothing expires until it is right again, or a restart");
+        }
+        sleep(&stop, EXPIRY).await;
+    }
+}
+
+async fn expire_once(quarantine: &Arc<Quarantine>, stop: &Stop) {
+    let now = Timestamp::from_system(SystemTime::now());
+    let mut emptied = std::collections::HashMap::new();
+    for kept in Kept::ALL {
+        let due = on_disk(quarantine, move |q| q.due(kept, now)).await;
+        let uids: Vec<u32> = due.iter().flat_map(|(low, high)| low..=high).collect();
+        for step in uids.chunks(STEP) {
+            if stop.is_stopped() {
+                return;
+            }
+            let ranges: UidRanges = step.iter().copied().collect();
+            match on_disk(quarantine, move |q| q.expire(kept, &ranges)).await {
+                Ok(removed) => emptied.extend(removed.into_iter().map(|m| (m.tree.id, m.tree))),
+                Err(fault) => return log::error!("expiry stops for now: {fault}"),
+            }
+            smol::future::yield_now().await;
+        }
+    }
+    for tree in emptied.into_values() {
+        if let Err(fault) = on_disk(quarantine, move |q| q.store.remove_if_empty(&tree)).await {
+            log::warn!("{fault}");
+        }
+    }
+    if let Err(fault) = on_disk(quarantine, move |q| q.expire_files(now)).await {
+        log::warn!("{fault}");
+    }
+}
+
+async fn on_disk<T: Send + 'static>(
+    quarantine: &Arc<Quarantine>,
+    job: impl FnOnce(&Quarantine) -> T + Send + 'static,
+) -> T {
+    let quarantine = quarantine.clone();
+    smol::unblock(move || job(&quarantine)).await
+}
+
+/// Compares the clock with the time that has passed.
+struct Believed {
+    wall: SystemTime,
+    steady: Instant,
+}
+
+impl Believed {
+    fn new() -> Self {
+        Believed { wall: SystemTime::now(), steady: Instant::now() }
+    }
+
+    fn is_good(&mut self) -> bool {
+        let expected = self.wall + self.steady.elapsed();
+        let now = SystemTime::now();
+        now.duration_since(expected).or_else(|_| expected.duration_since(now)).is_ok_and(|jump| jump < JUMP)
+    }
+}
