@@ -1,5 +1,4 @@
 //! The one integration binary (linking is what costs): rules of the tree, dialogs, the program as a whole.
-//! Integration tests: one binary.
 
 mod cli;
 mod clients;
@@ -12,6 +11,6 @@ mod fuzz_lmtp;
 mod golden;
 mod harness;
 mod layers;
+mod names;
 mod source;
 mod tidy;
-mod golden;
