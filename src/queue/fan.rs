@@ -65,11 +65,16 @@ impl Queue {
         match (&placing.source, placing.order.origin) {
             (Some(source), _) if synced.contains(source) => Ok(()),
             (Some(source), _) => {
-                match self.disk.sync_dir(source) {
-                    // An emptied tree was removed, and that was synced.
-                    Err(fault) if !fault.is_missing() => return Err(fault),
-                    _ => {}
+                // A flag that was set before has moved it from `new/` to `cur/` without a sync: it must not come back there.
+                let new = source.ends_with("cur").then(|| source.with_file_name("new"));
+                for directory in new.iter().chain([source]).filter(|d| !synced.contains(*d)) {
+                    match self.disk.sync_dir(directory) {
+                        // An emptied tree was removed, and that was synced.
+                        Err(fault) if !fault.is_missing() => return Err(fault),
+                        _ => {}
+                    }
                 }
+                synced.extend(new);
                 synced.insert(source.clone());
                 Ok(())
             }

@@ -74,6 +74,17 @@ impl Queue {
                 }
             }
         }
+        let mut twice = false;
+        for (file, entry) in queue.failed_entries()? {
+            if queue.index().has_entry(&entry) {
+                // A rename between the two directories that a crash left half-done: it is to be tried.
+                queue.disk.unlink(&queue.failed().join(file))?;
+                twice = true;
+            }
+        }
+        if twice {
+            queue.disk.sync_dir(&queue.failed())?;
+        }
         Ok(queue)
     }
 
