@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use ties::Ties;
 
 /// One operation, as a watcher sees it before it is carried out. Paths are relative to the data directory.
@@ -66,17 +66,19 @@ pub struct Disk {
     root: Arc<Path>,
     watch: Option<Arc<dyn Watch>>,
     ties: Arc<Ties>,
+    /// Held while directories are made.
+    making: Arc<Mutex<()>>,
 }
 
 impl Disk {
     /// For the data directory `root`.
     pub fn new(root: &Path) -> Disk {
-        Disk { root: root.into(), watch: None, ties: Arc::default() }
+        Disk { root: root.into(), watch: None, ties: Arc::default(), making: Arc::default() }
     }
 
     /// The same, with a watcher.
     pub fn watched(root: &Path, watch: Arc<dyn Watch>) -> Disk {
-        Disk { root: root.into(), watch: Some(watch), ties: Arc::default() }
+        Disk { root: root.into(), watch: Some(watch), ties: Arc::default(), making: Arc::default() }
     }
 
     /// The data directory.
@@ -187,22 +189,33 @@ impl Disk {
             .during("sync the file system of", &self.root)
     }
 
-    /// Makes a directory, mode 0700, and those above it; those that were new are durable when it returns.
+    /// Makes a directory, mode 0700, and those above it; those that were new are durable when it returns. After an error
+    /// none is there that is not durable.
     pub fn make_dirs(&self, path: &Path) -> Result<(), Fault> {
+        // Whoever finds a directory that another is making waits until it is durable.
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_dirs_locked(path)
+    }
+
+    fn make_dirs_locked(&self, path: &Path) -> Result<(), Fault> {
         if path.is_dir() {
             return Ok(());
         }
         let parent = path.parent().unwrap_or(Path::new("/"));
         if parent != path {
-            self.make_dirs(parent)?;
+            self.make_dirs_locked(parent)?;
         }
         self.watch(|| Op::MakeDir(self.relative(path))).during("create the directory", path)?;
         match rustix::fs::mkdir(path, Mode::RWXU) {
-            Ok(()) => self.sync_dir(parent),
-            // Somebody else made it at the same time; what matters is that it is a directory and durable.
-            Err(rustix::io::Errno::EXIST) if path.is_dir() => self.sync_dir(parent),
-            Err(e) => Err(Fault::new("create the directory", path, e.into())),
+            Ok(()) => {}
+            // Another program made it at the same time; what matters is that it is a directory and durable.
+            Err(rustix::io::Errno::EXIST) if path.is_dir() => {}
+            Err(e) => return Err(Fault::new("create the directory", path, e.into())),
         }
+        self.sync_dir(parent).inspect_err(|_| {
+            // The next attempt makes it anew: found as it is, it would be taken for durable.
+            let _ = self.remove_dir(path);
+        })
     }
 
     /// Removes an empty directory; `Ok(false)` when it was not empty or not there.
@@ -265,7 +278,6 @@ impl NewFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     /// A directory of this test's own, removed when it is dropped.
     struct Scratch(PathBuf);
