@@ -45,7 +45,11 @@ impl Queue {
         let mut orders = self.index().some_orders(most);
         let mut synced = BTreeSet::new();
         orders.retain(|placing| {
-            let result = self.sync_source(plan, placing, &mut synced).and_then(|()| self.link(plan, how, placing));
+            let left = self.sync_source(plan, placing, &mut synced);
+            if left.is_err() {
+                self.index().set_aside(placing);
+            }
+            let result = left.and_then(|()| self.link(plan, how, placing));
             let ok = result.is_ok();
             if let Err(fault) = result {
                 log::error!("order for {}: {fault}", placing.order.message.id());
