@@ -73,7 +73,10 @@ pub fn all_crashes(
                     promise.seen(to);
                 }
             }
-            Event::Failed(op) => model.sync_failed(op),
+            Event::Failed(_) => {
+                promise.errors = true;
+                promise.told.clear();
+            }
             Event::Foreign(path, bytes) => model.foreign(path, bytes),
             Event::Mark(mark) => promise.take(mark),
         }
@@ -154,6 +157,17 @@ fn uids(world: &World, promise: &Promise, found: &[Found], wrong: &mut Vec<Strin
         if here.insert(message.uid, message).is_some() {
             wrong.push(format!("UID {} is there twice", message.uid));
         }
+    }
+    for message in found {
+        let told = promise.told.get(&(message.key.clone(), message.kept));
+        if let Some(uid) = told
+            && *uid != message.uid
+        {
+            wrong.push(format!("{:?} had UID {uid}, it is now {}", message.key, message.uid));
+        }
+    }
+    if !promise.line.is_empty() && promise.line != world.line() {
+        wrong.push("releases from before are not known any more when they come back".to_string());
     }
     if let Some(validity) = promise.uid_validity
         && world.quarantine.store.uid_validity() != validity

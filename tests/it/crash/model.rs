@@ -42,8 +42,6 @@ struct Change {
     added: Option<(String, usize)>,
     /// The new name of the same rename: while that may be lost, this is lost with it.
     needs: Option<u64>,
-    /// A sync failed: no later one makes it durable.
-    forgotten: bool,
 }
 
 /// What became of bytes that were not synced.
@@ -191,21 +189,12 @@ impl Model {
         let Some(at) = self.node(path) else { return };
         let Some(Node::Directory { durable, .. }) = self.nodes.get_mut(at) else { return };
         self.pending.retain(|change| {
-            let synced = change.directory == at && !change.forgotten;
+            let synced = change.directory == at;
             if synced {
                 change.apply(durable);
             }
             !synced
         });
-    }
-
-    /// A sync failed: the kernel forgets what it should have written.
-    pub fn sync_failed(&mut self, op: &Op) {
-        if let Op::SyncDir(path) = op
-            && let Some(at) = self.node(path)
-        {
-            self.pending.iter_mut().filter(|c| c.directory == at).for_each(|c| c.forgotten = true);
-        }
     }
 
     /// What crashes now may leave: everything there, everything lost, each change lost or kept alone, contents cut.
@@ -278,7 +267,7 @@ impl Model {
         needs: Option<u64>,
     ) -> u64 {
         self.serial += 1;
-        let change = Change { serial: self.serial, directory, removed, added, needs, forgotten: false };
+        let change = Change { serial: self.serial, directory, removed, added, needs };
         change.apply(self.names(directory));
         self.pending.push(change);
         self.serial

@@ -67,7 +67,15 @@ pub enum Mark {
     /// That is noted durably: it must not happen again.
     Ended(Key, String),
     /// A client was told this.
-    Told { uid_validity: u32, uid_next: u32, modseq: u64 },
+    Told {
+        uid_validity: u32,
+        uid_next: u32,
+        modseq: u64,
+        /// The UID of each message that lies once in a folder.
+        uids: HashMap<(Key, Kept), u32>,
+        /// The line by which we know a release that comes back.
+        line: String,
+    },
     /// The mail server takes what it refused before.
     Accepts,
 }
@@ -84,6 +92,11 @@ pub struct Promise {
     /// Which message had each UID that somebody may have seen.
     pub uids: HashMap<u32, String>,
     pub uid_validity: Option<u32>,
+    /// The UIDs that were told of messages of which nothing was asked since.
+    pub told: HashMap<(Key, Kept), u32>,
+    /// The disk failed once.
+    pub errors: bool,
+    pub line: String,
     pub uid_next: u32,
     pub modseq: u64,
     pub accepts: bool,
@@ -97,6 +110,7 @@ impl Promise {
         match mark {
             Mark::Asked(fates) => {
                 for (key, fate) in fates {
+                    self.told.retain(|(told, _), _| told != key);
                     let legal = self.legal.entry(key.clone()).or_insert_with(|| vec![Fate::default()]);
                     legal.push(fate.clone());
                 }
@@ -110,7 +124,12 @@ impl Promise {
             Mark::Ended(key, part) => {
                 self.ended.insert((key.clone(), part.clone()));
             }
-            Mark::Told { uid_validity, uid_next, modseq } => {
+            Mark::Told { uid_validity, uid_next, modseq, uids, line } => {
+                // After an error of the disk names may not be durable.
+                if !self.errors {
+                    self.told.clone_from(uids);
+                }
+                self.line.clone_from(line);
                 self.uid_validity = Some(*uid_validity);
                 self.uid_next = self.uid_next.max(*uid_next);
                 self.modseq = self.modseq.max(*modseq);

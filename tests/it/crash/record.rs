@@ -132,7 +132,7 @@ impl Site {
             let Some(inside) = place.trim_start_matches("./").strip_prefix("src/") else { continue };
             let file = inside.split(':').next().unwrap_or_default();
             let call = format!("{file} {}", function_name(function));
-            if !file.starts_with("disk/") && calls.last().is_none_or(|last| *last != call) {
+            if !file.starts_with("disk/") && !call.ends_with(" closure") && calls.last() != Some(&call) {
                 calls.push(call);
             }
         }
@@ -159,11 +159,9 @@ fn function_name(path: &str) -> String {
         }
     }
     let is_hash = |part: &str| part.len() == 17 && part.starts_with('h');
-    plain
-        .rsplit("::")
-        .find(|part| !part.is_empty() && !part.starts_with('#') && !is_hash(part))
-        .unwrap_or(path)
-        .to_string()
+    let name = plain.rsplit("::").map(str::trim).find(|part| !part.is_empty() && !is_hash(part));
+    // A closure in a frame that was inlined has no other name.
+    name.unwrap_or("closure").to_string()
 }
 
 fn class_of(path: &Path) -> String {

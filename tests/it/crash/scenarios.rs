@@ -117,6 +117,7 @@ pub fn all() -> Vec<Scenario> {
             w.store("three", &[ALICE]);
         }),
         scenario("an emptied tree, and a release from it", two, |w| {
+            flag(w, "two", Flags::SEEN);
             let fates = ["one", "two"].map(|word| (word, after(Folder::Release, true)));
             w.drag(Kept::Caught, &["one", "two"], Folder::Release, true, &fates);
             if let Some(tree) = w.quarantine.store.tree(&address(ALICE)) {

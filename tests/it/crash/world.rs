@@ -17,6 +17,7 @@ use lazaret::queue::{Claim, FanOut, Outcome, Part, Work};
 use lazaret::store::scan::Report;
 use lazaret::store::{Clock, Reach};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ pub struct World {
     recorder: Option<Arc<Recorder>>,
     /// The mail server takes everything.
     pub accepts: Cell<bool>,
+    /// Something was not acknowledged: what a scenario does after it makes no sense any more.
+    pub stopped: Cell<bool>,
+    /// Errors of the disk are that it is full.
+    pub full: Cell<bool>,
     /// What the outside was given.
     pub carried: RefCell<Vec<(Key, String)>>,
     /// What should never have happened.
@@ -63,6 +68,8 @@ impl World {
             clock: now,
             recorder,
             accepts: Cell::new(false),
+            full: Cell::new(false),
+            stopped: Cell::new(false),
             carried: RefCell::default(),
             wrong: RefCell::default(),
             received: RefCell::default(),
@@ -82,11 +89,22 @@ impl World {
 
     /// Does what was asked between the two marks; `Err`: it was not acknowledged.
     pub fn asked(&self, fates: Vec<(Key, Fate)>, act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+        if self.stopped.get() {
+            return Err("an earlier command failed".to_string());
+        }
         self.mark(Mark::Asked(fates.clone()));
         let done = act();
-        if done.is_ok() {
-            self.mark(Mark::Done(fates));
-            self.tell();
+        match &done {
+            Ok(()) => {
+                self.mark(Mark::Done(fates));
+                self.tell();
+            }
+            Err(e) => {
+                if !e.starts_with("cannot ") && !e.contains("Reply") {
+                    self.wrong.borrow_mut().push(format!("an error that does not say enough: {e}"));
+                }
+                self.stopped.set(true);
+            }
         }
         done
     }
@@ -100,7 +118,21 @@ impl World {
             told = (counts.uid_validity, counts.uid_next.max(told.1), counts.modseq.max(told.2));
         }
         let (uid_validity, uid_next, modseq) = told;
-        self.mark(Mark::Told { uid_validity, uid_next, modseq });
+        let mut uids = HashMap::new();
+        let mut twice = Vec::new();
+        for message in self.find_all() {
+            let place = (message.key, message.kept);
+            if uids.insert(place.clone(), message.uid).is_some() {
+                twice.push(place);
+            }
+        }
+        uids.retain(|place, _| !twice.contains(place));
+        self.mark(Mark::Told { uid_validity, uid_next, modseq, uids, line: self.line() });
+    }
+
+    /// What stands above every release, at a fixed time.
+    pub fn line(&self) -> String {
+        self.quarantine.received_line("1.M1P1Q1.mx.test", "alice@x.test", Timestamp(0))
     }
 
     /// A transaction at the LMTP door; one reply a recipient.
@@ -122,6 +154,9 @@ impl World {
 
     /// Incoming mail for the owners of these trees; each reply counts for itself.
     pub fn store(&self, word: &str, recipients: &[&str]) -> bool {
+        if self.stopped.get() {
+            return false;
+        }
         let fates: Vec<_> = recipients.iter().map(|r| (key(r, word), Fate::lies(&[Kept::Caught]))).collect();
         self.mark(Mark::Asked(fates.clone()));
         let replies = self.lmtp(Class::Incoming, "from@far.test", recipients, message(word));
@@ -132,16 +167,21 @@ impl World {
         for (fate, reply) in fates.into_iter().zip(replies) {
             if reply.is_positive() {
                 self.mark(Mark::Done(vec![fate]));
-            } else if reply.code / 100 != 4 {
+            } else if reply.code != if self.full.get() { 452 } else { 451 } {
                 self.wrong.borrow_mut().push(format!("the door answered {reply:?}"));
             }
         }
         self.tell();
-        replies.iter().all(Reply::is_positive)
+        let all = replies.iter().all(Reply::is_positive);
+        self.stopped.set(!all);
+        all
     }
 
     /// Outgoing mail of alice.
     pub fn store_outgoing(&self, word: &str, recipients: &[&str]) -> bool {
+        if self.stopped.get() {
+            return false;
+        }
         let fates = vec![(key("alice@x.test", word), Fate::lies(&[Kept::Outgoing]))];
         self.mark(Mark::Asked(fates.clone()));
         let replies = self.lmtp(Class::Outgoing, "alice@x.test", recipients, message(word));
