@@ -245,14 +245,13 @@ impl Quarantine {
         let now = self.store.now().secs();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.0 != now {
-            let enough = match rustix::fs::statvfs(self.store.disk().root()) {
-                Ok(stat) => {
-                    stat.f_bavail.saturating_mul(100)
-                        >= stat.f_blocks.saturating_mul(u64::from(self.options.min_free_percent))
-                }
-                // What cannot be measured is no reason to refuse mail: a full disk says so itself when it is written to.
-                Err(_) => true,
-            };
+            // What cannot be measured is no reason to refuse mail: a full disk says so itself when it is written to.
+            let percent = u64::from(self.options.min_free_percent);
+            let enough = self
+                .store
+                .disk()
+                .space()
+                .is_none_or(|(free, all)| free.saturating_mul(100) >= all.saturating_mul(percent));
             if free.1 && !enough {
                 log::error!(
                     "less than {} % of {} are free: doors answer 452 until there is more",

@@ -12,5 +12,6 @@ mod fuzz_lmtp;
 mod golden;
 mod harness;
 mod layers;
+mod names;
 mod source;
 mod tidy;
