@@ -3,6 +3,7 @@
 mod cli;
 mod clients;
 mod config;
+mod crash;
 mod dialog;
 mod dialog_lmtp;
 mod drive;
