@@ -153,6 +153,7 @@ impl Quarantine {
 /// Whose hand an account's is, as the queue notes it.
 pub(super) fn asker(account: &Account) -> Asker {
     match account.scope {
+        Scope::Global if account.is_command() => Asker::Command,
         Scope::Global => Asker::Global,
         Scope::Domain(_) => Asker::Domain,
         Scope::Recipient(_) => Asker::Recipient,

@@ -147,7 +147,7 @@ fn remove_older(disk: &crate::disk::Disk, directory: &std::path::Path, before: u
     let mut removed = 0;
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(meta) = entry.metadata() else { continue };
-        if meta.is_file() && (meta.mtime() as u64) < before {
+        if !meta.is_dir() && (meta.mtime() as u64) < before {
             disk.unlink(&entry.path())?;
             removed += 1;
         }
