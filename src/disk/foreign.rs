@@ -27,7 +27,10 @@ impl fmt::Display for Odd {
             Odd::Link => f.write_str("it is a symbolic link; only regular files are read: copy the file itself"),
             Odd::NotRegular => f.write_str("it is not a regular file"),
             Odd::Names(count) => {
-                write!(f, "it has {count} names (hard links), so it may be somebody else's: copy it instead of linking it")
+                write!(
+                    f,
+                    "it has {count} names (hard links), so it may be somebody else's: copy it instead of linking it"
+                )
             }
             Odd::Io(error) => write!(f, "it cannot be opened: {error}"),
         }
@@ -55,9 +58,8 @@ pub fn open(path: &Path) -> Result<File, Odd> {
 
 /// Whether a path still names this open file.
 pub fn is_named(file: &File, path: &Path) -> bool {
-    let same = |open: std::fs::Metadata, named: std::fs::Metadata| {
-        (open.dev(), open.ino()) == (named.dev(), named.ino())
-    };
+    let same =
+        |open: std::fs::Metadata, named: std::fs::Metadata| (open.dev(), open.ino()) == (named.dev(), named.ino());
     match (file.metadata(), std::fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => same(open, named),
         _ => false,

@@ -211,9 +211,8 @@ pub(super) async fn sleep(stop: &Stop, how_long: Duration) {
 
 /// The names in a directory, sorted: oldest first, as names begin with the time.
 pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = std::fs::read_dir(directory)?
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut names =
+        std::fs::read_dir(directory)?.map(|entry| entry.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
     names.sort_unstable();
     Ok(names)
@@ -277,7 +276,8 @@ fn sweep_unfinished(quarantine: &Quarantine) {
     let (_, tmp) = directories(disk.root());
     for name in names(&tmp).unwrap_or_default() {
         let path = tmp.join(name);
-        let age = std::fs::symlink_metadata(&path).and_then(|m| m.modified()).map(|at| SystemTime::now().duration_since(at));
+        let age =
+            std::fs::symlink_metadata(&path).and_then(|m| m.modified()).map(|at| SystemTime::now().duration_since(at));
         if matches!(age, Ok(Ok(age)) if age > UNFINISHED)
             && let Err(fault) = disk.unlink(&path)
         {

@@ -119,7 +119,10 @@ fn help_and_mistakes() {
     assert!(err.contains("frobnicate"), "{err}");
     let (code, _, err) = run(["user", "list", "--config", "/nonexistent/lazaret.toml"], "");
     assert_eq!(code, 78);
-    assert!(err.starts_with("lazaret: /nonexistent/lazaret.toml: cannot read the configuration: No such file"), "{err}");
+    assert!(
+        err.starts_with("lazaret: /nonexistent/lazaret.toml: cannot read the configuration: No such file"),
+        "{err}"
+    );
 }
 
 /// Every command and option that `--help` knows stands in the man page, and so does every exit code.
