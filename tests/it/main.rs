@@ -2,14 +2,17 @@
 
 mod cli;
 mod clients;
+mod commands;
 mod config;
 mod dialog;
 mod dialog_lmtp;
 mod drive;
+mod drop;
 #[path = "../fuzz/lmtp.rs"]
 mod fuzz_lmtp;
 mod golden;
 mod harness;
 mod layers;
+mod site;
 mod source;
 mod tidy;

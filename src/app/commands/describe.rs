@@ -52,7 +52,7 @@ pub struct Waiting {
     pub verbs: Vec<String>,
     /// `order`, `waiting`, `under way` or `failed`.
     pub state: String,
-    /// Which recipient of the trace (counted from 1), or which sink.
+    /// Which recipient of the trace (counted from 0), or which sink.
     pub part: Option<String>,
     /// When it was asked.
     pub asked: String,
@@ -241,7 +241,7 @@ impl From<Entry> for Waiting {
 
 fn part(part: &Part) -> String {
     match part {
-        Part::Deliver(index) => format!("recipient {}", index + 1),
+        Part::Deliver(index) => format!("recipient {index}"),
         Part::Train { sink, .. } => format!("sink {sink}"),
     }
 }

@@ -2,13 +2,10 @@
 
 use super::describe::{self, Beginning, Message, Shown, Waiting};
 use super::find::find;
-use super::{Answer, Failure, Tell, Why};
+use super::{Answer, Failure, JOURNAL_DAYS, Tell, Why};
 use crate::base::UidRanges;
 use crate::mail::{Address, Kept};
 use crate::quarantine::{Account, Quarantine, Scope};
-
-/// Days of the journal that `show` looks through.
-const JOURNAL_DAYS: usize = 400;
 
 /// Messages, newest first, then what waits.
 pub(super) fn list(

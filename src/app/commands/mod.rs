@@ -14,6 +14,9 @@ use crate::base::Fault;
 use crate::quarantine::{Account, Quarantine};
 use serde::{Deserialize, Serialize};
 
+/// Days of the journal that are looked through for a message.
+const JOURNAL_DAYS: usize = 400;
+
 /// One request, one line of JSON on the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]

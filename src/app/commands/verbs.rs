@@ -1,8 +1,8 @@
 //! What changes something: release, train, remove, expire, and filing what was deposited. The rules are those of dragging.
 
 use super::describe::{self, Beginning};
-use super::find::{Found, find};
-use super::{Answer, Failure, Tell, Why, hand};
+use super::find::{Found, find, id_in};
+use super::{Answer, Failure, JOURNAL_DAYS, Tell, Why, hand};
 use crate::base::{Timestamp, UidRanges};
 use crate::mail::Kept;
 use crate::quarantine::act::{is_left, verb_word};
@@ -10,6 +10,7 @@ use crate::quarantine::folders::{Folder, Verb};
 use crate::quarantine::{Failed, Quarantine};
 use crate::work::intake::{self, NotFiled};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// Messages of one step of expiry.
@@ -57,23 +58,23 @@ impl Outcome {
 
 /// Delivers.
 pub(super) fn release(quarantine: &Quarantine, ids: &[String], tell: Tell) -> Result<(), Failure> {
-    each(quarantine, ids, tell, |found| drag(quarantine, found, Folder::Release))
+    each(quarantine, ids, &["released"], tell, |found| drag(quarantine, found, Folder::Release))
 }
 
 /// Delivers, and reports as wrongly caught.
 pub(super) fn release_and_train(quarantine: &Quarantine, ids: &[String], tell: Tell) -> Result<(), Failure> {
-    each(quarantine, ids, tell, |found| drag(quarantine, found, Folder::ReleaseTrain))
+    each(quarantine, ids, &["released"], tell, |found| drag(quarantine, found, Folder::ReleaseTrain))
 }
 
 /// Reports to the filter.
 pub(super) fn train(quarantine: &Quarantine, ids: &[String], ham: bool, tell: Tell) -> Result<(), Failure> {
     let folder = if ham { Folder::NotSpam } else { Folder::Spam };
-    each(quarantine, ids, tell, |found| drag(quarantine, found, folder))
+    each(quarantine, ids, &[], tell, |found| drag(quarantine, found, folder))
 }
 
 /// Puts into Trash; from there removes for good.
 pub(super) fn remove(quarantine: &Quarantine, ids: &[String], tell: Tell) -> Result<(), Failure> {
-    each(quarantine, ids, tell, |found| match found.places.first() {
+    each(quarantine, ids, &["expunged"], tell, |found| match found.places.first() {
         Some((Kept::Trash, uid)) => {
             let removed = quarantine.expunge(&hand(), Kept::Trash, &UidRanges::one(*uid, *uid))?;
             Ok(match removed {
@@ -85,10 +86,11 @@ pub(super) fn remove(quarantine: &Quarantine, ids: &[String], tell: Tell) -> Res
     })
 }
 
-/// Does the same with each; one answer a message, in order.
+/// Does the same with each; one answer a message, in order. `events` of the journal say that it was done already.
 fn each(
     quarantine: &Quarantine,
     ids: &[String],
+    events: &[&str],
     tell: Tell,
     act: impl Fn(&Found) -> Result<(Outcome, String), Failed>,
 ) -> Result<(), Failure> {
@@ -103,7 +105,7 @@ fn each(
                 });
                 Did { id: found.id, recipient, outcome, text }
             }
-            Ok(None) => unknown(text, "no message has an id that begins so".to_string()),
+            Ok(None) => gone(quarantine, text, events),
             Err(Failure(Why::Disk, why)) => return Err(Failure(Why::Disk, why)),
             Err(Failure(_, why)) => unknown(text, why),
         };
@@ -112,6 +114,22 @@ fn each(
         }
     }
     Ok(())
+}
+
+/// No folder and no queue has it. What the journal knows of it is told, and that it was done before is no error.
+fn gone(quarantine: &Quarantine, text: &str, events: &[&str]) -> Did {
+    let id = id_in(text);
+    let journal = quarantine.journal.about(id, JOURNAL_DAYS);
+    let value = |line: &Value, key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
+    let Some(last) = journal.last() else {
+        return unknown(text, "no message has an id that begins so".to_string());
+    };
+    let told = format!("{} at {}", value(last, "event"), value(last, "time"));
+    if journal.iter().any(|line| events.contains(&value(line, "event").as_str())) {
+        let recipient = Some(value(last, "recipient"));
+        return Did { id: id.to_string(), recipient, outcome: Outcome::Already, text: format!("done before: {told}") };
+    }
+    unknown(text, format!("it is gone: {told}"))
 }
 
 fn unknown(id: &str, text: String) -> Did {
