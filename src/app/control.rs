@@ -57,7 +57,13 @@ async fn serve(accepted: Accepted, quarantine: Arc<Quarantine>) -> std::io::Resu
     let Accepted { mut socket, seat, .. } = accepted;
     let mut line = Vec::new();
     let reader = socket.clone().take(limits::CONTROL_LINE);
-    smol::io::BufReader::new(reader).read_until(b'\n', &mut line).await?;
+    let mut reader = smol::io::BufReader::new(reader);
+    let request = reader.read_until(b'\n', &mut line);
+    let too_long = async {
+        smol::Timer::after(limits::CONTROL_WAIT).await;
+        Err(std::io::ErrorKind::TimedOut.into())
+    };
+    smol::future::or(request, too_long).await?;
     if line.is_empty() {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 use super::config::Config;
 use super::map;
 use super::samples::{DOMAINS, RECIPIENT, SAMPLES, Sample};
-use super::server::{Server, wait_for_signal};
+use super::server::{Orders, Server};
 use crate::net::smtp::{Courier, Destination, Parcel, Protocol, Security, Sent, Target, Times};
 use crate::net::tls::create_self_signed;
 use crate::store::passwd::{Hash, Scheme};
@@ -54,8 +54,13 @@ pub fn run(options: &Options) -> Result<(), String> {
     let mail_server =
         smol::block_on(smol::net::TcpListener::bind("127.0.0.1:0")).map_err(|e| format!("cannot listen: {e}"))?;
     let route = mail_server.local_addr().map_err(|e| e.to_string())?;
-    let config = configure(&place.path, route)?;
+    for name in ["delivered", "trained"] {
+        let path = place.path.join(name);
+        std::fs::create_dir_all(&path).map_err(|e| format!("cannot create {}: {e}", path.display()))?;
+    }
+    let config = configure(&place.path, route, options.json)?;
     map::start_log(&config.log);
+    let orders = Orders::listen()?;
     let server = Server::start(&config)?;
     let delivered = place.path.join("delivered");
     let sink = SinkServer::new(&delivered);
@@ -79,9 +84,9 @@ pub fn run(options: &Options) -> Result<(), String> {
     // Whoever started it may have gone; the server is of use all the same.
     let _ = writeln!(out, "{page}").and_then(|()| out.flush());
     drop(out);
-    let waited = smol::block_on(wait_for_signal(&server));
+    smol::block_on(orders.obey(&server));
     server.stop();
-    waited
+    Ok(())
 }
 
 fn place(options: &Options) -> Result<Place, String> {
@@ -96,7 +101,7 @@ fn place(options: &Options) -> Result<Place, String> {
 }
 
 /// Writes the configuration, certificate and accounts that are not there yet, and reads them as `serve` would.
-fn configure(place: &Path, route: SocketAddr) -> Result<Config, String> {
+fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, String> {
     let write = |name: &str, text: &str| {
         let path = place.join(name);
         std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
@@ -115,8 +120,8 @@ fn configure(place: &Path, route: SocketAddr) -> Result<Config, String> {
         }
         write("users", &users)?;
     }
-    let [imaps, imap, lmtp] = PORTS.map(free_port);
-    let (outgoing, unsure) = (free_port(0), free_port(0));
+    // Scripts are told the ports, people like the same ones each time.
+    let [imaps, imap, lmtp] = PORTS.map(|port| if any_port || !is_free(port) { 0 } else { port });
     let mut text = format!(
         "data = {data:?}\nhost_name = \"localhost\"\nusers = \"users\"\n\
          [imap]\ntls = [\"127.0.0.1:{imaps}\"]\nstarttls = [\"127.0.0.1:{imap}\"]\nplain_login_on_loopback = true\n\
@@ -127,15 +132,11 @@ fn configure(place: &Path, route: SocketAddr) -> Result<Config, String> {
         data = place.join("data"),
         route = route.port(),
     );
-    for (port, class) in [(lmtp, "incoming"), (outgoing, "outgoing"), (unsure, "unsure")] {
+    for (port, class) in [(lmtp, "incoming"), (0, "outgoing"), (0, "unsure")] {
         let _ = writeln!(text, "[[lmtp]]\nlisten = \"127.0.0.1:{port}\"\nclass = \"{class}\"");
     }
     for kind in ["phish", "virus", "banned", "policy"] {
-        let _ = writeln!(
-            text,
-            "[[lmtp]]\nlisten = \"127.0.0.1:{}\"\nclass = \"incoming\"\nkind = \"{kind}\"",
-            free_port(0)
-        );
+        let _ = writeln!(text, "[[lmtp]]\nlisten = \"127.0.0.1:0\"\nclass = \"incoming\"\nkind = \"{kind}\"");
     }
     for domain in DOMAINS {
         let _ = writeln!(text, "[domains.{domain:?}]");
@@ -144,10 +145,8 @@ fn configure(place: &Path, route: SocketAddr) -> Result<Config, String> {
     Config::load(&place.join("lazaret.toml")).map_err(|e| e.to_string())
 }
 
-/// The wished port if it is free, else any.
-fn free_port(wished: u16) -> u16 {
-    let bind = |port| std::net::TcpListener::bind(("127.0.0.1", port)).and_then(|l| l.local_addr());
-    bind(wished).or_else(|_| bind(0)).map_or(0, |address| address.port())
+fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
 fn accounts() -> [(&'static str, &'static str); 3] {

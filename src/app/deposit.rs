@@ -32,14 +32,14 @@ pub fn deposit(config: &Config, mut envelope: Envelope, input: impl Read) -> Res
     if !config.data.is_dir() {
         return Err(format!("there is no data directory {}; `lazaret serve` makes it", config.data.display()));
     }
-    if !has_space(&config.data, config.limits.min_free) {
+    let disk = Disk::new(&config.data);
+    if !has_space(&disk, config.limits.min_free) {
         return Err(format!("less than {} % of {} are free", config.limits.min_free, config.data.display()));
     }
     let held = read_message(input, config.limits.max_size)
         .map_err(|e| format!("the message cannot be read from standard input: {e}"))?;
     envelope.cut_from = held.cut_from;
     let message = without_separator(&held.bytes);
-    let disk = Disk::new(&config.data);
     let (new, tmp) = directories(disk.root());
     let name =
         Base::new(Timestamp::from_system(SystemTime::now()), std::process::id(), 0, &map::host(config)).to_string();

@@ -141,8 +141,7 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
         let about = |e: String| format!("sink {:?}: {e}", sink.name);
         let made = match &sink.to {
             SinkTo::Maildir(path) => {
-                let path = path.clone().unwrap_or_else(|| config.data.join("trained"));
-                Sink::Folder(Folder { disk: disk.clone(), path })
+                Sink::Folder(Folder { disk: disk.clone(), path: path.clone().unwrap_or_else(|| disk.path("trained")) })
             }
             SinkTo::Command { command, done_codes, retry_codes, time_limit } => {
                 let done = done_codes.iter().map(|&code| (code, Meaning::Done));

@@ -248,24 +248,30 @@ impl Server {
 pub fn serve(config: &Config) -> Result<(), String> {
     map::start_log(&config.log);
     config.check_files().map_err(|e| e.to_string())?;
+    let orders = Orders::listen()?;
     let server = Server::start(config)?;
-    smol::block_on(wait_for_signal(&server))?;
+    smol::block_on(orders.obey(&server));
     server.stop();
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT, reloading at each SIGHUP.
-pub async fn wait_for_signal(server: &Server) -> Result<(), String> {
-    use async_signal::{Signal, Signals};
-    use smol::stream::StreamExt;
-    let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
-        .map_err(|e| format!("cannot listen for signals: {e}"))?;
-    while let Some(signal) = signals.next().await {
-        match signal {
-            Ok(Signal::Hup) => server.reload(),
-            _ => break,
-        }
+/// Signals from outside. Listen before anybody is told that the server runs, or an early SIGTERM kills it.
+pub struct Orders(async_signal::Signals);
+
+impl Orders {
+    /// From now on SIGTERM, SIGINT and SIGHUP are ours.
+    pub fn listen() -> Result<Orders, String> {
+        use async_signal::{Signal, Signals};
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]);
+        signals.map(Orders).map_err(|e| format!("cannot listen for signals: {e}"))
     }
-    log::info!("stopping");
-    Ok(())
+
+    /// Waits for SIGTERM or SIGINT, reloading at each SIGHUP.
+    pub async fn obey(mut self, server: &Server) {
+        use smol::stream::StreamExt;
+        while let Some(Ok(async_signal::Signal::Hup)) = self.0.next().await {
+            server.reload();
+        }
+        log::info!("stopping");
+    }
 }

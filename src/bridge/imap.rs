@@ -20,7 +20,7 @@ use crate::store::{Flagging, Row};
 use event_listener::EventListener;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long one piece of a scan may take.
 const SLICE: Duration = Duration::from_millis(8);
@@ -254,7 +254,7 @@ impl ImapBridge {
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
-        let began = Instant::now();
+        let began = store.now();
         let batch: Vec<u32> =
             wanted.list.within(&wanted.uids).skip_while(|&u| u < wanted.from).take(limits::PIECE_ROWS + 1).collect();
         let mut rows = Rows { next: batch.get(limits::PIECE_ROWS).copied(), ..Rows::default() };
@@ -266,7 +266,7 @@ impl ImapBridge {
         }
         let mut bytes = 0;
         for (row, name) in found {
-            if bytes > limits::PIECE_BYTES as u64 || began.elapsed() > SLICE {
+            if bytes > limits::PIECE_BYTES as u64 || store.now().since(began) > SLICE {
                 // What changed already is told with the rows that come later, too.
                 rows.next = Some(row.uid);
                 break;
@@ -318,14 +318,14 @@ impl ImapBridge {
     fn search(&self, wanted: &Search) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Found { uids: Vec::new(), next: None }) };
         let store = &self.shared.quarantine.store;
-        let began = Instant::now();
+        let began = store.now();
         let mut uids = Vec::new();
         let mut from = wanted.from;
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(Answer::Found { uids, next: None }) };
             for (row, name) in self.rows(content, &batch) {
-                if began.elapsed() > SLICE {
+                if store.now().since(began) > SLICE {
                     return Ok(Answer::Found { uids, next: Some(row.uid) });
                 }
                 let mut message = Message::new(store, content.reach, content.kept, row, name);

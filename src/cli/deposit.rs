@@ -18,7 +18,7 @@ pub fn run(config: &Config, options: &Deposit) -> Exit {
         return Exit::NoInput;
     }
     let envelope = Envelope {
-        sender: options.from.0.as_ref().map(ToString::to_string).unwrap_or_default(),
+        sender: options.from.0.clone(),
         recipients: options.all_recipients().map(ToString::to_string).collect(),
         class: options.class,
         kind: options.kind,

@@ -164,6 +164,35 @@ impl Disk {
         }
     }
 
+    /// Reads a small file; `None` when it is not there.
+    pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Fault::new("read", path, e)),
+        }
+    }
+
+    /// Free and all space of the data directory's file system, in its blocks. `None` when it cannot be told.
+    pub fn space(&self) -> Option<(u64, u64)> {
+        rustix::fs::statvfs(&*self.root).ok().map(|stat| (stat.f_bavail, stat.f_blocks))
+    }
+
+    /// Removes the files (not the directories) of a directory that were last written before `before` (seconds since 1970); says how
+    /// many. A directory that is not there has none.
+    pub fn remove_older(&self, directory: &Path, before: u64) -> Result<usize, Fault> {
+        use std::os::unix::fs::MetadataExt;
+        let mut removed = 0;
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let old = entry.metadata().is_ok_and(|meta| !meta.is_dir() && meta.mtime().max(0).unsigned_abs() < before);
+            if old {
+                self.unlink(&entry.path())?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     /// Replaces a small file durably: temporary file beside it, sync, rename over it, sync of the directory.
     pub fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         let directory = path.parent().unwrap_or(Path::new("."));

@@ -1,8 +1,8 @@
 //! The commands: the one table of their names, of when they are allowed and of what may be announced during them.
 
-use super::parse::{Parser, Parsing};
+use super::parser::{Parser, Parsing};
 use super::request::{Request, RightsAsk};
-use super::{parse, parse_fetch, parse_search};
+use super::{parse, parse_fetch, parse_list, parse_search};
 
 /// States in which a command is allowed (RFC 3501 3), as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +86,8 @@ pub const COMMANDS: &[Command] = &[
     command("RENAME", States::LOGGED_IN, MayChange, parse::rename),
     command("SUBSCRIBE", States::LOGGED_IN, MayChange, |p| parse::subscribe(p, true)),
     command("UNSUBSCRIBE", States::LOGGED_IN, MayChange, |p| parse::subscribe(p, false)),
-    command("LIST", States::LOGGED_IN, MayChange, parse::list),
-    command("LSUB", States::LOGGED_IN, MayChange, parse::lsub),
+    command("LIST", States::LOGGED_IN, MayChange, parse_list::list),
+    command("LSUB", States::LOGGED_IN, MayChange, parse_list::lsub),
     command("STATUS", States::LOGGED_IN, MayChange, parse::status),
     command("NAMESPACE", States::LOGGED_IN, MayChange, |_| Ok(Request::Namespace)),
     command("APPEND", States::LOGGED_IN, MayChange, |_| Ok(Request::Append)),

@@ -3,6 +3,7 @@
 
 use crate::base::limits;
 use memchr::memchr;
+use std::fmt;
 
 /// What stands at the front of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ enum State {
 }
 
 /// Input that was received and not yet used.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Fragmenter {
     buffer: Vec<u8>,
     /// Where the line starts whose end is looked for; what stands before belongs to the command.
@@ -58,6 +59,13 @@ pub struct Fragmenter {
     plain: bool,
     /// What is in the buffer was looked at, and more is needed.
     hungry: bool,
+}
+
+impl fmt::Debug for Fragmenter {
+    /// Without the bytes: a password may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {} bytes", self.state, self.buffer.len())
+    }
 }
 
 /// Longest literal header that a skipped line is watched for: `{18446744073709551615+}` and CR LF.
@@ -265,4 +273,123 @@ fn literal_size(line: &[u8]) -> Option<(u64, bool)> {
     }
     let size = digits.iter().fold(0u64, |n, d| n.saturating_mul(10).saturating_add(u64::from(d - b'0')));
     Some((size, sync))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Everything that comes out, literals up to `most` bytes gathered, larger ones refused.
+    fn cut(input: &[u8], chunk: usize, most: u64) -> Vec<(Event, Vec<u8>)> {
+        let mut fragmenter = Fragmenter::default();
+        let mut events = Vec::new();
+        let mut rest = input;
+        loop {
+            match fragmenter.event() {
+                Event::More if rest.is_empty() => return events,
+                Event::More => {
+                    let taken = fragmenter.feed(&rest[..chunk.min(rest.len())]);
+                    assert!(taken > 0, "it wants more and takes nothing");
+                    rest = &rest[taken..];
+                }
+                Event::Literal { size, .. } if size <= most => fragmenter.gather(),
+                Event::Literal { sync, .. } => {
+                    fragmenter.skip();
+                    if sync {
+                        events.push((Event::Skipped, fragmenter.text().to_vec()));
+                        fragmenter.done();
+                    }
+                }
+                event => {
+                    events.push((event, fragmenter.text().to_vec()));
+                    fragmenter.done();
+                }
+            }
+        }
+    }
+
+    fn texts(input: &[u8]) -> Vec<String> {
+        cut(input, usize::MAX, 10).into_iter().map(|(_, text)| String::from_utf8_lossy(&text).into_owned()).collect()
+    }
+
+    #[test]
+    fn lines_and_literals() {
+        assert_eq!(texts(b"a NOOP\r\nb NOOP\nc"), ["a NOOP\r\n", "b NOOP\n"]);
+        assert_eq!(texts(b"a {3}\r\nx\r\n {0+}\r\n y\r\nb\r\n"), ["a {3}\r\nx\r\n {0+}\r\n y\r\n", "b\r\n"]);
+        // a size may not begin in a literal's bytes
+        assert_eq!(texts(b"a {2}\r\n{3}\r\nb\r\n"), ["a {2}\r\n{3}\r\n", "b\r\n"]);
+        assert_eq!(texts(b"a {11+}\r\nb NOOP\r\nxyz {3+}\r\nabc\r\nc\r\n"), ["a {11+}\r\n", "c\r\n"]);
+        assert_eq!(texts(b"a {11}\r\nb NOOP\r\n"), ["a {11}\r\n", "b NOOP\r\n"]);
+        assert_eq!(texts(b"a {x}\r\n{}\r\n {+}\r\n"), ["a {x}\r\n", "{}\r\n", " {+}\r\n"]);
+    }
+
+    #[test]
+    fn what_was_typed_is_not_shown() {
+        let mut fragmenter = Fragmenter::default();
+        fragmenter.feed(b"a LOGIN x hunter2\r\n");
+        assert_eq!(format!("{fragmenter:?}"), "Line of 19 bytes");
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(literal_size(b"{3}\r\n"), Some((3, true)));
+        assert_eq!(literal_size(b"x{12+}\n"), Some((12, false)));
+        assert_eq!(literal_size(b"{99999999999999999999999}\r\n"), Some((u64::MAX, true)));
+        for other in [&b"{3}"[..], b"{3} \r\n", b"{-3}\r\n", b"{}\r\n", b"3}\r\n", b"{3++}\r\n"] {
+            assert_eq!(literal_size(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_keeps_its_beginning_only() {
+        let mut input = b"tag NOOP ".to_vec();
+        input.resize(limits::IMAP_LINE + 10, b'x');
+        input.extend_from_slice(b" {5+}\r\n1\r\n34\r\nnext\r\n");
+        for chunk in [1, 1000, usize::MAX] {
+            let events = cut(&input, chunk, 10);
+            assert_eq!(events.len(), 2);
+            assert_eq!(events[0].0, Event::Skipped);
+            assert!(events[0].1.starts_with(b"tag NOOP x") && events[0].1.len() == BEGINNING);
+            assert_eq!(events[1].1, b"next\r\n");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_sends_ahead_is_held_back() {
+        let mut fragmenter = Fragmenter::default();
+        let ahead = vec![b'\n'; 10 * AHEAD];
+        assert_eq!(fragmenter.feed(&ahead), AHEAD);
+        assert_eq!(fragmenter.feed(&ahead), 0);
+        for _ in 0..AHEAD {
+            assert_eq!(fragmenter.event(), Event::Line);
+            fragmenter.done();
+        }
+        assert_eq!(fragmenter.event(), Event::More);
+        assert_eq!(fragmenter.feed(&ahead), AHEAD);
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_change_nothing(
+            parts in proptest::collection::vec(
+                prop::sample::select(vec!["a", " ", "\r\n", "\n", "\r", "{3}\r\n", "{4+}\r\n", "{0}\r\n", "{20+}\r\n", "{20}\r\n", "{3", "}", "0123456789"]),
+                0..60,
+            ),
+            chunk in 1usize..9,
+        ) {
+            let input = parts.concat();
+            prop_assert_eq!(cut(input.as_bytes(), chunk, 10), cut(input.as_bytes(), usize::MAX, 10));
+        }
+
+        #[test]
+        fn no_byte_is_lost_unless_refused(input in proptest::collection::vec(prop::sample::select(b"a{}0+1\r\n".to_vec()), 0..80)) {
+            let mut all: Vec<u8> = Vec::new();
+            for (event, text) in cut(&input, 3, u64::MAX - 1) {
+                prop_assert_eq!(event, Event::Line);
+                all.extend_from_slice(&text);
+            }
+            prop_assert!(input.starts_with(&all));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The arguments of FETCH (RFC 3501 6.4.5, 9 `fetch-att`).
 
 use super::items::Item;
-use super::parse::{Parser, Parsing};
+use super::parser::{Parser, Parsing};
 use super::request::{Bad, Request};
 use super::section::{Section, What};
 

@@ -1,6 +1,6 @@
 //! The arguments of SEARCH (RFC 3501 6.4.4, 9 `search-key`).
 
-use super::parse::{Parser, Parsing};
+use super::parser::{Parser, Parsing};
 use super::request::{Bad, Request};
 use super::search::{self, Day, Key};
 use crate::base::{Flags, limits, time};

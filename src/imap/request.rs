@@ -28,7 +28,7 @@ pub enum Request {
         /// The mechanism, upper-case.
         mechanism: String,
         /// The initial response (RFC 4959), still in base64; `=` is an empty one.
-        initial: Option<Vec<u8>>,
+        initial: Option<Secret<Vec<u8>>>,
     },
     /// LOGIN
     Login {

@@ -188,3 +188,47 @@ fn parameters(all: &[Parameter], out: &mut Vec<u8>) {
     }
     out.push(b')');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Form;
+
+    fn both(message: &str) -> [String; 2] {
+        let structure = Structure::of(message.as_bytes(), Form::Lf);
+        [render_body, render_body_structure].map(|render| {
+            let mut out = Vec::new();
+            render(&structure, &mut out);
+            String::from_utf8(out).unwrap()
+        })
+    }
+
+    #[test]
+    fn plain_text_and_no_parts() {
+        assert_eq!(both("\nx\ny\n")[0], r#"("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 6 2)"#);
+        assert_eq!(
+            both("Content-Type: multipart/mixed\n\nx")[1],
+            r#"(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL) "mixed" NIL NIL NIL NIL)"#
+        );
+    }
+
+    #[test]
+    fn nested_message_and_extension_data() {
+        let message = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; x=y\nContent-Language: de, en\n\
+            Content-Disposition: inline; filename=\"a\\\"b\"\n\n<p>\n--b\nContent-Type: message/rfc822\nContent-ID: <1>\n\nSubject: s\n\nt\n--b--\n";
+        let [body, extended] = both(message);
+        assert_eq!(
+            body,
+            "((\"text\" \"html\" (\"x\" \"y\" \"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 0)\
+             (\"message\" \"rfc822\" NIL \"<1>\" NIL \"7bit\" 15 (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) \
+             (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0) 2) \"mixed\")"
+        );
+        assert_eq!(
+            extended,
+            "((\"text\" \"html\" (\"x\" \"y\" \"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 0 NIL (\"inline\" (\"filename\" \"a\\\"b\")) (\"de\" \"en\") NIL)\
+             (\"message\" \"rfc822\" NIL \"<1>\" NIL \"7bit\" 15 (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) \
+             (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL) 2 NIL NIL NIL NIL) \
+             \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)"
+        );
+    }
+}

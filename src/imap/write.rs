@@ -74,12 +74,12 @@ pub fn text(out: &mut Vec<u8>, text: &str) {
 
 /// ASTRING-CHAR: an atom's characters, and `]`.
 pub fn is_astring_char(byte: u8) -> bool {
-    is_atom_char(byte) || byte == b']'
+    byte.is_ascii_graphic() && imap_proto::core::is_astring_char(byte)
 }
 
-/// ATOM-CHAR: any CHAR except atom-specials.
+/// ATOM-CHAR: any CHAR except atom-specials. imap-proto also lets 8-bit bytes and DEL pass, which are no CHAR.
 pub fn is_atom_char(byte: u8) -> bool {
-    matches!(byte, b'!'..=b'~') && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+    byte.is_ascii_graphic() && imap_proto::core::is_atom_char(byte)
 }
 
 #[cfg(test)]

@@ -91,6 +91,14 @@ impl<'a> Cursor<'a> {
     }
 
     fn skip_comment(&mut self) -> Result<(), Broken> {
+        let outcome = self.read_comment();
+        if outcome.is_err() {
+            self.comment.clear();
+        }
+        outcome
+    }
+
+    fn read_comment(&mut self) -> Result<(), Broken> {
         self.bump();
         self.comment.clear();
         let mut level = 1u32;
@@ -163,15 +171,21 @@ impl<'a> Cursor<'a> {
         self.skip_cfws()
     }
 
-    /// `quoted-string`; the cursor is at its opening quote.
+    /// `quoted-string`; the cursor is at its opening quote. One that is not closed adds nothing.
     pub fn quoted(&mut self, out: &mut Vec<u8>) -> Outcome {
+        let before = out.len();
+        self.read_quoted(out).inspect_err(|Broken| out.truncate(before))?;
+        self.skip_cfws()
+    }
+
+    fn read_quoted(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         self.bump();
         loop {
             self.take_while(out, |b| !matches!(b, b'"' | b'\\' | b'\n'));
             match self.peek().ok_or(Broken)? {
                 b'"' => {
                     self.bump();
-                    return self.skip_cfws();
+                    return Ok(());
                 }
                 b'\\' => {
                     self.bump();

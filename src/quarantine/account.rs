@@ -48,21 +48,6 @@ pub struct Account {
     pub scope: Scope,
 }
 
-impl Account {
-    /// The command line: it sees everything, as `global` does. No account can have this login.
-    pub fn command() -> Account {
-        Account { login: COMMAND.to_string(), scope: Scope::Global }
-    }
-
-    /// Whether it is the command line.
-    pub fn is_command(&self) -> bool {
-        self.scope == Scope::Global && self.login == COMMAND
-    }
-}
-
-/// Who asks on the command line, as the journal has it.
-const COMMAND: &str = "command";
-
 /// What became of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

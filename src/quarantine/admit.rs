@@ -3,12 +3,12 @@
 use super::Quarantine;
 use super::directory::Resolution;
 use crate::base::{Fault, Flags, Form, limits};
+use crate::disk::Disk;
 use crate::mail::trace::{Client, Trace, split_delivery_fields};
 use crate::mail::{Address, Class, Kind, Name};
 use crate::store::Tree;
 use serde_json::json;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 /// A message at a door.
@@ -275,7 +275,7 @@ impl Quarantine {
         let now = self.store.now().secs();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.0 != now {
-            let enough = has_space(self.store.disk().root(), self.options.min_free_percent);
+            let enough = has_space(self.store.disk(), self.options.min_free_percent);
             if free.1 && !enough {
                 log::error!(
                     "less than {} % of {} are free: doors answer 452 until there is more",
@@ -289,13 +289,10 @@ impl Quarantine {
     }
 }
 
-/// Whether this part of the file system that holds `path` is free, in per cent.
-pub fn has_space(path: &Path, percent: u8) -> bool {
-    match rustix::fs::statvfs(path) {
-        Ok(stat) => stat.f_bavail.saturating_mul(100) >= stat.f_blocks.saturating_mul(u64::from(percent)),
-        // What cannot be measured is no reason to refuse mail: a full disk says so itself when it is written to.
-        Err(_) => true,
-    }
+/// Whether this part of the data directory's file system is free, in per cent. What cannot be measured is no reason to
+/// refuse mail: a full disk says so itself when it is written to.
+pub fn has_space(disk: &Disk, percent: u8) -> bool {
+    disk.space().is_none_or(|(free, all)| free.saturating_mul(100) >= all.saturating_mul(u64::from(percent)))
 }
 
 fn refusal(fault: &Fault) -> Refused {

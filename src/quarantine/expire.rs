@@ -130,7 +130,7 @@ impl Quarantine {
         for (age, directories) in old {
             let Some(age) = age else { continue };
             for directory in directories {
-                removed += remove_older(disk, &disk.path(directory), before(age))?;
+                removed += disk.remove_older(&disk.path(directory), before(age))?;
             }
         }
         Ok(removed)
@@ -140,17 +140,4 @@ impl Quarantine {
 /// When retention of a message starts, in seconds.
 fn start(row: &Row, folder: &Folder) -> u64 {
     if row.retain_from > 0 { u64::from(row.retain_from) } else { folder.arrival(row) }
-}
-
-fn remove_older(disk: &crate::disk::Disk, directory: &std::path::Path, before: u64) -> Result<usize, Fault> {
-    use std::os::unix::fs::MetadataExt;
-    let mut removed = 0;
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let Ok(meta) = entry.metadata() else { continue };
-        if !meta.is_dir() && (meta.mtime() as u64) < before {
-            disk.unlink(&entry.path())?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
 }

@@ -18,21 +18,19 @@ const WORD: &str = "(Lazaret release";
 /// The key of this data directory, made at its first start.
 pub(super) fn key(disk: &Disk) -> Result<Secret<Vec<u8>>, Fault> {
     let path = disk.path("state/release-key");
-    match std::fs::read(&path) {
-        Ok(key) if key.len() >= 32 => Ok(Secret::new(key)),
-        Ok(_) => Err(Fault::new(
-            "use the key in",
-            path,
-            std::io::Error::other("it is too short; delete it and a new one is made"),
-        )),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+    match disk.read(&path)? {
+        Some(key) if key.len() >= 32 => Ok(Secret::new(key)),
+        Some(_) => {
+            let short = std::io::Error::other("it is too short; delete it and a new one is made");
+            Err(Fault::new("use the key in", path, short))
+        }
+        None => {
             let mut key = vec![0; 32];
             let no_random = |_| std::io::Error::other("the system has no random bytes");
             SystemRandom::new().fill(&mut key).map_err(no_random).during("make", &path)?;
             disk.write_whole(&path, &key)?;
             Ok(Secret::new(key))
         }
-        Err(e) => Err(Fault::new("read", path, e)),
     }
 }
 

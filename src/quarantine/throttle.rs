@@ -7,7 +7,7 @@
 use crate::base::Timestamp;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Addresses and accounts that are remembered, each. The least guilty is forgotten first.
@@ -122,7 +122,10 @@ fn key(address: IpAddr) -> Option<IpAddr> {
     match address {
         _ if address.is_loopback() => None,
         IpAddr::V4(_) => Some(address),
-        IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Some(IpAddr::from([a, b, c, d, 0, 0, 0, 0]))
+        }
     }
 }
 

@@ -123,6 +123,7 @@ impl Queue {
             Work::Deliver => &self.deliver,
             Work::Train => &self.train,
         };
-        group.sync(|| self.disk.sync_dir(&self.directory(work)))
+        let directory = self.directory(work);
+        group.sync(&directory, || self.disk.sync_dir(&directory))
     }
 }

@@ -1,6 +1,8 @@
 //! One fsync for everybody who waits for the same directory.
 
 use crate::base::Fault;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,23 +10,35 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Default)]
 pub(super) struct GroupSync {
     asked: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// The highest number that a finished sync covers.
-    covered: Mutex<u64>,
+    covered: u64,
+    /// The highest number that a failed sync covers.
+    failed: u64,
 }
 
 impl GroupSync {
-    /// Returns when a sync that began after this call has ended. A failed sync is reported to the caller that ran it and
-    /// is not tried again for the same changes (the kernel forgets them); the others go on, as what they removed is
-    /// removed at worst a second time.
-    pub(super) fn sync(&self, run: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+    /// Returns when a sync of `directory` that began after this call has ended. When it fails, all whom it covers are
+    /// told, and it is not tried again for their changes: the kernel has forgotten them, and would report success.
+    pub(super) fn sync(&self, directory: &Path, run: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
         let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut covered = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
-        if *covered >= mine {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if mine <= state.failed {
+            return Err(Fault::new("sync the directory", directory, io::Error::other("it failed a moment ago")));
+        }
+        if mine <= state.covered {
             return Ok(());
         }
         let all = self.asked.load(Ordering::SeqCst);
         let result = run();
-        *covered = all;
+        state.covered = all;
+        if result.is_err() {
+            state.failed = all;
+        }
         result
     }
 }
@@ -42,7 +56,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
-                    group.sync(|| {
+                    group.sync(Path::new("x"), || {
                         runs.fetch_add(1, Ordering::SeqCst);
                         std::thread::sleep(Duration::from_millis(50));
                         Ok(())
@@ -56,7 +70,28 @@ mod tests {
             runs.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
-        group.sync(count).unwrap();
+        group.sync(Path::new("x"), count).unwrap();
         assert_eq!(runs.load(Ordering::SeqCst), shared + 1, "a later change needs a sync of its own");
+    }
+
+    #[test]
+    fn a_failure_is_told_to_all_whom_it_covers_and_to_no_later_one() {
+        let group = GroupSync::default();
+        let (failures, runs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let result = group.sync(Path::new("x"), || {
+                        runs.fetch_add(1, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(50));
+                        Err(Fault::new("sync the directory", "x", io::Error::other("no")))
+                    });
+                    failures.fetch_add(usize::from(result.is_err()), Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(failures.load(Ordering::SeqCst), 8);
+        assert!(runs.load(Ordering::SeqCst) < 8);
+        group.sync(Path::new("x"), || Ok(())).unwrap();
     }
 }

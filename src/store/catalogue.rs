@@ -253,7 +253,7 @@ mod tests {
     }
 
     fn name(uid: u32) -> Name {
-        let host = if uid % 5 == 0 { "elsewhere" } else { "h" };
+        let host = if uid.is_multiple_of(5) { "elsewhere" } else { "h" };
         let mut name = Name::new(Base::new(Timestamp(u64::from(uid) * 1_000_003), 1, uid, host), 10);
         name.uid = Some(uid);
         name.flags = Some(Flags::NONE);

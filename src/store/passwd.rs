@@ -229,10 +229,11 @@ fn lock(path: &Path, like: &Path) -> Result<(File, fs::Metadata), PasswdError> {
         let file = options.read(true).append(true).create(true).mode(0o600).open(path);
         let file = file.during("open the file of accounts", path)?;
         file.lock().during("lock", path)?;
-        if is_new && let (Ok(like), Ok(own)) = (fs::metadata(like), file.metadata()) {
-            if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
-                fchown(&file, Some(like.uid()), Some(like.gid())).during("give to the owner of the data", path)?;
-            }
+        if is_new
+            && let (Ok(like), Ok(own)) = (fs::metadata(like), file.metadata())
+            && (own.uid(), own.gid()) != (like.uid(), like.gid())
+        {
+            fchown(&file, Some(like.uid()), Some(like.gid())).during("give to the owner of the data", path)?;
         }
         let locked = file.metadata().during("look at", path)?;
         // The one who had the lock has put another file in its place.

@@ -164,10 +164,8 @@ impl Store {
     fn agrees(&self, tree: &Tree, kept: Kept, files: &[Seen]) -> bool {
         let folder = self.folder(kept);
         let mut names: HashMap<String, Half> = files.iter().map(|f| (f.called().to_string(), f.half)).collect();
-        let rows = folder.iter().filter(|r| r.tree == tree.id);
-        let all_there =
-            rows.fold(true, |all, row| names.remove(&folder.name(row).to_string()) == Some(row.half) && all);
-        all_there && names.is_empty()
+        let mut rows = folder.iter().filter(|r| r.tree == tree.id);
+        rows.all(|row| names.remove(&folder.name(row).to_string()) == Some(row.half)) && names.is_empty()
     }
 }
 

@@ -5,6 +5,9 @@ use crate::net::smtp::{Courier, Destination};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Others look again after this many seconds whether a server that was away is back.
+const PROBE_PAUSE: u64 = 5;
+
 /// The servers, by the recipient's domain.
 #[derive(Debug, Clone)]
 pub struct Routes {
@@ -33,6 +36,8 @@ struct State {
     unreached: u32,
     /// It is not tried before, in seconds since 1970.
     rests_until: u64,
+    /// After a rest one worker tries, alone.
+    probing: bool,
 }
 
 impl Roads {
@@ -59,9 +64,16 @@ impl Road {
         Road { destination: Arc::new(destination), state: Mutex::default() }
     }
 
-    /// Until when this server is left alone, if that is after `now`.
+    /// Until when this server is left alone. After `None` the caller tries it, and must say so with `give_back`.
     pub(super) fn rests(&self, now: u64) -> Option<u64> {
-        Some(self.state().rests_until).filter(|&until| until > now)
+        let mut state = self.state();
+        if state.rests_until > now {
+            return Some(state.rests_until);
+        }
+        if state.unreached > 0 && std::mem::replace(&mut state.probing, true) {
+            return Some(now.saturating_add(PROBE_PAUSE));
+        }
+        None
     }
 
     /// A connection of its own for the caller.
@@ -73,6 +85,7 @@ impl Road {
     /// with waiting while others could be served.
     pub(super) fn give_back(&self, courier: Courier, now: u64) {
         let mut state = self.state();
+        state.probing = false;
         if courier.has_reached() {
             state.unreached = 0;
             state.rests_until = 0;

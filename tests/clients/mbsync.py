@@ -52,12 +52,12 @@ def compare(server, account):
         imap = server.imap(account)
         count = int(ok(imap.select("Caught"))[0])
         data = ok(imap.uid("FETCH", "1:*", "(BODY.PEEK[])"))
-        # mbsync stores LF; CR within a line stays.
-        far = sorted(item[1].replace(b"\r\n", b"\n") for item in data if isinstance(item, tuple))
+        # mbsync stores LF, loses a CR within a line, and skips (saying so) a message whose header has no empty line behind it.
+        far = sorted(item[1].replace(b"\r", b"") for item in data if isinstance(item, tuple) and b"\r\n\r\n" in item[1])
         near = mailbox.Maildir(f"{folder}/mail/Caught", factory=None, create=False)
         # It marks what it pulled with a header of its own.
         local = {key: re.sub(rb"X-TUID: .*\n", b"", near.get_bytes(key), count=1) for key in near.keys()}
-        check(f"{scope}: mbsync pulled all {count}", len(local) == count, len(local))
+        check(f"{scope}: mbsync pulled {len(far)} of {count}", len(local) == len(far) >= count - 1, len(local))
         check(f"{scope}: the bytes are the same", sorted(local.values()) == far)
 
         key = next(k for k, message in local.items() if b"Subject: mark" not in message)
@@ -71,7 +71,7 @@ def compare(server, account):
         ok(imap.select("Caught"))
         uids = ok(imap.uid("SEARCH", "FLAGGED", "SEEN"))[0].split()
         bodies = [next(i[1] for i in ok(imap.uid("FETCH", u, "(BODY.PEEK[])")) if isinstance(i, tuple)) for u in uids]
-        check(f"{scope}: the flags arrived", flagged in [b.replace(b"\r\n", b"\n") for b in bodies], uids)
+        check(f"{scope}: the flags arrived", flagged in [b.replace(b"\r", b"") for b in bodies], uids)
         for uid in uids:
             ok(imap.uid("STORE", uid, "-FLAGS", r"(\Flagged \Seen)"))
         code, text = pull(server, account, folder)

@@ -58,6 +58,7 @@ set header_cache = ""
 set timeout = 5
 set tmpdir = "{folder}"
 set pager_stop
+bind editor <space> noop
 """)
     command = f"env HOME={shlex.quote(folder)} TERM=screen LC_ALL=C.UTF-8 neomutt -n -F {shlex.quote(rc)}"
     tmux("new-session", "-d", "-s", "mutt", "-x", "160", "-y", "50", command)

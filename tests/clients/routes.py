@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from dkimcheck import verifies
-from lazaret import BINARY, SAMPLES, Checks, RECEIVED, Server, arrived, find, free_port, lmtp_send, marked, ok, read_tree, wait_for
+from lazaret import BINARY, RECEIVED, SAMPLES, Checks, Server, arrived, certificate, find, free_port, lmtp_send, marked, ok, read_tree, wait_for
 from servers import MailServer, OpenSmtpd, Rspamd
 
 check = Checks()
@@ -52,6 +52,7 @@ class Served(Server):
         self.config = os.path.join(folder, "lazaret.toml")
         with open(self.config, "w") as file:
             file.write(configuration(folder, self.ports, routes, training))
+        certificate(os.path.join(folder, "tls"))
         for login, password in USERS.items():
             added = subprocess.run([BINARY, "--config", self.config, "user", "add", login], input=password + "\n", capture_output=True, text=True)
             check(f"user add {login}", added.returncode == 0, added.stderr)

@@ -1,6 +1,7 @@
 //! A client that believes what it is told. After any history, what it believes must be what there is.
 
-use super::fake::{Peer, World};
+use super::fake::Peer;
+use super::world::World;
 use lazaret::base::{Flags, Timestamp};
 use lazaret::imap::{Options, Tls};
 use std::cell::RefCell;

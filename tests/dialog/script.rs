@@ -17,8 +17,9 @@
 //! ```
 //! After the last line nothing may be left to read on any connection.
 
-use super::fake::{Peer, World};
+use super::fake::Peer;
 use super::oracle;
+use super::world::World;
 use lazaret::base::Timestamp;
 use lazaret::imap::{Options, Tls};
 use std::cell::RefCell;

@@ -38,11 +38,13 @@ fn with_a_server_and_without() {
     let server = site.serve();
     assert_eq!(fs::metadata(site.data("state/control.sock")).unwrap().permissions().mode() & 0o777, 0o600);
     for number in 0..8 {
-        let ran =
-            site.run("deposit --from sender@partner.test --to Alice+tag@example.org", &message(&format!("m{number}")));
+        let ran = site.run(
+            "deposit --from sender@partner.test --to Alice+tag@example.org",
+            &message(&format!("number-{number}")),
+        );
         assert_eq!(ran.code, 0, "{}", ran.err);
         let id = ran.out.trim_end().strip_prefix("kept, reference ").expect("a reference").to_string();
-        assert!(site.run(&format!("list --search {id}"), b"").out.contains(&format!("m{number}")));
+        assert!(site.run(&format!("list --search {id}"), b"").out.contains(&format!("number-{number}")));
     }
     assert!(
         site.run("deposit --from= --to carol@example.net", &message("for carol")).out.starts_with("kept, reference")
@@ -55,14 +57,14 @@ fn with_a_server_and_without() {
 /// Lists, shows, releases, trains and removes: four messages by the number in their subjects.
 fn exercise(site: &Site, [released, trained, removed, both]: [u32; 4]) {
     let id_of = |number: u32| {
-        let found = messages(&site.run(&format!("list --json --search m{number}"), b""));
+        let found = messages(&site.run(&format!("list --json --search number-{number}"), b""));
         assert_eq!(found.len(), 1, "{found:?}");
         text(&found[0], "id")
     };
     let all = messages(&site.run("list --json", b""));
     let order: Vec<String> = all.iter().map(|m| text(m, "arrived")).collect();
     assert!(order.is_sorted_by(|a, b| a >= b), "newest first: {order:?}");
-    let first = &messages(&site.run(&format!("list --json --search m{released}"), b""))[0];
+    let first = &messages(&site.run(&format!("list --json --search number-{released}"), b""))[0];
     let expected = [
         "arrived",
         "class",
@@ -110,9 +112,9 @@ fn exercise(site: &Site, [released, trained, removed, both]: [u32; 4]) {
     for form in [start, text(&shown, "file")] {
         assert_eq!(site.run(&format!("show --json {form}"), b"").lines()[0]["id"], id.as_str());
     }
-    assert_eq!(site.run(&format!("show --raw {id}"), b"").raw, message(&format!("m{released}")));
+    assert_eq!(site.run(&format!("show --raw {id}"), b"").raw, message(&format!("number-{released}")));
     let page = site.run(&format!("show {id}"), b"").out;
-    for part in ["expires    ", "<Alice+tag@example.org>", "stored", "Subject: m"] {
+    for part in ["expires    ", "<Alice+tag@example.org>", "stored", "Subject: number-"] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     let ambiguous = site.run("show 1", b"");
@@ -123,7 +125,7 @@ fn exercise(site: &Site, [released, trained, removed, both]: [u32; 4]) {
     let did = site.run(&format!("release --json {id}"), b"");
     assert_eq!((did.code, text(&did.lines()[0], "outcome")), (0, "asked".into()), "{}", did.out);
     assert_eq!(keys(&did.lines()[0]), ["id", "outcome", "recipient", "text"]);
-    assert!(messages(&site.run(&format!("list --json --search m{released}"), b"")).is_empty());
+    assert!(messages(&site.run(&format!("list --json --search number-{released}"), b"")).is_empty());
     let waits = waiting(site, &id);
     assert!(waits.len() == 1 && waits[0]["verbs"] == serde_json::json!(["release"]), "{waits:?}");
     assert_eq!(keys(&waits[0]), ["asked", "attempts", "id", "next", "part", "recipient", "state", "verbs"]);
@@ -145,7 +147,7 @@ fn exercise(site: &Site, [released, trained, removed, both]: [u32; 4]) {
     // Train: kept in Trash once the server has fanned it out; before, it waits.
     let id = id_of(trained);
     assert_eq!(site.run(&format!("train spam --json {id}"), b"").lines()[0]["outcome"], "asked");
-    assert!(messages(&site.run(&format!("list --json --search m{trained}"), b"")).is_empty());
+    assert!(messages(&site.run(&format!("list --json --search number-{trained}"), b"")).is_empty());
 
     // Remove: to Trash; from Trash for good; then it is gone, which the journal knows.
     let id = id_of(removed);
@@ -230,10 +232,8 @@ fn deposit_never_loses_and_never_bounces() {
     server.stop();
 
     // A configuration that is wrong: the mail server keeps the message.
-    let broken = site.data("../broken.toml");
-    fs::write(&broken, "nonsense = 1\n").unwrap();
-    let ran =
-        site.run_with(&["--config", broken.to_str().unwrap(), "deposit", "--from=", "--to", "a@example.org"], b"x");
+    fs::write(site.data("../lazaret.toml"), "nonsense = 1\n").unwrap();
+    let ran = site.run("deposit --from= --to a@example.org", b"x");
     assert_eq!(ran.code, 75, "{}", ran.err);
 }
 

@@ -10,6 +10,8 @@ mod model;
 mod oracle;
 #[path = "../dialog/script.rs"]
 mod script;
+#[path = "../dialog/world.rs"]
+mod world;
 
 use lazaret::base::Timestamp;
 use lazaret::imap::{Options, Tls};
@@ -79,7 +81,7 @@ fn commands_of_another_library_are_understood() {
 
 /// One connection that gets anything at all; what it was sent.
 fn anything(input: &[u8], chunk: usize) -> Vec<u8> {
-    let world = Rc::new(RefCell::new(fake::World::new()));
+    let world = Rc::new(RefCell::new(world::World::new()));
     let options = Options { tls: Tls::Offered, plain_login: true, host: "h".into() };
     let mut peer = fake::Peer::new(world, options);
     let now = Timestamp::from_secs(1_700_000_000);

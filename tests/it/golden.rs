@@ -9,6 +9,7 @@ use lazaret::imap::section::{Resolved, Section, What, filter_fields, resolve};
 use lazaret::imap::{envelope, structure};
 use lazaret::mail::mime::{Kind, Part, Structure};
 use lazaret::mail::{header, text, words};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
@@ -290,5 +291,65 @@ fn imap_proto_reads_every_answer() {
             other => panic!("{other:?}"),
         });
         assert_eq!(read.ok(), Some((0, 2)), "{}: {}", path.display(), line.escape_ascii());
+    }
+}
+
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "From: ",
+        "To: ",
+        "Subject: ",
+        "\n",
+        "\n\n",
+        "\r",
+        "\0",
+        "\u{e9}",
+        "\"",
+        "\\",
+        "(",
+        ")",
+        "<",
+        ">",
+        "@",
+        ":",
+        ";",
+        ",",
+        " ",
+        "a",
+        "=",
+        "--b\n",
+        "--b--\n",
+        "Content-Type: multipart/mixed; boundary=b\n\n",
+        "Content-Type: message/rfc822\n\n",
+        "Content-Type: text/",
+        "; name=\"",
+        "*0*=",
+        "Content-Disposition: ",
+        "Content-Language: ",
+        "Content-ID: ",
+        "Content-Transfer-Encoding: base64\n",
+        "Content-Location: ",
+        "NIL",
+    ]);
+    prop::collection::vec(piece, 0..40).prop_map(|all| all.concat().into_bytes())
+}
+
+proptest! {
+    /// Whatever comes in, what goes out is IMAP.
+    #[test]
+    fn hostile_messages_render_well_formed(message in hostile()) {
+        let structure = Structure::of(&message, Form::Lf);
+        let wire = wire(&message);
+        let mut envelope = Vec::new();
+        envelope::render(&wire[..structure.root().header.end as usize], &mut envelope);
+        prop_assert!(matches!(value(&envelope), Value::List(items) if items.len() == 10));
+        let (mut body, mut extended) = (Vec::new(), Vec::new());
+        structure::render_body(&structure, &mut body);
+        structure::render_body_structure(&structure, &mut extended);
+        value(&body);
+        value(&extended);
+        let line = [b"* 1 FETCH (ENVELOPE ", &envelope[..], b" BODYSTRUCTURE ", &extended, b")\r\n"].concat();
+        let read = std::panic::catch_unwind(|| matches!(imap_proto::Response::parse(&line), Ok((b"", _))));
+        prop_assert!(read.unwrap_or(false), "{}", line.escape_ascii());
     }
 }

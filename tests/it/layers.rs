@@ -1,7 +1,8 @@
 //! Which module may name what. A module uses only what is below it; protocol cores and the store never see each other.
 
-use crate::source::{self, Source, Token};
-use std::collections::{BTreeMap, HashSet};
+use crate::names;
+use crate::source::{self, Source};
+use std::collections::BTreeMap;
 
 /// What one module of `src` may name in code that ships.
 struct Rule {
@@ -33,6 +34,8 @@ const VALUES: &[&str] = &[
     "std::marker",
     "std::mem",
     "std::net::IpAddr",
+    "std::net::Ipv4Addr",
+    "std::net::Ipv6Addr",
     "std::num",
     "std::ops",
     "std::rc",
@@ -81,21 +84,35 @@ const RULES: &[Rule] = &[
     Rule {
         module: "disk",
         modules: &["base"],
-        crates: &["rustix"],
+        crates: &["memchr", "rustix"],
         std: &[VALUES, HANDLES, TIMES, FILES, LOCKS],
         is_async: false,
     },
     Rule {
         module: "store",
         modules: &["base", "mail", "disk"],
-        crates: &["rustix", "maildir", "memchr", "crc32fast", "serde", "serde_json", "log"],
+        crates: &[
+            "event_listener",
+            "ring",
+            "argon2",
+            "bcrypt",
+            "sha_crypt",
+            "base64",
+            "rustix",
+            "maildir",
+            "memchr",
+            "crc32fast",
+            "serde",
+            "serde_json",
+            "log",
+        ],
         std: &[VALUES, HANDLES, TIMES, FILES, LOCKS],
         is_async: false,
     },
     Rule {
         module: "queue",
         modules: &["base", "mail", "disk"],
-        crates: &["maildir", "serde", "serde_json", "log"],
+        crates: &["event_listener", "ring", "maildir", "serde", "serde_json", "log"],
         std: &[VALUES, HANDLES, TIMES, FILES, LOCKS],
         is_async: false,
     },
@@ -119,15 +136,16 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "bridge",
-        modules: &["base", "mail", "imap", "lmtp", "store", "quarantine"],
-        crates: &["log", "memchr"],
+        modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "disk"],
+        crates: &["event_listener", "log", "memchr"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },
     Rule {
         module: "net",
-        modules: &["base", "mail"],
+        modules: &["base", "mail", "disk", "bridge"],
         crates: &[
+            "rcgen",
             "smol",
             "async_compat",
             "event_listener",
@@ -150,7 +168,17 @@ const RULES: &[Rule] = &[
     Rule {
         module: "work",
         modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net"],
-        crates: &["smol", "log", "mail_send", "async_compat", "futures_rustls", "maildir", "base64", "serde_json"],
+        crates: &[
+            "rustix",
+            "smol",
+            "log",
+            "mail_send",
+            "async_compat",
+            "futures_rustls",
+            "maildir",
+            "base64",
+            "serde_json",
+        ],
         std: &[ALL],
         is_async: true,
     },
@@ -178,6 +206,7 @@ const RULES: &[Rule] = &[
             "serve",
         ],
         crates: &[
+            "rustix",
             "smol",
             "log",
             "env_logger",
@@ -216,7 +245,8 @@ fn breaches(sources: &[Source]) -> Vec<String> {
             continue;
         };
         let tokens = source.shipped();
-        for path in paths(&tokens, &module) {
+        let is_crate = |name: &str| CRATES.with(|known| known.contains_key(name));
+        for path in names::paths(&tokens, &module, &is_crate) {
             if let Some(why) = judge(rule, &path.segments) {
                 found.push(format!("{}:{}: {} ({why})", source.path, path.line, path.segments.join("::")));
             }
@@ -257,140 +287,6 @@ fn judge(rule: &Rule, path: &[String]) -> Option<String> {
 
 fn list(names: &[&str]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
-/// A path that leaves its own module.
-#[derive(Debug)]
-struct Named {
-    segments: Vec<String>,
-    line: usize,
-}
-
-/// Every path that begins with `crate`, `super`, `std` or an outside crate, `use` trees spread out, `super` resolved.
-fn paths(tokens: &[Token], module: &[&str]) -> Vec<Named> {
-    let mut found = Vec::new();
-    let mut local: HashSet<String> = HashSet::new();
-    let mut rest = Vec::new();
-    let mut i = 0;
-    while i < tokens.len() {
-        match tokens[i].text.as_str() {
-            "use" => {
-                let end = (i..tokens.len()).find(|&e| tokens[e].text == ";").unwrap_or(tokens.len());
-                for (path, name) in spread(&tokens[i + 1..end]) {
-                    let Some(resolved) = resolve(&path, module) else { continue };
-                    // A name that was brought in hides a crate of the same name, unless it is the crate itself.
-                    if resolved.len() > 1 {
-                        local.extend(name);
-                    }
-                    found.push(Named { segments: resolved, line: tokens[i].line });
-                }
-                i = end;
-            }
-            "mod" if tokens.get(i + 1).is_some_and(Token::is_word) => {
-                local.insert(tokens[i + 1].text.clone());
-                i += 2;
-            }
-            "extern" if tokens.get(i + 1).is_some_and(|t| t.text == "crate") => {
-                let name = tokens.get(i + 2).map(|t| t.text.clone()).unwrap_or_default();
-                found.push(Named { segments: vec![name], line: tokens[i].line });
-                i += 3;
-            }
-            _ => {
-                rest.push(i);
-                i += 1;
-            }
-        }
-    }
-    // Paths inside code: the first word is not itself behind `::` (unless that stands at the very front) or `.`.
-    let mut skip_to = 0;
-    for &i in &rest {
-        if i < skip_to || !tokens[i].is_word() || tokens.get(i + 1).is_none_or(|t| t.text != "::") {
-            continue;
-        }
-        let mut segments = vec![tokens[i].text.clone()];
-        let mut end = i + 1;
-        while tokens.get(end).is_some_and(|t| t.text == "::") && tokens.get(end + 1).is_some_and(Token::is_word) {
-            segments.push(tokens[end + 1].text.clone());
-            end += 2;
-        }
-        skip_to = end;
-        let first = segments[0].as_str();
-        let is_crate = CRATES.with(|known| known.contains_key(first)) && !local.contains(first);
-        if matches!(first, "crate" | "super" | "std" | "core" | "alloc" | "lazaret") || is_crate {
-            found.extend(resolve(&segments, module).map(|segments| Named { segments, line: tokens[i].line }));
-        }
-    }
-    // What `use` brings in from a name that is local leaves nothing.
-    found.retain(|path| !local.contains(&path.segments[0]) || path.segments.len() == 1);
-    found
-}
-
-/// The full paths of a `use` tree, each with the name that it brings in.
-fn spread(tokens: &[Token]) -> Vec<(Vec<String>, Option<String>)> {
-    let mut found = Vec::new();
-    let mut stack: Vec<Vec<String>> = Vec::new();
-    let mut path: Vec<String> = Vec::new();
-    let mut alias: Option<String> = None;
-    let mut i = 0;
-    let mut fresh = true;
-    let mut close = |path: &mut Vec<String>, alias: &mut Option<String>, fresh: &mut bool| {
-        if !*fresh {
-            if path.last().is_some_and(|l| l == "self") {
-                path.pop();
-            }
-            let name = alias.take().or_else(|| path.last().cloned());
-            found.push((path.clone(), name));
-            *fresh = true;
-        }
-    };
-    while i < tokens.len() {
-        match tokens[i].text.as_str() {
-            "::" => {}
-            "{" => {
-                stack.push(path.clone());
-                fresh = true;
-            }
-            "," => {
-                close(&mut path, &mut alias, &mut fresh);
-                path = stack.last().cloned().unwrap_or_default();
-            }
-            "}" => {
-                close(&mut path, &mut alias, &mut fresh);
-                path = stack.pop().unwrap_or_default();
-                fresh = true;
-            }
-            "as" => {
-                alias = tokens.get(i + 1).map(|t| t.text.clone());
-                i += 1;
-            }
-            word => {
-                path.push(word.to_string());
-                fresh = false;
-            }
-        }
-        i += 1;
-    }
-    close(&mut path, &mut alias, &mut fresh);
-    found
-}
-
-/// The path from the crate's root; `None` when it stays in the module.
-fn resolve(path: &[String], module: &[&str]) -> Option<Vec<String>> {
-    let supers = path.iter().take_while(|p| *p == "super").count();
-    let first = path.first()?.as_str();
-    if supers > 0 {
-        let base = module.len().saturating_sub(supers);
-        let mut full = vec!["crate".to_string()];
-        full.extend(module[..base].iter().map(ToString::to_string));
-        full.extend(path[supers..].iter().cloned());
-        return Some(full);
-    }
-    match first {
-        "self" => None,
-        // An enum's variants (`use Kind::*`) stay inside.
-        _ if first.starts_with(char::is_uppercase) => None,
-        _ => Some(path.to_vec()),
-    }
 }
 
 thread_local! {

@@ -13,6 +13,7 @@ mod fuzz_lmtp;
 mod golden;
 mod harness;
 mod layers;
+mod names;
 mod site;
 mod source;
 mod tidy;

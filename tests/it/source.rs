@@ -66,8 +66,14 @@ pub fn shipped_files() -> Vec<Source> {
     for source in &all {
         let tokens = tokens(&source.text);
         for at in 0..tokens.len() {
-            let words: Vec<&str> = tokens[at..].iter().take(10).map(|t| t.text.as_str()).collect();
-            if let ["#", "[", "cfg", "(", "test", ")", "]", "mod", name, ";"] = words[..] {
+            let words: Vec<&str> = tokens[at..].iter().take(14).map(|t| t.text.as_str()).collect();
+            let declared = match &words[..] {
+                ["#", "[", "cfg", "(", "test", ")", "]", "pub", "(", _, ")", "mod", name, ";", ..]
+                | ["#", "[", "cfg", "(", "test", ")", "]", "pub", "mod", name, ";", ..]
+                | ["#", "[", "cfg", "(", "test", ")", "]", "mod", name, ";", ..] => Some(*name),
+                _ => None,
+            };
+            if let Some(name) = declared {
                 let folder = match source.path.strip_suffix("/mod.rs") {
                     Some(folder) => folder.to_string(),
                     None if source.path == "src/lib.rs" => "src".to_string(),

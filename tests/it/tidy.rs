@@ -99,10 +99,10 @@ const KEPT: &[(&[&str], &[&str])] = &[
     // One place renames and syncs, so that the crash test sees every operation (DESIGN 4).
     (
         &[
-            "rename",
+            "fs::rename",
             "renameat",
             "renameat_with",
-            "hard_link",
+            "fs::hard_link",
             "linkat",
             "sync_all",
             "sync_data",

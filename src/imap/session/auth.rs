@@ -18,8 +18,8 @@ pub(super) enum Auth {
     Name,
     /// LOGIN: the password is waited for.
     Password(String),
-    /// The bridge checks.
-    Checking,
+    /// The bridge checks this user's password.
+    Checking(String),
 }
 
 /// LOGIN's prompts, `Username:` and `Password:` in base64.
@@ -58,7 +58,12 @@ impl Session {
         }
     }
 
-    pub(super) fn authenticate(&mut self, mechanism: &str, initial: Option<Vec<u8>>, out: &mut Vec<u8>) -> Flow {
+    pub(super) fn authenticate(
+        &mut self,
+        mechanism: &str,
+        initial: Option<Secret<Vec<u8>>>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         let (job, prompt) = match mechanism {
             "PLAIN" => (Auth::Plain, &b"+ \r\n"[..]),
             "LOGIN" => (Auth::Name, ASK_NAME),
@@ -69,8 +74,8 @@ impl Session {
         }
         match initial {
             // RFC 4959 3: `=` stands for an empty response
-            Some(initial) if initial == b"=" => self.response(job, b"", out),
-            Some(initial) => self.response(job, &initial, out),
+            Some(initial) if initial.expose() == b"=" => self.response(job, b"", out),
+            Some(initial) => self.response(job, initial.expose(), out),
             None => {
                 out.extend_from_slice(prompt);
                 self.input.set_plain(true);
@@ -111,7 +116,7 @@ impl Session {
                 Err(_) => self.failed("a login name is UTF-8"),
             },
             Auth::Password(user) => self.check(user, Secret::new(response)),
-            Auth::Checking => Flow::Next(Job::Reply(Reply::bug())),
+            Auth::Checking(_) => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
 
@@ -135,18 +140,20 @@ impl Session {
         if user.is_empty() || user.len() > limits::CREDENTIAL || password.expose().len() > limits::CREDENTIAL {
             return self.failed("wrong login name or password");
         }
-        Flow::Ask(Question::Login { user, password }, Job::Auth(Auth::Checking))
+        let job = Job::Auth(Auth::Checking(user.clone()));
+        Flow::Ask(Question::Login { user, password }, job)
     }
 
-    pub(super) fn logged_in(&mut self, answer: Answer) -> Flow {
-        match answer {
-            Answer::LoggedIn => {
+    pub(super) fn logged_in(&mut self, job: Auth, answer: Answer) -> Flow {
+        match (job, answer) {
+            (Auth::Checking(user), Answer::LoggedIn) => {
+                self.user = user;
                 self.state = State::User;
                 // RFC 3501 6.2.2, 6.2.3: clients need not ask what has changed
                 let code = format!("CAPABILITY {}", self.capabilities());
                 Flow::Next(Job::Reply(Reply::ok("welcome").with_code(code)))
             }
-            Answer::Refused(refusal) => {
+            (_, Answer::Refused(refusal)) => {
                 self.errors += 1;
                 self.pause = Some(refusal.pause);
                 Flow::Next(Job::Reply(refusal.into()))

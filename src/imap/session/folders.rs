@@ -104,8 +104,11 @@ impl Session {
         write::mailbox(out, mailbox);
         match ask {
             RightsAsk::Mine => {}
-            // who else may see this folder is not told; the owner is
-            RightsAsk::All => out.extend_from_slice(b" owner"),
+            // who else may see this folder is not told
+            RightsAsk::All => {
+                out.push(b' ');
+                write::astring(out, self.user.as_bytes());
+            }
             RightsAsk::Of(identifier) => {
                 out.push(b' ');
                 write::astring(out, identifier.as_bytes());

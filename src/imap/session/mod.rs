@@ -47,6 +47,8 @@ pub struct Session {
     options: Options,
     input: Fragmenter,
     state: State,
+    /// The login name; empty before.
+    user: String,
     job: Job,
     /// A question was asked, and this is its answer once it is there.
     asked: bool,
@@ -126,6 +128,7 @@ impl Session {
             options,
             input: Fragmenter::default(),
             state: State::Nobody,
+            user: String::new(),
             job: Job::Greet,
             asked: false,
             answer: None,
@@ -200,7 +203,7 @@ impl Session {
             (Job::Messages(job), answer) => self.messages_answered(job, answer, out),
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
-            (Job::Auth(_), answer) => self.logged_in(answer),
+            (Job::Auth(job), answer) => self.logged_in(job, answer),
             (Job::Poll(reply), Answer::Changes(changes)) => {
                 let stay = reply.is_some() && self.numbers == Numbers::Stay;
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };

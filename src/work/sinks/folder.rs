@@ -1,13 +1,11 @@
 //! The sink that keeps messages in `ham` and `spam` Maildirs, for whatever reads them later.
 
 use super::{Learned, Lesson};
-use crate::base::{Context, Fault};
+use crate::base::Fault;
 use crate::disk::Disk;
-use maildir::Maildir;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 /// Two Maildirs, `ham` and `spam`, below one directory.
 #[derive(Clone)]
@@ -41,24 +39,19 @@ impl Folder {
             self.disk.make_dirs(&directory.join(part))?;
         }
         let name = format!("{},S={}", lesson.entry.message.id(), lesson.message.len());
-        let target = directory.join("new").join(&name);
-        let temporary = self.write(&directory, &lesson.message)?;
-        match self.disk.link(temporary.path(), &target) {
-            Err(fault) if fault.kind() != io::ErrorKind::AlreadyExists => return Err(fault),
-            _ => {}
+        let (temporary, target) = (directory.join("tmp").join(&name), directory.join("new").join(&name));
+        if temporary.exists() {
+            // An attempt that a crash broke off.
+            self.disk.unlink(&temporary)?;
         }
-        // The temporary name goes when the value does.
-        drop(temporary);
+        let mut file = self.disk.create(&temporary)?;
+        file.write(&lesson.message)?;
+        file.sync()?;
+        match self.disk.rename(&temporary, &target) {
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => self.disk.unlink(&temporary)?,
+            renamed => renamed?,
+        }
         self.disk.sync_dir(&directory.join("new"))?;
         Ok(format!("{}/{name}", lesson.word()))
-    }
-
-    fn write(&self, directory: &Path, message: &[u8]) -> Result<maildir::TemporaryMailFile, Fault> {
-        let open = Maildir::from(directory.to_path_buf()).open_file_in_tmp().map_err(io::Error::other);
-        let mut temporary = open.during("create a file in", directory.join("tmp"))?;
-        let written = temporary.write_all(message);
-        written.during("write", temporary.path())?;
-        File::open(temporary.path()).and_then(|f| f.sync_all()).during("sync", temporary.path())?;
-        Ok(temporary)
     }
 }

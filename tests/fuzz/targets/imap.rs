@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn talk(how: u8, input: &[u8], chunk: usize) -> Vec<u8> {
     let now = Timestamp::from_secs(1_700_000_000);
-    let tls = if how & 4 == 0 { Tls::Offered } else { Tls::On };
+    let tls = if how & 4 == 0 { Tls::Offered } else { Tls::Active };
     let options = Options { tls, plain_login: how & 8 == 0, host: "h".into() };
     let mut peer = fake::Peer::new(Rc::new(RefCell::new(fake::World::new())), options);
     peer.run(now);

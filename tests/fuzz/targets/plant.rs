@@ -4,7 +4,7 @@
 /// made of the input.
 #[allow(clippy::collapsible_if)] // each letter must be a branch of its own
 pub fn planted(value: &[u8]) {
-    if !cfg!(fuzz_plant) {
+    if !cfg!(feature = "plant") {
         return;
     }
     let mut letters = std::hint::black_box(value).iter();

@@ -1,0 +1,347 @@
+//! A mail store in memory: folders, messages, and what FETCH, SEARCH, STORE and MOVE do with them.
+
+use lazaret::base::{Flags, Form, Piece, UidList, UidRanges};
+use lazaret::imap::content::{Content, Row};
+use lazaret::imap::question::{
+    Answer, Fetch, Figures, FlagRow, Folder, Refusal, Rows, Search, Store, StoreMode, Transferred,
+};
+use lazaret::imap::{envelope, fetch, search, structure};
+use lazaret::mail::header;
+use lazaret::mail::mime::Structure;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One stored message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub bytes: Arc<[u8]>,
+    pub flags: Flags,
+    pub date: u64,
+    pub modseq: u64,
+}
+
+/// One folder.
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    pub name: String,
+    pub special_use: Option<&'static str>,
+    pub rights: &'static str,
+    pub subscribed: bool,
+    pub messages: BTreeMap<u32, Message>,
+    /// UIDs from here on were told to no session yet.
+    pub recent_from: u32,
+    pub uid_next: u32,
+}
+
+/// What all sessions share.
+#[derive(Debug, Default)]
+pub struct World {
+    pub folders: Vec<Mailbox>,
+    pub uid: u32,
+    pub modseq: u64,
+    /// Messages that were put into action folders.
+    pub orders: usize,
+    /// Rows in one piece of an answer.
+    pub piece: usize,
+    /// The next AppendData is refused.
+    pub full: bool,
+    /// Appends that were begun and neither finished nor cancelled.
+    pub appends: i32,
+}
+
+impl World {
+    /// The folders of the product, and three caught messages with the UIDs 11 to 13.
+    pub fn new() -> World {
+        let mut world = World { uid: 10, modseq: 100, piece: 2, ..World::default() };
+        for (name, special_use, rights) in [
+            ("INBOX", None, "lr"),
+            ("Caught", None, "lrswite"),
+            ("Trash", Some("\\Trash"), "lrswite"),
+            ("Release & Train", None, "li"),
+            ("Release", None, "li"),
+            ("Not Spam", None, "li"),
+            ("Spam", None, "li"),
+        ] {
+            world.folder(name, special_use, rights);
+        }
+        for (i, text) in MESSAGES.iter().enumerate() {
+            let uid = world.deliver("Caught", text.replace('\n', "\r\n").as_bytes()).expect("Caught is there");
+            let flags = [Flags::SEEN, Flags::NONE, Flags::FLAGGED];
+            let message = world.find("Caught").and_then(|f| f.messages.get_mut(&uid)).expect("just delivered");
+            message.flags = flags[i % 3];
+        }
+        world
+    }
+
+    pub fn folder(&mut self, name: &str, special_use: Option<&'static str>, rights: &'static str) {
+        self.folders.push(Mailbox {
+            name: name.to_string(),
+            special_use,
+            rights,
+            subscribed: true,
+            messages: BTreeMap::new(),
+            recent_from: 1,
+            uid_next: 1,
+        });
+    }
+
+    pub fn find(&mut self, name: &str) -> Option<&mut Mailbox> {
+        self.folders.iter_mut().find(|f| f.name == name)
+    }
+
+    /// Puts a message into a folder; its UID.
+    pub fn deliver(&mut self, folder: &str, bytes: &[u8]) -> Option<u32> {
+        (self.uid, self.modseq) = (self.uid + 1, self.modseq + 1);
+        let (uid, modseq) = (self.uid, self.modseq);
+        let mailbox = self.find(folder)?;
+        let date = 1_136_214_245 + u64::from(uid);
+        mailbox.messages.insert(uid, Message { bytes: bytes.into(), flags: Flags::NONE, date, modseq });
+        mailbox.uid_next = uid + 1;
+        Some(uid)
+    }
+
+    /// Takes a message away behind everybody's back.
+    pub fn remove(&mut self, folder: &str, uid: u32) {
+        self.modseq += 1;
+        if let Some(mailbox) = self.find(folder) {
+            mailbox.messages.remove(&uid);
+        }
+    }
+
+    pub fn readable(&mut self, name: &str) -> Result<&mut Mailbox, Refusal> {
+        let folder = self.find(name).ok_or_else(|| Refusal::new("NONEXISTENT", "there is no such folder"))?;
+        if folder.rights.contains('r') { Ok(folder) } else { Err(Refusal::new("NOPERM", "this folder is write-only")) }
+    }
+}
+
+pub fn listed(folder: &Mailbox, all: &[Mailbox]) -> Folder {
+    let below = format!("{}/", folder.name);
+    Folder {
+        name: folder.name.clone(),
+        special_use: folder.special_use,
+        subscribed: folder.subscribed,
+        has_children: all.iter().any(|f| f.name.starts_with(&below)),
+        no_select: false,
+        rights: folder.rights,
+    }
+}
+
+pub fn figures(folder: &Mailbox, modseq: u64) -> Figures {
+    let count = |wanted: &dyn Fn(u32, &Message) -> bool| folder.messages.iter().filter(|(u, m)| wanted(**u, m)).count();
+    Figures {
+        messages: folder.messages.len() as u32,
+        recent: count(&|uid, _| uid >= folder.recent_from) as u32,
+        unseen: count(&|_, m| !m.flags.has(Flags::SEEN)) as u32,
+        deleted: count(&|_, m| m.flags.has(Flags::DELETED)) as u32,
+        uid_validity: 7,
+        uid_next: folder.uid_next,
+        modseq,
+        size: folder.messages.values().map(|m| m.bytes.len() as u64).sum(),
+    }
+}
+
+/// One message as FETCH and SEARCH read it.
+struct Stored {
+    uid: u32,
+    message: Message,
+}
+
+impl Stored {
+    fn wire(&self, range: Range<u64>) -> Vec<u8> {
+        let end = (range.end as usize).min(self.message.bytes.len());
+        let start = (range.start as usize).min(end);
+        self.message.bytes[start..end].iter().map(|&b| if b == 0 { 0x80 } else { b }).collect()
+    }
+}
+
+impl Content for Stored {
+    fn row(&self) -> Row {
+        let m = &self.message;
+        Row { uid: self.uid, flags: m.flags, size: m.bytes.len() as u64, date: m.date, modseq: m.modseq }
+    }
+    fn id(&self) -> String {
+        format!("id{}", self.uid)
+    }
+    fn header(&mut self) -> io::Result<Arc<[u8]>> {
+        let end = header::end(&self.message.bytes);
+        Ok(self.wire(0..end as u64).into())
+    }
+    fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
+        let mut out = Vec::new();
+        envelope::render(&self.header()?, &mut out);
+        Ok(out.into())
+    }
+    fn body_structure(&mut self) -> io::Result<Arc<[u8]>> {
+        let mut out = Vec::new();
+        structure::render_body_structure(&*self.structure()?, &mut out);
+        Ok(out.into())
+    }
+    fn body(&mut self) -> io::Result<Arc<[u8]>> {
+        let mut out = Vec::new();
+        structure::render_body(&*self.structure()?, &mut out);
+        Ok(out.into())
+    }
+    fn structure(&mut self) -> io::Result<Arc<Structure>> {
+        Ok(Arc::new(Structure::of(&self.message.bytes, Form::Crlf)))
+    }
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
+        let bytes = self.wire(range);
+        if bytes.len() < 1000 {
+            return Ok(Piece::Bytes(bytes));
+        }
+        let len = bytes.len() as u64;
+        Ok(Piece::File(lazaret::base::FileRange {
+            file: Arc::new(temporary(&bytes)?),
+            start: 0,
+            len,
+            form: Form::Crlf,
+        }))
+    }
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = self.wire(range);
+        bytes.truncate(most);
+        Ok(bytes)
+    }
+}
+
+/// A file without a name.
+fn temporary(bytes: &[u8]) -> io::Result<File> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("lazaret-fake-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusal> {
+    let mut rows = Rows::default();
+    let wanted: Vec<u32> = fetch.list.within(&fetch.uids).filter(|&u| u >= fetch.from).collect();
+    for (i, &uid) in wanted.iter().enumerate() {
+        if i == world.piece {
+            rows.next = Some(uid);
+            break;
+        }
+        let modseq = world.modseq + 1;
+        let Some(message) = world.readable(name)?.messages.get_mut(&uid) else {
+            rows.vanished = true;
+            continue;
+        };
+        let mut stored = Stored { uid, message: message.clone() };
+        let seq = fetch.list.seq(uid).expect("it came from the list");
+        fetch::line(seq, fetch, &mut stored, &mut rows.pieces).expect("the fake can be read");
+        if fetch.mark_seen && !message.flags.has(Flags::SEEN) {
+            message.flags |= Flags::SEEN;
+            message.modseq = modseq;
+            rows.changed.push(FlagRow { uid, flags: message.flags, modseq });
+            world.modseq = modseq;
+        }
+    }
+    Ok(rows)
+}
+
+pub fn found(folder: &Mailbox, question: &Search, piece: usize) -> Answer {
+    let (mut uids, mut next) = (Vec::new(), None);
+    for (i, uid) in question.list.iter_from(question.from).enumerate() {
+        if i == piece {
+            next = Some(uid);
+            break;
+        }
+        if let Some(message) = folder.messages.get(&uid) {
+            let mut stored = Stored { uid, message: message.clone() };
+            if search::matches(&question.key, &mut stored, &question.recent).expect("the fake can be read") {
+                uids.push(uid);
+            }
+        }
+    }
+    Answer::Found { uids, next }
+}
+
+pub fn stored(world: &mut World, name: &str, store: &Store) -> Result<Vec<FlagRow>, Refusal> {
+    world.modseq += 1;
+    let modseq = world.modseq;
+    let mut rows = Vec::new();
+    for (&uid, message) in &mut world.readable(name)?.messages {
+        if store.uids.contains(uid) {
+            let flags = match store.mode {
+                StoreMode::Add => message.flags | store.flags,
+                StoreMode::Remove => message.flags.without(store.flags),
+                StoreMode::Replace => store.flags | (message.flags & Flags::OURS),
+            };
+            if flags != message.flags {
+                (message.flags, message.modseq) = (flags, modseq);
+            }
+            rows.push(FlagRow { uid, flags, modseq: message.modseq });
+        }
+    }
+    Ok(rows)
+}
+
+pub fn transferred(
+    world: &mut World,
+    from: &Mailbox,
+    name: &str,
+    uids: &UidRanges,
+    target: &str,
+    take: bool,
+) -> Result<Transferred, Refusal> {
+    let to = world.find(target).ok_or_else(|| Refusal::new("TRYCREATE", "there is no such folder"))?;
+    if !to.rights.contains('i') {
+        return Err(Refusal::new("NOPERM", "nothing can be put here"));
+    }
+    let readable = to.rights.contains('r');
+    let list: UidList = from.messages.keys().copied().collect();
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    let mut refused = None;
+    for uid in list.within(uids) {
+        let Some(message) = from.messages.get(&uid) else { continue };
+        if target == "Release" && message.flags.has(Flags::FLAGGED) {
+            refused = Some(Refusal::new("CANNOT", "flagged messages cannot be released"));
+            continue;
+        }
+        if readable {
+            new.extend(world.deliver(target, &message.bytes));
+        } else {
+            world.orders += 1;
+        }
+        old.push(uid);
+        if take {
+            world.remove(name, uid);
+        }
+    }
+    let copy_uid = (readable && !old.is_empty()).then_some((7, old, new));
+    Ok(Transferred { copy_uid, refused })
+}
+
+/// What lies in Caught at first. Lines end in CRLF when they are stored.
+pub const MESSAGES: [&str; 3] = [
+    "From: Bob <bob@example.net>\nTo: alice@example.org\nSubject: Hello\nDate: Mon, 2 Jan 2006 15:04:05 +0000\n\
+     Message-ID: <1@example.net>\n\nBuy now.\n",
+    "From: =?utf-8?q?J=C3=BCrgen?= <j@example.net>\nTo: alice@example.org\nSubject: =?utf-8?b?R3LDvMOfZQ==?=\n\
+     Date: Tue, 3 Jan 2006 23:30:00 -0800\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n\
+     --b\nContent-Type: text/html\n\n<p>Click <b>he</b>re</p>\n--b\nContent-Type: text/plain; charset=utf-8\n\
+     Content-Transfer-Encoding: base64\n\nZ2VoZWltZXIgU2No77+9w6R0eg==\n--b--\n",
+    concat!(
+        "From: carol@example.net\nTo: alice@example.org\nSubject: Long\n\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+        "the end\n"
+    ),
+];
