@@ -13,7 +13,7 @@ use crate::app::map;
 /// Carries out a command on the store.
 pub fn run(config: &Config, command: &Command) -> Exit {
     // What the store finds when it is opened here is told; what goes well is not.
-    map::start_log(&Log { level: log::LevelFilter::Warn, ..config.log.clone() });
+    map::start_log(&Log { level: log::LevelFilter::Warn, ..config.log });
     match command {
         Command::Deposit(options) => deposit::run(config, options),
         Command::List(options) => list(config, options),
