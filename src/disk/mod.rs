@@ -8,6 +8,7 @@
 //! - a name made, renamed or removed in a directory is so after that directory's `sync_dir`; before, it may or may not be;
 //! - a rename never leaves neither name, if the target's directory is synced before the source's.
 
+pub mod foreign;
 mod ties;
 pub mod wire;
 
@@ -242,13 +243,13 @@ impl Disk {
         rustix::fs::statvfs(&*self.root).ok().map(|stat| (stat.f_bavail, stat.f_blocks))
     }
 
-    /// Removes the regular files of a directory that were last written before `before` (seconds since 1970); says how
+    /// Removes the files (not the directories) of a directory that were last written before `before` (seconds since 1970); says how
     /// many. A directory that is not there has none.
     pub fn remove_older(&self, directory: &Path, before: u64) -> Result<usize, Fault> {
         use std::os::unix::fs::MetadataExt;
         let mut removed = 0;
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let old = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.mtime().max(0).unsigned_abs() < before);
+            let old = entry.metadata().is_ok_and(|meta| !meta.is_dir() && meta.mtime().max(0).unsigned_abs() < before);
             if old {
                 self.unlink(&entry.path())?;
                 removed += 1;

@@ -66,6 +66,7 @@ impl Fixture {
             client: Client { door: "test".into(), ..Client::default() },
             message,
             cut_from: None,
+            form: Default::default(),
         };
         self.q.admit(&arrival).into_iter().map(|r| r.unwrap().id).collect()
     }

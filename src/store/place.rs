@@ -277,7 +277,7 @@ impl Store {
 }
 
 /// Dovecot's table of keyword letters: line n names the n-th letter.
-fn dovecot_keywords() -> String {
+pub fn dovecot_keywords() -> String {
     let mut keywords: Vec<(u8, &str)> = crate::base::flags::TABLE
         .iter()
         .filter(|(_, l)| l.is_ascii_lowercase())
