@@ -52,6 +52,7 @@ impl Store {
             self.unpublish(kept, &UidRanges::one(placed.uid, placed.uid));
             return Err(fault);
         }
+        self.cache.wish(kept, placed.uid);
         Ok(placed)
     }
 

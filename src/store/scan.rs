@@ -7,7 +7,7 @@
 use super::catalogue::{Folder, Row};
 use super::marks::{Found, Marks};
 use super::trees::{Trees, address_of, modified};
-use super::{Clock, Half, Reach, Store, Tree, Views};
+use super::{Cache, Clock, Half, Reach, Store, Tree, Views};
 use crate::base::{Context, Fault, UidRanges};
 use crate::disk::Disk;
 use crate::mail::name::Base;
@@ -78,6 +78,7 @@ impl Store {
         let marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
         report.trees = trees.iter().count();
         let store = Store {
+            cache: Cache::new(&disk),
             disk,
             mail,
             host: host.as_str().into(),
