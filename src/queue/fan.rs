@@ -91,7 +91,11 @@ impl Queue {
         let file = self.orders().join(&placing.file);
         for (part, next) in self.parts(plan, how, &placing.order, &file) {
             let entry = placing.order.entry(part, next);
-            if self.index().has_entry(&entry) {
+            let there = {
+                let index = self.index();
+                index.has_entry(&entry) || index.was_done(&entry)
+            };
+            if there {
                 continue;
             }
             let too_long = || io::Error::new(io::ErrorKind::InvalidFilename, "its name leaves no room for an entry");
