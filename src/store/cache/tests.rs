@@ -207,7 +207,8 @@ proptest! {
                 }
             }
             for (id, text) in &model {
-                prop_assert_eq!(cache.get(id, 7).as_ref(), Some(text));
+                let got = cache.get(id, 7);
+                prop_assert_eq!(got.as_ref(), Some(text));
             }
         }
     }
