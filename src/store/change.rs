@@ -219,7 +219,7 @@ impl Store {
 
     /// Makes the name that a message has now durable: its flags, and what else was changed.
     pub fn sync_name(&self, kept: Kept, uid: u32) -> Result<(), Fault> {
-        self.locate(kept, uid).map_or(Ok(()), |located| self.sync_left(std::iter::once(located.path.as_path())))
+        self.locate(kept, uid).map_or(Ok(()), |located| self.sync_parents(std::iter::once(located.path.as_path())))
     }
 
     /// Changes what a message's name says besides its UID and flags (which recipients are left, its retention).

@@ -48,6 +48,8 @@ pub enum Depth {
     All,
     /// Nothing lost, and everything lost.
     Ends,
+    /// Everything lost, after something was promised.
+    Promises,
 }
 
 /// Lets the program crash after every event from `from` on; returns the first thing that was wrong, and how many
@@ -86,6 +88,8 @@ pub fn all_crashes(
         let crashes = match depth {
             Depth::All => model.crashes(),
             Depth::Ends => vec![model.crash_of_nothing(), model.worst()],
+            Depth::Promises if matches!(event, Event::Mark(_)) => vec![model.worst()],
+            Depth::Promises => Vec::new(),
         };
         for remains in crashes {
             if !known.insert((promise.version, remains.fingerprint())) {

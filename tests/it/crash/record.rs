@@ -76,6 +76,11 @@ impl Recorder {
         self.with(|state| state.count)
     }
 
+    /// Whether an operation was made to fail.
+    pub fn has_failed(&self) -> bool {
+        self.with(|state| matches!(state.failing, Failing::One(at, _) if state.count > at))
+    }
+
     /// Whether the process was killed.
     pub fn is_dead(&self) -> bool {
         self.with(|state| matches!(state.failing, Failing::From(at) if state.count > at))

@@ -32,6 +32,11 @@ fn two(world: &World) {
     world.store("two", &[ALICE]);
 }
 
+fn two_one_flagged(world: &World) {
+    two(world);
+    flag(world, "two", Flags::ANSWERED);
+}
+
 fn in_caught() -> Fate {
     Fate::lies(&[Kept::Caught])
 }
@@ -75,11 +80,18 @@ pub fn all() -> Vec<Scenario> {
                 w.drain();
             },
         ),
+        scenario("to Trash, and released from there", two_one_flagged, |w| {
+            let trashed = [("one", in_trash()), ("two", in_trash())];
+            w.drag(Kept::Caught, &["one", "two"], Folder::Trash, true, &trashed);
+            let fates = ["one", "two"].map(|word| (word, after(Folder::Release, true)));
+            w.drag(Kept::Trash, &["one", "two"], Folder::Release, true, &fates);
+            w.drain();
+        }),
         scenario("flags, then storing", two, |w| {
-            flag(w, "one", Flags::SEEN);
+            flag(w, "one", Flags::ANSWERED);
             w.store("three", &[ALICE]);
-            flag(w, "two", Flags::SEEN);
-            flag(w, "three", Flags::SEEN);
+            flag(w, "two", Flags::ANSWERED);
+            flag(w, "three", Flags::ANSWERED);
             w.drag(Kept::Caught, &["three"], Folder::Trash, true, &[("three", in_trash())]);
         }),
         scenario("storing into trees that exist", two, |w| {
@@ -94,7 +106,7 @@ pub fn all() -> Vec<Scenario> {
             w.drag(Kept::Caught, &["one"], Folder::Trash, false, &[("one", twice)]);
         }),
         scenario("flags, then a release", two, |w| {
-            flag(w, "one", Flags::SEEN);
+            flag(w, "one", Flags::ANSWERED);
             flag(w, "one", Flags::FLAGGED);
             flag(w, "two", Flags::DELETED);
             w.drag(Kept::Caught, &["one"], Folder::Release, true, &[("one", after(Folder::Release, true))]);
@@ -111,16 +123,15 @@ pub fn all() -> Vec<Scenario> {
             let gone = |word| (key(ALICE, word), Fate::default());
             let expire = || w.quarantine.expire(Kept::Caught, &due).map(drop).map_err(|e| e.to_string());
             let _ = w.asked(vec![gone("one"), gone("two")], expire);
-            if let Some(tree) = w.quarantine.store.tree(&address(ALICE)) {
+            if let Some(tree) = w.quarantine.store.tree(&address(ALICE)).filter(|_| !w.is_stopped()) {
                 let _ = w.quarantine.store.remove_if_empty(&tree);
             }
             w.store("three", &[ALICE]);
         }),
-        scenario("an emptied tree, and a release from it", two, |w| {
-            flag(w, "two", Flags::SEEN);
+        scenario("an emptied tree, and a release from it", two_one_flagged, |w| {
             let fates = ["one", "two"].map(|word| (word, after(Folder::Release, true)));
             w.drag(Kept::Caught, &["one", "two"], Folder::Release, true, &fates);
-            if let Some(tree) = w.quarantine.store.tree(&address(ALICE)) {
+            if let Some(tree) = w.quarantine.store.tree(&address(ALICE)).filter(|_| !w.is_stopped()) {
                 let _ = w.quarantine.store.remove_if_empty(&tree);
             }
             w.drain();
@@ -139,7 +150,7 @@ pub fn all() -> Vec<Scenario> {
                 w.store(word, &[ALICE]);
             }
             w.clock.fetch_add(1_000_000_000, Ordering::Relaxed);
-            flag(w, "one", Flags::SEEN);
+            flag(w, "one", Flags::ANSWERED);
             w.tell();
         }),
         scenario("adoption", two, |w| {
@@ -255,6 +266,9 @@ fn partly_refused(take: bool) -> Scenario {
 
 /// From now on the mail server takes everything.
 fn accept(world: &World) {
+    if world.is_stopped() {
+        return;
+    }
     world.accepts.set(true);
     world.mark(Mark::Accepts);
 }

@@ -34,8 +34,10 @@ pub struct World {
     recorder: Option<Arc<Recorder>>,
     /// The mail server takes everything.
     pub accepts: Cell<bool>,
-    /// Something was not acknowledged: what a scenario does after it makes no sense any more.
+    /// Something was not acknowledged.
     pub stopped: Cell<bool>,
+    /// Errors of the disk are past.
+    pub goes_on: Cell<bool>,
     /// Errors of the disk are that it is full.
     pub full: Cell<bool>,
     /// What the outside was given.
@@ -70,6 +72,7 @@ impl World {
             accepts: Cell::new(false),
             full: Cell::new(false),
             stopped: Cell::new(false),
+            goes_on: Cell::new(false),
             carried: RefCell::default(),
             wrong: RefCell::default(),
             received: RefCell::default(),
@@ -83,13 +86,18 @@ impl World {
         }
     }
 
+    /// What a scenario would do next makes no sense: something was not acknowledged, or the disk failed.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get() || !self.goes_on.get() && self.recorder.as_ref().is_some_and(|r| r.has_failed())
+    }
+
     pub fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_deref()
     }
 
     /// Does what was asked between the two marks; `Err`: it was not acknowledged.
     pub fn asked(&self, fates: Vec<(Key, Fate)>, act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-        if self.stopped.get() {
+        if self.is_stopped() {
             return Err("an earlier command failed".to_string());
         }
         self.mark(Mark::Asked(fates.clone()));
@@ -154,7 +162,7 @@ impl World {
 
     /// Incoming mail for the owners of these trees; each reply counts for itself.
     pub fn store(&self, word: &str, recipients: &[&str]) -> bool {
-        if self.stopped.get() {
+        if self.is_stopped() {
             return false;
         }
         let fates: Vec<_> = recipients.iter().map(|r| (key(r, word), Fate::lies(&[Kept::Caught]))).collect();
@@ -179,7 +187,7 @@ impl World {
 
     /// Outgoing mail of alice.
     pub fn store_outgoing(&self, word: &str, recipients: &[&str]) -> bool {
-        if self.stopped.get() {
+        if self.is_stopped() {
             return false;
         }
         let fates = vec![(key("alice@x.test", word), Fate::lies(&[Kept::Outgoing]))];
