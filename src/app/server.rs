@@ -20,10 +20,13 @@ use crate::work::{care, deliver::Deliver, drop, fan, intake, train::Train};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Workers that tell sinks.
 const TRAINERS: usize = 4;
+
+/// A command that found no server has the lock for a moment; a start waits so long for it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A running server.
 pub struct Server {
@@ -71,7 +74,7 @@ pub fn open(config: &Config) -> Result<(Quarantine, crate::store::scan::Report),
 impl Server {
     /// Opens, binds and starts everything; when it returns, every listener answers.
     pub fn start(config: &Config) -> Result<Server, String> {
-        let lock = Lock::take(&config.data).map_err(|e| {
+        let lock = Lock::take_soon(&config.data, LOCK_PATIENCE).map_err(|e| {
             format!("{e} ({}); stop it first, or give this one another `data` directory", config.data.display())
         })?;
         let (quarantine, report) = open(config)?;

@@ -8,6 +8,7 @@ use crate::mail::trace::Client;
 use crate::mail::{Address, Class, Kind, header};
 use crate::net::Stop;
 use crate::quarantine::{Quarantine, Refused};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -48,17 +49,23 @@ pub async fn run(quarantine: Arc<Quarantine>, rules: Rules, stop: Stop) {
     if let Err(fault) = smol::unblock(move || maker.make()).await {
         return log::error!("{fault}: mail that is left in {} is not seen until a restart", door.root.display());
     }
-    let mut pauses = Pauses::default();
+    let mut look = Look::default();
     while !stop.is_stopped() {
         let worker = door.clone();
-        let more;
-        (more, pauses) = smol::unblock(move || worker.step(pauses)).await;
-        if more {
-            smol::future::yield_now().await;
-        } else {
+        look = smol::unblock(move || worker.step(look)).await;
+        if look.found.is_empty() {
             sleep(&stop, POLL).await;
+        } else {
+            smol::future::yield_now().await;
         }
     }
+}
+
+/// What the last look found and is still to be done.
+#[derive(Debug, Default)]
+struct Look {
+    found: VecDeque<(&'static str, OsString)>,
+    pauses: Pauses,
 }
 
 struct Door {
@@ -73,9 +80,21 @@ impl Door {
         ["cur", "new", "tmp", "rejects"].iter().try_for_each(|name| disk.make_dirs(&self.root.join(name)))
     }
 
-    /// A few files; says whether there may be more.
-    fn step(&self, mut pauses: Pauses) -> (bool, Pauses) {
-        let mut found: Vec<(&str, OsString)> = Vec::new();
+    /// A few files; when none is left of the last look, looks again.
+    fn step(&self, mut look: Look) -> Look {
+        if look.found.is_empty() {
+            self.look(&mut look);
+        }
+        for _ in 0..STEP {
+            let Some((half, name)) = look.found.pop_front() else { break };
+            if !self.one(&self.root.join(half).join(&name)) {
+                look.pauses.note(name);
+            }
+        }
+        look
+    }
+
+    fn look(&self, look: &mut Look) {
         for half in ["new", "cur"] {
             let directory = self.root.join(half);
             // Who may change drop/ itself could lead us to any directory.
@@ -83,20 +102,12 @@ impl Door {
                 continue;
             }
             match names(&directory) {
-                Ok(names) => found.extend(names.into_iter().map(|name| (half, name))),
+                Ok(names) => look.found.extend(names.into_iter().map(|name| (half, name))),
                 Err(error) => log::error!("drop: cannot list {}: {error}", directory.display()),
             }
         }
-        let all: Vec<OsString> = found.iter().map(|(_, name)| name.clone()).collect();
-        pauses.retain(&all);
-        found.retain(|(_, name)| pauses.is_due(name));
-        let more = found.len() > STEP;
-        for (half, name) in found.into_iter().take(STEP) {
-            if !self.one(&self.root.join(half).join(&name)) {
-                pauses.note(name);
-            }
-        }
-        (more, pauses)
+        look.pauses.retain(look.found.iter().map(|(_, name)| name));
+        look.found.retain(|(_, name)| look.pauses.is_due(name));
     }
 
     /// Whether this file was dealt with.

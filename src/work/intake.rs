@@ -17,17 +17,17 @@ use crate::net::Stop;
 use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
 use serde_json::{Value, json};
 use smol::Timer;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often `intake/new` is looked at; a deposit to a running server does not wait for this.
 const POLL: Duration = Duration::from_secs(2);
 /// First and longest pause before a file that could not be filed is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+const RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
 /// An unfinished file of this age is nobody's any more (Maildir's own rule).
 const UNFINISHED: Duration = Duration::from_secs(36 * 3600);
 /// Names that are remembered as not to be tried yet.
@@ -162,6 +162,9 @@ impl std::fmt::Display for NotFiled {
 
 /// Files a deposited file; it stays where it is.
 pub fn file(quarantine: &Quarantine, path: &Path) -> Result<Vec<Filed>, NotFiled> {
+    // Each is held in memory as a whole.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut open = foreign::open(path).map_err(|odd| match odd {
         foreign::Odd::Io(error) => NotFiled::Disk(Fault::new("open", path, error)),
         odd => NotFiled::Odd(odd.to_string()),
@@ -194,8 +197,9 @@ impl Pauses {
     }
 
     /// Only these names are still there.
-    pub(super) fn retain(&mut self, names: &[OsString]) {
+    pub(super) fn retain<'a>(&mut self, names: impl Iterator<Item = &'a OsString>) {
         if !self.0.is_empty() {
+            let names: HashSet<&OsString> = names.collect();
             self.0.retain(|name, _| names.contains(name));
         }
     }
@@ -244,7 +248,7 @@ fn pass(quarantine: &Quarantine, stop: &Stop, mut pauses: Pauses) -> Pauses {
     let (new, _) = directories(quarantine.store.disk().root());
     // It is made by the first deposit.
     let Ok(names) = names(&new) else { return pauses };
-    pauses.retain(&names);
+    pauses.retain(names.iter());
     let due: Vec<_> = names.into_iter().filter(|name| pauses.is_due(name)).collect();
     for name in due {
         if stop.is_stopped() {

@@ -229,7 +229,11 @@ fn deposit_never_loses_and_never_bounces() {
     let refused = site.run(&format!("release {large}"), b"");
     assert!(refused.code == 1 && refused.out.contains("only its header was kept"), "{}", refused.out);
     assert_eq!(site.run(&format!("train spam {large}"), b"").code, 0);
-    server.stop();
+    // It is killed, and its socket stays behind.
+    drop(server);
+    assert!(site.data("state/control.sock").exists());
+    assert!(site.run("deposit --from= --to a@example.org", b"x").out.contains("no server runs"));
+    assert_eq!(site.run("list", b"").code, 0);
 
     // A configuration that is wrong: the mail server keeps the message.
     fs::write(site.data("../lazaret.toml"), "nonsense = 1\n").unwrap();

@@ -64,7 +64,8 @@ pub fn check(config: &Config, repair: bool) -> Result<Vec<Finding>, String> {
     if !config.data.is_dir() {
         return Err(format!("there is no data directory {}; `lazaret serve` makes it", config.data.display()));
     }
-    // Without a repair nothing is changed, so a running server does no harm; what it changes meanwhile is passed over.
+    // Without a repair nothing is changed, so a running server does no harm; what it changes meanwhile is passed over. One
+    // that starts need not wait for a long walk.
     let lock = match Lock::take(&config.data) {
         Ok(lock) => Some(lock),
         Err(held @ NotLocked::Held(_)) if repair => return Err(format!("{held}: stop it before a repair")),
@@ -72,7 +73,9 @@ pub fn check(config: &Config, repair: bool) -> Result<Vec<Finding>, String> {
         Err(failed) => return Err(failed.to_string()),
     };
     let owner = fs::metadata(&config.data).map_err(|e| format!("{}: {e}", config.data.display()))?.uid();
-    let mut findings = walk(config, owner, lock.is_none(), repair);
+    let live = lock.is_none();
+    let lock = lock.filter(|_| repair);
+    let mut findings = walk(config, owner, live, repair);
     if repair {
         // The store's own start-up does the rest: it adopts, and sweeps what a crash left.
         let (quarantine, _) = server::open(config)?;
@@ -254,7 +257,9 @@ impl Checker {
             return self.found(&path, Problem::Odd, text, None);
         };
         self.permissions(&path, &meta);
-        if let Some(other) = ids.insert(name.id(), path.clone()) {
+        // One that was moved while we walked is seen twice.
+        let moved = |other: &PathBuf| self.live && !other.exists();
+        if let Some(other) = ids.insert(name.id(), path.clone()).filter(|other| !moved(other)) {
             let same = fs::metadata(&other).is_ok_and(|m| m.ino() == meta.ino());
             let what = if same { "the same file" } else { "another message" };
             let text = format!("{what} in this tree has the same id: {}; remove one of them", other.display());
