@@ -207,7 +207,7 @@ proptest! {
                 }
             }
             for (id, text) in &model {
-                prop_assert_eq!(cache.get(id, 7).as_ref(), Some(text));
+                prop_assert_eq!(cache.get(id, 7), Some(text.clone()));
             }
         }
     }
