@@ -110,6 +110,18 @@ pub const TURN_TIME: Duration = Duration::from_micros(500);
 /// Reply of an HTTP service that is read; the rest is refused. rspamd's are below 100 KB.
 pub const HTTP_REPLY: usize = 1 << 20;
 
+// Commands
+
+/// One request on the control socket: a command over some ten thousand messages. An error, and the connection is closed.
+pub const CONTROL_LINE: u64 = 1 << 20;
+/// Commands that a server answers at once; further ones wait in the kernel's queue.
+pub const CONTROL_CONNECTIONS: usize = 32;
+/// A command waits so long for the server's next line (a search over a full store takes a while), and the server for the
+/// request.
+pub const CONTROL_WAIT: Duration = Duration::from_secs(120);
+/// Bytes of a message that a listing looks at behind the trace, for sender and subject.
+pub const LISTED_HEADER: u64 = 64 << 10;
+
 // Pools
 
 /// Threads that wait for the disk, grown on demand.

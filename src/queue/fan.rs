@@ -45,7 +45,11 @@ impl Queue {
         let mut orders = self.index().some_orders(most);
         let mut synced = BTreeSet::new();
         orders.retain(|placing| {
-            let result = self.sync_source(plan, placing, &mut synced).and_then(|()| self.link(plan, how, placing));
+            let left = self.sync_source(plan, placing, &mut synced);
+            if left.is_err() {
+                self.index().set_aside(placing);
+            }
+            let result = left.and_then(|()| self.link(plan, how, placing));
             let ok = result.is_ok();
             if let Err(fault) = result {
                 log::error!("order for {}: {fault}", placing.order.message.id());
@@ -65,11 +69,16 @@ impl Queue {
         match (&placing.source, placing.order.origin) {
             (Some(source), _) if synced.contains(source) => Ok(()),
             (Some(source), _) => {
-                match self.disk.sync_dir(source) {
-                    // An emptied tree was removed, and that was synced.
-                    Err(fault) if !fault.is_missing() => return Err(fault),
-                    _ => {}
+                // A flag that was set before has moved it from `new/` to `cur/` without a sync: it must not come back there.
+                let new = source.ends_with("cur").then(|| source.with_file_name("new"));
+                for directory in new.iter().chain([source]).filter(|d| !synced.contains(*d)) {
+                    match self.disk.sync_dir(directory) {
+                        // An emptied tree was removed, and that was synced.
+                        Err(fault) if !fault.is_missing() => return Err(fault),
+                        _ => {}
+                    }
                 }
+                synced.extend(new);
                 synced.insert(source.clone());
                 Ok(())
             }
@@ -82,7 +91,11 @@ impl Queue {
         let file = self.orders().join(&placing.file);
         for (part, next) in self.parts(plan, how, &placing.order, &file) {
             let entry = placing.order.entry(part, next);
-            if self.index().has_entry(&entry) {
+            let there = {
+                let index = self.index();
+                index.has_entry(&entry) || index.was_done(&entry)
+            };
+            if there {
                 continue;
             }
             let too_long = || io::Error::new(io::ErrorKind::InvalidFilename, "its name leaves no room for an entry");

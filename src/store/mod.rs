@@ -40,7 +40,7 @@ pub mod views;
 pub use cache::Cache;
 pub use catalogue::{Folder, Row};
 pub use change::{Flagging, Located};
-pub use place::Placed;
+pub use place::{Placed, dovecot_keywords};
 pub use trees::{DomainId, Half, Tree, TreeId};
 pub use views::{Reach, View, ViewCell, Views};
 

@@ -62,6 +62,7 @@ impl Seen {
 impl Store {
     /// Reads the tree. The caller holds the data directory's lock.
     pub fn open(disk: Disk, host: &str, pid: u32, clock: Clock) -> Result<(Store, Report), Fault> {
+        disk.sync_everything()?;
         let mail = disk.path("mail");
         disk.make_dirs(&mail)?;
         disk.make_dirs(&disk.path("state"))?;
@@ -70,7 +71,7 @@ impl Store {
         let host = crate::mail::name::host_label(host);
         let mut trees = Trees::default();
         let mut files = Vec::new();
-        list_all(&mail, &mut trees, &mut files, &mut report)?;
+        list_all(&disk, &mail, &mut trees, &mut files, &mut report)?;
         // Without marks of our own, whatever the names say is the best that is known.
         let believed = if found == Found::New { u32::MAX / 2 } else { marks.next_uid() };
         let highest = files.iter().filter_map(|f| f.name.uid).filter(|&u| u < believed).max().unwrap_or(0);
@@ -129,8 +130,8 @@ impl Store {
         Ok(())
     }
 
-    /// A rename between two folders may be half done after a crash: both names are there, of one file. The newer one,
-    /// with the higher UID, stays.
+    /// A rename between two directories may be half done after a crash: both names are there, of one file. The newer one
+    /// stays: the one with the higher UID, or in `cur/`.
     fn drop_doubles(&self, files: &mut Vec<Seen>, report: &mut Report) -> Result<(), Fault> {
         use std::os::unix::fs::MetadataExt;
         let mut by_id: HashMap<(u32, &Base), usize> = HashMap::new();
@@ -142,7 +143,8 @@ impl Store {
             if same(&file.path, &other.path) != Some(true) {
                 continue;
             }
-            let older = if file.name.uid > other.name.uid { first } else { i };
+            let age = |f: &Seen| (f.name.uid, f.half == Half::Cur);
+            let older = if age(file) > age(other) { first } else { i };
             if older == i {
                 by_id.insert((file.tree.id.0, &file.name.base), first);
             }
@@ -214,7 +216,13 @@ fn measure(path: &Path) -> Result<(u64, u64), Fault> {
     Ok((size, wire))
 }
 
-fn list_all(mail: &Path, trees: &mut Trees, files: &mut Vec<Seen>, report: &mut Report) -> Result<(), Fault> {
+fn list_all(
+    disk: &Disk,
+    mail: &Path,
+    trees: &mut Trees,
+    files: &mut Vec<Seen>,
+    report: &mut Report,
+) -> Result<(), Fault> {
     for domain in entries(mail)? {
         let Some(domain_name) = directory_name(&domain, report) else { continue };
         for local in entries(&domain.path())? {
@@ -227,7 +235,7 @@ fn list_all(mail: &Path, trees: &mut Trees, files: &mut Vec<Seen>, report: &mut 
             for kept in Kept::ALL {
                 if tree.path.join(kept.directory()).is_dir() {
                     list_tree(&tree, kept, files, report)?;
-                    report.swept += sweep_tmp(&tree.tmp(kept))?;
+                    report.swept += sweep_tmp(disk, &tree.tmp(kept))?;
                 }
             }
         }
@@ -268,7 +276,7 @@ pub(super) fn list_half(
 
 /// Removes what a crash left in `tmp/`: everything with a name of ours; files of other programs after 36 hours, as
 /// Maildir's own rule has it, by their modification time.
-fn sweep_tmp(tmp: &Path) -> Result<usize, Fault> {
+fn sweep_tmp(disk: &Disk, tmp: &Path) -> Result<usize, Fault> {
     let mut swept = 0;
     for entry in entries(tmp)? {
         let ours = entry.file_name().to_str().is_some_and(|n| matches!(Base::parse(n), Base::Ours(..)));
@@ -277,7 +285,7 @@ fn sweep_tmp(tmp: &Path) -> Result<usize, Fault> {
             Some(age.as_secs() > 36 * 3600)
         };
         if ours || old() == Some(true) {
-            std::fs::remove_file(entry.path()).during("remove", entry.path())?;
+            disk.unlink(&entry.path())?;
             swept += 1;
         }
     }
