@@ -14,7 +14,7 @@
 //! At start only the heads of the records are read, in the background, each segment up to its first wrong record; until
 //! that is done nothing is found and nothing is written.
 //!
-//! Locks, in the order in which they may be taken: `tail`, segments, index. None is held while a peer is waited for; only
+//! Locks, in the order in which they may be taken: `moving`, `tail`, segments, index. None is held while a peer is waited for; only
 //! `tail` is held while a record is written, and whoever finds nothing does not wait for it.
 
 mod index;
@@ -32,7 +32,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Bytes of one segment, at the most: 2^22 places of 16 bytes.
@@ -56,11 +56,10 @@ pub struct Cache {
 }
 
 /// One file, open as long as it is used: what is in it stays readable when the name is removed.
-#[derive(Clone)]
 struct Segment {
     file: Arc<File>,
     /// Records in it, of whatever message.
-    records: u32,
+    records: AtomicU32,
 }
 
 /// Where the next record is written.
@@ -157,8 +156,8 @@ impl Cache {
             return;
         }
         tail.end = at + bytes.len() as u64;
-        if let Some(Some(segment)) = self.segments_mut().get_mut(number as usize) {
-            segment.records += 1;
+        if let Some(Some(segment)) = self.segments().get(number as usize) {
+            segment.records.fetch_add(1, Ordering::Relaxed);
         }
         self.index_mut().set(key, place(number, at));
     }
@@ -179,14 +178,16 @@ impl Cache {
         tail.segment.clone()
     }
 
-    /// A new segment with the lowest free number.
+    /// A new segment with the lowest free number. The tail is locked, so nobody else takes that number.
     fn create(&self) -> Option<(u32, Arc<File>)> {
         // As much as doors ask for by default: mail has the better claim to what is left.
         if self.disk.space().is_some_and(|(free, all)| free.saturating_mul(20) < all) {
             return None;
         }
-        let mut segments = self.segments_mut();
-        let number = segments.iter().position(Option::is_none).unwrap_or(segments.len()) as u32;
+        let number = {
+            let segments = self.segments();
+            segments.iter().position(Option::is_none).unwrap_or(segments.len()) as u32
+        };
         if number >= SEGMENTS {
             log::warn!("{} is full", self.directory.display());
             return None;
@@ -199,17 +200,23 @@ impl Cache {
         match file {
             Ok(file) => {
                 let file = Arc::new(file);
-                let segment = Some(Segment { file: file.clone(), records: 0 });
-                match segments.get_mut(number as usize) {
-                    Some(free) => *free = segment,
-                    None => segments.push(segment),
-                }
+                self.publish(number, Segment { file: file.clone(), records: AtomicU32::new(0) });
                 Some((number, file))
             }
             Err(error) => {
                 log::warn!("cannot write to {}: {error}; the cache waits an hour", self.directory.display());
                 None
             }
+        }
+    }
+
+    fn publish(&self, number: u32, segment: Segment) {
+        let mut segments = self.segments_mut();
+        if segments.len() <= number as usize {
+            segments.resize_with(number as usize + 1, || None);
+        }
+        if let Some(slot) = segments.get_mut(number as usize) {
+            *slot = Some(segment);
         }
     }
 

@@ -98,7 +98,7 @@ impl Part {
     fn find(&self, tag: u32) -> Option<usize> {
         let len = self.slots.len();
         // The tag's share of the table, so that any length will do.
-        let mut at = (u64::from(tag) * len as u64 >> 32) as usize;
+        let mut at = ((u64::from(tag) * len as u64) >> 32) as usize;
         for _ in 0..len {
             match self.slots.get(at) {
                 Some(&(found, place)) if place != 0 && found != tag => at = if at + 1 == len { 0 } else { at + 1 },

@@ -13,13 +13,14 @@ use std::os::unix::fs::FileExt;
 pub const UNIT: u64 = 16;
 /// Bytes before the id.
 pub const HEAD: usize = 32;
-/// Largest record: of the corpus of spam that this was measured with, 1 in 10,000 is larger. Those are parsed each time.
+/// Largest record. Those of 10,000 messages of spam took 2.6 KB on average and 12 KB at the most; a message whose record would
+/// be larger is parsed each time.
 pub const MOST: usize = 256 << 10;
 
 /// Changes whenever the form does, so that older segments are read as nothing.
 const MAGIC: u32 = u32::from_le_bytes(*b"LzC1");
-/// Read at once; most records are shorter.
-const FIRST: usize = 8 << 10;
+/// Read at once; nine records of ten are shorter.
+const FIRST: usize = 4 << 10;
 
 /// What the head says. Only the checksum proves it.
 pub struct Head {

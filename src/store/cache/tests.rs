@@ -207,8 +207,7 @@ proptest! {
                 }
             }
             for (id, text) in &model {
-                let got = cache.get(id, 7);
-                prop_assert_eq!(got.as_ref(), Some(text));
+                prop_assert_eq!(cache.get(id, 7), Some(text.clone()));
             }
         }
     }
