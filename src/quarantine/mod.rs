@@ -11,6 +11,8 @@ pub mod folders;
 pub mod mailbox;
 pub mod mark;
 pub mod policy;
+#[cfg(test)]
+mod tests;
 pub mod throttle;
 
 pub use account::{Account, Accounts, Scope};
