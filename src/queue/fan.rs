@@ -45,13 +45,14 @@ impl Queue {
         let mut orders = self.index().some_orders(most);
         let (mut synced, mut failed) = (BTreeSet::new(), BTreeSet::new());
         orders.retain(|placing| {
-            let left = match placing.source.as_ref().filter(|source| failed.contains(*source)) {
+            let left = match placing.source.as_ref().filter(|s| failed.contains(&s.parent().map(Path::to_path_buf))) {
                 // It is not tried again: it would succeed without having written anything.
                 Some(source) => Err(Fault::new("sync the directory", source, io::Error::other("it failed before"))),
                 None => self.sync_source(plan, placing, &mut synced),
             };
             if left.is_err() {
-                failed.extend(placing.source.clone());
+                // Both halves of a folder are synced for each.
+                failed.extend(placing.source.as_ref().map(|s| s.parent().map(Path::to_path_buf)));
                 self.index().set_aside(placing);
             }
             let result = left.and_then(|()| self.link(plan, how, placing));

@@ -166,7 +166,7 @@ fn faults(scenario: &Scenario, error: i32, place: &Place) -> Option<String> {
         wrong.extend(tried_again(events.get(from..).unwrap_or_default()));
         if wrong.is_empty() {
             let second = Place::new("second");
-            wrong.extend(all_crashes(&before, &promise, &events, from, &|_| false, Depth::Ends, &second).0);
+            wrong.extend(all_crashes(&before, &promise, &events, from, &|_| false, Depth::Promises, &second).0);
         }
         if !wrong.is_empty() {
             let failed = match events.get(from) {

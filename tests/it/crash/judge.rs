@@ -46,9 +46,7 @@ impl Drop for Place {
 pub enum Depth {
     /// Every way in which a crash may leave the directory.
     All,
-    /// Nothing lost, and everything lost.
-    Ends,
-    /// Everything lost, after something was promised.
+    /// After something was promised: nothing lost, and everything lost.
     Promises,
 }
 
@@ -87,8 +85,9 @@ pub fn all_crashes(
         }
         let crashes = match depth {
             Depth::All => model.crashes(),
-            Depth::Ends => vec![model.crash_of_nothing(), model.worst()],
-            Depth::Promises if matches!(event, Event::Mark(_)) => vec![model.worst()],
+            Depth::Promises if matches!(event, Event::Mark(_)) || number + 1 == events.len() => {
+                vec![model.crash_of_nothing(), model.worst()]
+            }
             Depth::Promises => Vec::new(),
         };
         for remains in crashes {
