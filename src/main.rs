@@ -11,7 +11,7 @@ fn main() -> ExitCode {
             Command::Demo(options) => {
                 demo::run(&demo::Options { data: options.data, empty: options.empty, json: options.json })
             }
-            other => Err(format!("not part of this build: {other:?}")),
+            other => return cli::run_on_store(&config, &other),
         };
         match done {
             Ok(()) => Exit::Done,

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The lock of a data directory, held until it is dropped.
 #[derive(Debug)]
@@ -40,6 +41,17 @@ impl Lock {
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         write.map_err(failed)?;
         Ok(Lock(file))
+    }
+
+    /// Takes the lock, waiting for whoever has it for `patience` at most.
+    pub fn take_soon(data: &Path, patience: Duration) -> Result<Lock, NotLocked> {
+        let began = Instant::now();
+        loop {
+            match Lock::take(data) {
+                Err(NotLocked::Held(_)) if began.elapsed() < patience => std::thread::sleep(Duration::from_millis(50)),
+                taken => return taken,
+            }
+        }
     }
 }
 

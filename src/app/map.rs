@@ -162,6 +162,12 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
     Ok((sinks, how))
 }
 
+/// How mail in `drop/` is to be understood.
+pub fn drop_rules(config: &Config) -> crate::work::drop::Rules {
+    let config::DropDoor { header, class, kind } = &config.drop;
+    crate::work::drop::Rules { header: header.clone(), class: *class, kind: *kind, max_size: config.limits.max_size }
+}
+
 /// Starts logging to standard error. The first call counts.
 pub fn start_log(log: &config::Log) {
     use std::io::Write;

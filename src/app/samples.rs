@@ -122,7 +122,7 @@ mod tests {
             let local = |a: &&str| DOMAINS.iter().any(|d| a.to_lowercase().ends_with(&format!("@{d}")));
             match sample.class {
                 "outgoing" => assert!(local(&sample.sender), "{}: outgoing mail has a local sender", sample.name),
-                _ => assert!(sample.recipients.iter().all(|r| local(r)), "{}: recipients are local", sample.name),
+                _ => assert!(sample.recipients.iter().all(local), "{}: recipients are local", sample.name),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The running server: everything is opened and bound before anything runs, and stopped in the opposite order.
 
 use super::config::{Config, Listen, Reply};
+use super::control;
 use super::lock::Lock;
 use super::map;
 use crate::base::{Timestamp, limits};
@@ -15,14 +16,17 @@ use crate::quarantine::{Accounts, Quarantine};
 use crate::serve::{self, Serving};
 use crate::store::Clock;
 use crate::store::subscriptions::Subscriptions;
-use crate::work::{care, deliver::Deliver, fan, train::Train};
+use crate::work::{care, deliver::Deliver, drop, fan, intake, train::Train};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Workers that tell sinks.
 const TRAINERS: usize = 4;
+
+/// A command that found no server has the lock for a moment; a start waits so long for it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A running server.
 pub struct Server {
@@ -70,7 +74,7 @@ pub fn open(config: &Config) -> Result<(Quarantine, crate::store::scan::Report),
 impl Server {
     /// Opens, binds and starts everything; when it returns, every listener answers.
     pub fn start(config: &Config) -> Result<Server, String> {
-        let lock = Lock::take(&config.data).map_err(|e| {
+        let lock = Lock::take_soon(&config.data, LOCK_PATIENCE).map_err(|e| {
             format!("{e} ({}); stop it first, or give this one another `data` directory", config.data.display())
         })?;
         let (quarantine, report) = open(config)?;
@@ -98,6 +102,11 @@ impl Server {
         server.listen_imap(config)?;
         server.listen_lmtp(config)?;
         server.work(config)?;
+        // Mail goes on without it, and commands say that they do not reach us.
+        match control::start(&server.serving, server.quarantine.clone()) {
+            Ok(gate) => server.gates.push(gate),
+            Err(e) => log::error!("{e}; commands do not reach this server"),
+        }
         log::info!("{} messages of {} recipients in {}", report.messages, report.trees, config.data.display());
         Ok(server)
     }
@@ -190,7 +199,12 @@ impl Server {
         for _ in 0..TRAINERS {
             self.executor.spawn("a training worker", train.clone().run(stop.clone()));
         }
+        let rules = map::drop_rules(config);
+        self.executor.spawn("the drop", drop::run(quarantine.clone(), rules, stop.clone()));
+        self.executor.spawn("the intake", intake::run(quarantine.clone(), stop.clone()));
         self.executor.spawn("the sweep", care::sweep(quarantine.clone(), stop.clone()));
+        let look_after = care::cache(quarantine.clone(), self.serving.pools.clone(), crate::bridge::fill, stop.clone());
+        self.executor.spawn("the cache", look_after);
         self.executor.spawn("expiry", care::expire(quarantine.clone(), stop.clone()));
         Ok(())
     }

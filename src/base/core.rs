@@ -67,9 +67,10 @@ pub struct FileRange {
 }
 
 /// How a message's lines end on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
     /// As on the wire; an offset in the file is an offset on the wire.
+    #[default]
     Crlf,
     /// Lines end in LF: a CR is added before each LF that has none, and offsets count it.
     Lf,

@@ -25,6 +25,13 @@ pub const PARAMETERS: usize = 200;
 /// Header bytes that the MIME structure of one message looks at, over all parts; parts behind them count as text/plain.
 pub const STRUCTURE_BYTES: usize = 4 << 20;
 
+// Cache
+
+/// Raw header block that the cache keeps of a message; longer ones are read from the message each time.
+pub const CACHE_HEADER: usize = 64 << 10;
+/// Stored messages that wait to be parsed for the cache; further ones are parsed when somebody asks for them.
+pub const CACHE_WISHES: usize = 4_096;
+
 // IMAP
 
 /// One command line without its literals. RFC 7162 4 asks for 8,192 at least; long UID sets need more. `BAD`, and the line is skipped.
@@ -102,6 +109,18 @@ pub const TURN_BYTES: usize = 64 << 10;
 pub const TURN_TIME: Duration = Duration::from_micros(500);
 /// Reply of an HTTP service that is read; the rest is refused. rspamd's are below 100 KB.
 pub const HTTP_REPLY: usize = 1 << 20;
+
+// Commands
+
+/// One request on the control socket: a command over some ten thousand messages. An error, and the connection is closed.
+pub const CONTROL_LINE: u64 = 1 << 20;
+/// Commands that a server answers at once; further ones wait in the kernel's queue.
+pub const CONTROL_CONNECTIONS: usize = 32;
+/// A command waits so long for the server's next line (a search over a full store takes a while), and the server for the
+/// request.
+pub const CONTROL_WAIT: Duration = Duration::from_secs(120);
+/// Bytes of a message that a listing looks at behind the trace, for sender and subject.
+pub const LISTED_HEADER: u64 = 64 << 10;
 
 // Pools
 

@@ -1,7 +1,7 @@
 //! LMTP's questions, answered by the quarantine.
 
 use super::{Bridge, Place};
-use crate::base::limits;
+use crate::base::{Form, limits};
 use crate::lmtp::Session;
 use crate::lmtp::{Answer, Question, Reply, Transaction};
 use crate::mail::trace::Client;
@@ -88,6 +88,8 @@ impl LmtpBridge {
             },
             message: &transaction.message,
             cut_from: transaction.oversize.then_some(transaction.size),
+            // A bare LF inside DATA is data.
+            form: Form::Crlf,
         };
         self.quarantine.admit(&arrival).iter().map(|result| self.reply(result)).collect()
     }

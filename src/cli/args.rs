@@ -2,6 +2,7 @@
 //! rewritten for it first.
 
 use super::exit::Exit;
+use crate::base::limits;
 use crate::mail::{Address, Class, Kept, Kind};
 use crate::store::passwd::Scheme;
 use argh::FromArgs;
@@ -136,9 +137,9 @@ pub struct Deposit {
     pub recipients: Vec<Address>,
 }
 
-/// An envelope sender; `None`: the null sender.
+/// An envelope sender, verbatim; "" is the null sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender(pub Option<Address>);
+pub struct Sender(pub String);
 
 /// add, change, remove and list accounts
 #[derive(FromArgs, Debug, PartialEq)]
@@ -427,7 +428,18 @@ fn address(text: &str) -> Result<Address, String> {
 }
 
 fn sender(text: &str) -> Result<Sender, String> {
-    if matches!(text, "" | "<>") { Ok(Sender(None)) } else { address(text).map(|a| Sender(Some(a))) }
+    let inner = text.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text);
+    // Postfix's pipe transport calls the null sender so unless told otherwise (pipe(8), null_sender).
+    if inner.eq_ignore_ascii_case("MAILER-DAEMON") {
+        return Ok(Sender(String::new()));
+    }
+    let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\');
+    match Address::parse(inner) {
+        Ok(address) => Ok(Sender(address.to_string())),
+        // It is only recorded: long VERP senders are real, and a refusal here would become a bounce.
+        Err(_) if inner.len() <= limits::REVERSE_PATH && !inner.contains(odd) => Ok(Sender(inner.to_string())),
+        Err(e) => Err(e.to_string()),
+    }
 }
 
 fn class(text: &str) -> Result<Class, String> {

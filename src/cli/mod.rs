@@ -2,10 +2,13 @@
 
 mod args;
 mod check;
+mod deposit;
 mod exit;
 mod help;
 mod output;
 mod run;
+mod shown;
+mod store;
 mod user;
 
 pub use args::{
@@ -15,3 +18,4 @@ pub use args::{
 pub use exit::Exit;
 pub use output::{Table, clean, fail, print, print_json};
 pub use run::run;
+pub use store::run as run_on_store;

@@ -30,6 +30,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, rest: impl FnOnce(Config, C
     let path = config.as_deref().unwrap_or(Path::new(config::PATH));
     let config = match Config::load(path) {
         Ok(config) => config,
+        Err(error) if matches!(command, Command::Deposit(_)) => {
+            // Whoever deposits is a mail server: it keeps the message until this file is good again.
+            fail(&error);
+            return Exit::TryLater;
+        }
         Err(error) => return check::report(&error, matches!(&command, Command::Check(c) if c.json)),
     };
     match &command {

@@ -111,8 +111,15 @@ fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
     }
 }
 
+/// Whether a message with these flags still has this verb to be asked for: it was not done, nor is it under way.
+pub fn is_left(flags: Flags, verb: Verb) -> bool {
+    let (done, pending) = flags_of(verb);
+    let failed = verb == Verb::Release && flags.has(Flags::RELEASE_FAILED);
+    failed || !(flags.has(done) || (flags.has(pending) && verb == Verb::Release))
+}
+
 /// The word for a verb in the journal.
-pub(super) fn verb_word(verb: crate::queue::Verb) -> &'static str {
+pub fn verb_word(verb: crate::queue::Verb) -> &'static str {
     match verb {
         crate::queue::Verb::Release => Verb::Release.word(),
         crate::queue::Verb::TrainHam => Verb::TrainHam.word(),
@@ -375,12 +382,7 @@ impl Quarantine {
 
     /// The order for what is still to be done of these verbs. `None`: all of it was done or is under way.
     fn new_order(&self, account: &Account, message: &Located, verbs: &[Verb], origin: Origin) -> Option<Order> {
-        let flags = message.row.flags;
-        let left = verbs.iter().filter(|&&verb| {
-            let (done, pending) = flags_of(verb);
-            let failed = verb == Verb::Release && flags.has(Flags::RELEASE_FAILED);
-            failed || !(flags.has(done) || (flags.has(pending) && verb == Verb::Release))
-        });
+        let left = verbs.iter().filter(|&&verb| is_left(message.row.flags, verb));
         let verbs = left
             .filter_map(|&v| queue_verb(v))
             .fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;

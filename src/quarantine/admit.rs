@@ -2,7 +2,8 @@
 
 use super::Quarantine;
 use super::directory::Resolution;
-use crate::base::{Fault, Flags, limits};
+use crate::base::{Fault, Flags, Form, limits};
+use crate::disk::Disk;
 use crate::mail::trace::{Client, Trace, split_delivery_fields};
 use crate::mail::{Address, Class, Kind, Name};
 use crate::store::Tree;
@@ -27,6 +28,31 @@ pub struct Arrival<'a> {
     pub message: &'a [u8],
     /// It was over the size limit: so many bytes.
     pub cut_from: Option<u64>,
+    /// How its lines end. In LF form the stored file keeps its bytes, and its name says how long it is on the wire.
+    pub form: Form,
+}
+
+impl Arrival<'_> {
+    /// The form of a message that came as a file: LF if any line ends without a CR.
+    pub fn form_of(message: &[u8]) -> Form {
+        if bare_line_feeds(message, b'\0') > 0 { Form::Lf } else { Form::Crlf }
+    }
+}
+
+/// Line feeds without a CR before them; `before` is the byte that stands before the first.
+fn bare_line_feeds(bytes: &[u8], before: u8) -> u64 {
+    let byte_before = |at: usize| at.checked_sub(1).and_then(|i| bytes.get(i)).copied().unwrap_or(before);
+    memchr::memchr_iter(b'\n', bytes).filter(|&at| byte_before(at) != b'\r').count() as u64
+}
+
+/// Line feeds without a CR before them in parts that follow each other.
+fn bare_in_parts(parts: &[&[u8]]) -> u64 {
+    let mut last = b'\0';
+    parts.iter().fold(0, |sum, part| {
+        let bare = bare_line_feeds(part, last);
+        last = part.last().copied().unwrap_or(last);
+        sum + bare
+    })
 }
 
 /// Why a recipient or a message is not taken now. None of these is final: a door answers 4xx, so that no bounce goes to a
@@ -178,6 +204,10 @@ impl Quarantine {
         let size = trace.len() + body.iter().map(|part| part.len()).sum::<usize>();
         let mut name = Name::new(base, size as u64);
         (name.trace, name.class, name.kind) = (trace.len() as u32, arrival.class, arrival.kind);
+        if arrival.form == Form::Lf {
+            let bare = bare_in_parts(&body);
+            name.wire_size = (bare > 0).then_some(size as u64 + bare);
+        }
         let flags = if arrival.cut_from.is_some() { flags | Flags::NOT_RELEASABLE } else { flags };
         name.flags = (!flags.is_empty()).then_some(flags);
         let mut parts: Vec<&[u8]> = vec![&trace];
@@ -245,13 +275,7 @@ impl Quarantine {
         let now = self.store.now().secs();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.0 != now {
-            // What cannot be measured is no reason to refuse mail: a full disk says so itself when it is written to.
-            let percent = u64::from(self.options.min_free_percent);
-            let enough = self
-                .store
-                .disk()
-                .space()
-                .is_none_or(|(free, all)| free.saturating_mul(100) >= all.saturating_mul(percent));
+            let enough = has_space(self.store.disk(), self.options.min_free_percent);
             if free.1 && !enough {
                 log::error!(
                     "less than {} % of {} are free: doors answer 452 until there is more",
@@ -263,6 +287,12 @@ impl Quarantine {
         }
         free.1
     }
+}
+
+/// Whether this part of the data directory's file system is free, in per cent. What cannot be measured is no reason to
+/// refuse mail: a full disk says so itself when it is written to.
+pub fn has_space(disk: &Disk, percent: u8) -> bool {
+    disk.space().is_none_or(|(free, all)| free.saturating_mul(100) >= all.saturating_mul(u64::from(percent)))
 }
 
 fn refusal(fault: &Fault) -> Refused {
@@ -283,6 +313,24 @@ impl fmt::Display for Refused {
             Refused::TooManyTrees => f.write_str("too many new recipients within an hour, try later"),
             Refused::NoSpace => f.write_str("insufficient storage, try later"),
             Refused::Disk(_) => f.write_str("storage failed, try later"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_line_feed_without_a_cr_counts_once(text in "[ab\r\n]{0,40}", cut in 0usize..40) {
+            let bytes = text.as_bytes();
+            let wire = text.replace("\r\n", "\n").replace('\n', "\r\n");
+            let (first, second) = bytes.split_at(cut.min(bytes.len()));
+            let bare = bare_in_parts(&[first, second]);
+            prop_assert_eq!(bytes.len() as u64 + bare, wire.len() as u64);
+            prop_assert_eq!(Arrival::form_of(bytes) == Form::Lf, bare > 0);
         }
     }
 }

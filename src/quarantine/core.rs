@@ -157,9 +157,25 @@ impl Quarantine {
     }
 }
 
+impl Account {
+    /// The command line: it sees everything, as `global` does. No account can have this login.
+    pub fn command() -> Account {
+        Account { login: COMMAND.to_string(), scope: Scope::Global }
+    }
+
+    /// Whether it is the command line.
+    pub fn is_command(&self) -> bool {
+        self.scope == Scope::Global && self.login == COMMAND
+    }
+}
+
+/// Who asks on the command line, as the journal has it.
+const COMMAND: &str = "command";
+
 /// Whose hand an account's is, as the queue notes it.
 pub(super) fn asker(account: &Account) -> Asker {
     match account.scope {
+        Scope::Global if account.is_command() => Asker::Command,
         Scope::Global => Asker::Global,
         Scope::Domain(_) => Asker::Domain,
         Scope::Recipient(_) => Asker::Recipient,

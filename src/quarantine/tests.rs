@@ -1,182 +1,400 @@
-//! Doors, verbs and the queue's outcomes on a real directory.
+//! The rules over a real store and queue, without any protocol.
 
+use super::act::Failed;
 use super::directory::{Directory, Domain};
+use super::expire::{Keep, Retention};
 use super::folders::{Folder, Inbox, Naming, Spelling, WriteOnly};
-use super::*;
-use crate::base::{Flags, UidRanges};
+use super::policy::{Policy, Why};
+use super::{Account, Arrival, Options, Quarantine, Scope};
+use crate::base::{Flags, Timestamp, UidRanges};
 use crate::disk::Disk;
-use crate::mail::{Address, Class, Kept};
-use crate::queue::{Claim, FanOut, Outcome, Work};
+use crate::mail::trace::Client;
+use crate::mail::{Address, Class, Kept, Kind};
+use crate::queue::{Entry, FanOut, Outcome, Work};
 use crate::store::testing::{Scratch, clock};
-use crate::store::{Flagging, Reach, Row};
-use std::path::Path;
+use crate::store::{Flagging, Reach};
 use std::sync::Arc;
+use std::time::Duration;
 
-fn quarantine(root: &Path) -> Quarantine {
-    let domain = Domain { delimiter: Some('+'), ..Domain::default() };
-    let options = Options {
-        host: "mx.test".to_string(),
+const DAY: u64 = 86_400;
+
+fn options() -> Options {
+    let keep = Keep { age: Some(Duration::from_secs(14 * DAY)), ..Keep::default() };
+    Options {
+        host: "mx.test".into(),
         naming: Naming {
-            spelling: Spelling::Plain,
+            spelling: Spelling::Classic,
             inbox: Inbox::Empty,
             write_only: WriteOnly::Refuse,
             outgoing: false,
             training: false,
         },
-        policy: Default::default(),
-        retention: Default::default(),
+        policy: Policy::default(),
+        retention: Retention { folders: [keep; 4], ..Retention::default() },
         new_trees_per_hour: 100,
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").unwrap(),
-    };
-    let directory = Arc::new(Directory::new([("x.test", &domain)]).unwrap());
-    Quarantine::open(Disk::new(root), 7, clock(), options, directory).unwrap().0
+    }
 }
 
-fn admit(quarantine: &Quarantine, class: Class, recipients: &[&str], message: &str) {
-    let arrival = Arrival {
-        class,
-        sender: "alice@x.test".to_string(),
-        recipients: recipients.iter().map(|r| r.to_string()).collect(),
-        message: message.as_bytes(),
-        ..Arrival::default()
-    };
-    assert!(quarantine.admit(&arrival).iter().all(Result::is_ok));
+struct Fixture {
+    scratch: Scratch,
+    q: Quarantine,
 }
 
-fn rows(quarantine: &Quarantine, kept: Kept) -> Vec<Row> {
-    let mut rows = Vec::new();
-    quarantine.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, _| {
-        rows.push(*row);
-        true
-    });
-    rows
+impl Fixture {
+    fn new(name: &str) -> Fixture {
+        Self::with(name, options())
+    }
+
+    fn with(name: &str, options: Options) -> Fixture {
+        let scratch = Scratch::new(name);
+        let domain =
+            Domain { delimiter: Some('+'), addresses: vec![("info".into(), "alice".into())], ..Domain::default() };
+        let directory = Directory::new([("x.test", &domain), ("y.test", &Domain::default())]).unwrap();
+        let disk = Disk::new(scratch.path());
+        let (q, _) = Quarantine::open(disk, 7, clock(), options, Arc::new(directory)).unwrap();
+        Fixture { scratch, q }
+    }
+
+    fn store(&self, class: Class, kind: Kind, sender: &str, recipients: &[&str], message: &[u8]) -> Vec<String> {
+        let arrival = Arrival {
+            class,
+            kind,
+            sender: sender.into(),
+            recipients: recipients.iter().map(|r| r.to_string()).collect(),
+            client: Client { door: "test".into(), ..Client::default() },
+            message,
+            cut_from: None,
+            form: Default::default(),
+        };
+        self.q.admit(&arrival).into_iter().map(|r| r.unwrap().id).collect()
+    }
+
+    fn caught(&self, recipient: &str) -> u32 {
+        self.store(Class::Incoming, Kind::Spam, "s@spam.test", &[recipient], b"Subject: x\r\n\r\nbody\r\n");
+        self.last(Kept::Caught)
+    }
+
+    /// A message of its class in a kept folder.
+    fn in_folder(&self, kept: Kept) -> u32 {
+        match kept {
+            Kept::Caught => self.caught("alice@x.test"),
+            Kept::Outgoing => {
+                self.store(Class::Outgoing, Kind::Spam, "alice@x.test", &["far@away.test"], b"A: b\r\n\r\n");
+                self.last(kept)
+            }
+            Kept::Training => {
+                self.store(Class::Unsure, Kind::Spam, "s@spam.test", &["alice@x.test"], b"A: b\r\n\r\n");
+                self.last(kept)
+            }
+            Kept::Trash => {
+                let uid = one(self.caught("alice@x.test"));
+                self.q.put(&global(), Kept::Caught, &uid, Folder::Trash, true).unwrap();
+                self.last(kept)
+            }
+        }
+    }
+
+    fn last(&self, kept: Kept) -> u32 {
+        self.q.store.view(Reach::All, kept).view().list.last().unwrap()
+    }
+
+    fn count(&self, kept: Kept) -> u32 {
+        self.q.store.view(Reach::All, kept).view().list.len()
+    }
+
+    fn flags(&self, kept: Kept, uid: u32) -> Flags {
+        self.q.store.locate(kept, uid).unwrap().row.flags
+    }
+
+    /// Carries out all orders: what is delivered and trained, as (verb, recipient or sink).
+    fn carry_out(&self, refuse: &[&str]) -> Vec<String> {
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
+        self.q.queue.fan_out(&self.q, &how, 1000).unwrap();
+        let mut done = Vec::new();
+        while let Some(claim) = self.q.queue.claim(Work::Deliver, u64::MAX) {
+            let entry: Entry = claim.entry.clone();
+            let mut file = std::fs::File::open(&claim.path).unwrap();
+            match self.q.letter(&entry, &mut file).unwrap() {
+                Ok(letter) if !refuse.contains(&letter.recipient.as_str()) => {
+                    done.push(format!("deliver {}", letter.recipient));
+                    self.q.queue.done(claim).unwrap();
+                    self.q.delivered(&entry, "250 ok");
+                }
+                Ok(_) => {
+                    self.q.failed(&entry, &claim.path, "550 no").unwrap();
+                    self.q.queue.done(claim).unwrap();
+                }
+                Err(reason) => {
+                    done.push(format!("never: {reason}"));
+                    self.q.failed(&entry, &claim.path, &reason).unwrap();
+                    self.q.queue.done(claim).unwrap();
+                }
+            }
+        }
+        while let Some(claim) = self.q.queue.claim(Work::Train, u64::MAX) {
+            let entry = claim.entry.clone();
+            done.push(super::act::verb_word(entry.part.verb()).to_string());
+            self.q.queue.done(claim).unwrap();
+            self.q.trained(&entry, "ok");
+        }
+        done.sort();
+        done
+    }
 }
 
-fn all() -> UidRanges {
-    UidRanges::one(1, u32::MAX)
+fn one(uid: u32) -> UidRanges {
+    UidRanges::one(uid, uid)
 }
 
 fn global() -> Account {
-    Account { login: "global".to_string(), scope: Scope::Global }
+    Account { login: "global".into(), scope: Scope::Global }
 }
 
-fn release(quarantine: &Quarantine, take: bool) -> Vec<Claim> {
-    quarantine.put(&global(), Kept::Caught, &all(), Folder::Release, take).unwrap();
-    quarantine.queue.fan_out(quarantine, &FanOut::default(), 100).unwrap();
-    std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect()
+fn alice() -> Account {
+    Account { login: "alice@x.test".into(), scope: Scope::Recipient(Address::parse("alice@x.test").unwrap()) }
 }
 
-#[test]
-fn two_parts_that_fail_at_once_give_back_one_message_with_both_left() {
-    let scratch = Scratch::new("both");
-    let quarantine = quarantine(scratch.path());
-    for _ in 0..20 {
-        admit(&quarantine, Class::Incoming, &["alice@x.test", "alice+a@x.test"], "Subject: a\r\n\r\nb\r\n");
-    }
-    let claims = release(&quarantine, true);
-    assert_eq!(claims.len(), 40);
-    std::thread::scope(|scope| {
-        let (one, two): (Vec<&Claim>, Vec<&Claim>) =
-            (claims.iter().step_by(2).collect(), claims.iter().skip(1).step_by(2).collect());
-        for half in [one, two] {
-            let quarantine = &quarantine;
-            scope.spawn(move || half.iter().for_each(|c| quarantine.failed(&c.entry, &c.path, "no").unwrap()));
-        }
-    });
-    let back = quarantine.store.locate_all(Reach::All, Kept::Caught, &all());
-    assert_eq!(back.len(), 20);
-    for message in back {
-        let left = message.name.left.unwrap();
-        assert!(left.has(0) && left.has(1) && message.row.flags.has(Flags::RELEASE_FAILED));
-    }
+/// The folder table of the design, written down a second time: source → target is refused, or does this.
+fn expected(from: Kept, to: Folder) -> Option<&'static [&'static str]> {
+    let releasable = from != Kept::Training;
+    Some(match to {
+        Folder::Inbox | Folder::Outgoing | Folder::Training => return None,
+        // The fixture's Trash holds Incoming only.
+        Folder::Caught if from == Kept::Trash => &[],
+        Folder::Caught => return None,
+        Folder::Trash if from != Kept::Trash => &[],
+        Folder::Trash => return None,
+        Folder::ReleaseTrain if releasable => &["deliver", "train-ham"],
+        Folder::Release if releasable => &["deliver"],
+        Folder::ReleaseTrain | Folder::Release => return None,
+        Folder::NotSpam => &["train-ham"],
+        Folder::Spam => &["train-spam"],
+    })
 }
 
 #[test]
-fn a_copy_that_was_released_shows_what_was_done_and_nothing_pending() {
-    let scratch = Scratch::new("copy");
-    let quarantine = quarantine(scratch.path());
-    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
-    for claim in release(&quarantine, false) {
-        assert!(rows(&quarantine, Kept::Caught)[0].flags.has(Flags::RELEASE_PENDING));
-        let entry = claim.entry.clone();
-        quarantine.queue.done(claim).unwrap();
-        quarantine.delivered(&entry, "250 ok");
-    }
-    let flags = rows(&quarantine, Kept::Caught)[0].flags;
-    assert!(flags.has(Flags::RELEASED) && !flags.has(Flags::RELEASE_PENDING));
-    assert!(release(&quarantine, false).is_empty(), "asking twice is a no-op");
-}
-
-#[test]
-fn what_waits_for_a_queue_that_forgot_it_can_be_released_after_a_restart() {
-    let scratch = Scratch::new("forgot");
-    let first = quarantine(scratch.path());
-    admit(&first, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
-    first.store.set_flags(Reach::All, Kept::Caught, &all(), Flagging::Add, Flags::RELEASE_PENDING).unwrap();
-    assert!(release(&first, false).is_empty());
-    first.store.close().unwrap();
-    drop(first);
-    let second = quarantine(scratch.path());
-    assert!(!rows(&second, Kept::Caught)[0].flags.has(Flags::RELEASE_PENDING));
-    assert_eq!(release(&second, true).len(), 1);
-}
-
-#[test]
-fn a_queue_directory_that_is_gone_is_an_error_and_takes_nothing() {
-    let scratch = Scratch::new("noorders");
-    let quarantine = quarantine(scratch.path());
-    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
-    let orders = scratch.path().join("queue/orders");
-    std::fs::remove_dir(&orders).unwrap();
-    for take in [false, true] {
-        assert!(quarantine.put(&global(), Kept::Caught, &all(), Folder::Release, take).is_err());
-        assert!(!rows(&quarantine, Kept::Caught)[0].flags.has(Flags::RELEASE_PENDING));
-    }
-    std::fs::create_dir(&orders).unwrap();
-    assert_eq!(release(&quarantine, true).len(), 1);
-}
-
-#[test]
-fn another_message_under_the_line_of_a_release_is_kept() {
-    let scratch = Scratch::new("line");
-    let quarantine = quarantine(scratch.path());
-    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nfirst\r\n");
-    let claim = release(&quarantine, false).remove(0);
-    let line = quarantine.received_line(&claim.entry.message.id(), "alice@x.test", quarantine.store.now());
-    // It really came back: marked, not stored again.
-    admit(&quarantine, Class::Incoming, &["alice@x.test"], &format!("X: y\r\n{line}Subject: a\r\n\r\nfirst\r\n"));
-    assert_eq!(rows(&quarantine, Kept::Caught).len(), 1);
-    assert!(rows(&quarantine, Kept::Caught)[0].flags.has(Flags::RELEASE_FAILED));
-    // Other text below it, or the same sent on by its recipient, is other mail.
-    admit(&quarantine, Class::Incoming, &["alice@x.test"], &format!("{line}Subject: a\r\n\r\nsecond\r\n"));
-    assert_eq!(rows(&quarantine, Kept::Caught).len(), 2);
-    admit(&quarantine, Class::Outgoing, &["bob@elsewhere.test"], &format!("{line}Subject: a\r\n\r\nfirst\r\n"));
-    assert_eq!(rows(&quarantine, Kept::Outgoing).len(), 1);
-}
-
-#[test]
-fn who_is_told_that_it_was_asked_before_can_rely_on_it() {
-    let scratch = Scratch::new("asked");
-    let quarantine = quarantine(scratch.path());
-    for _ in 0..100 {
-        admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
-    }
-    std::thread::scope(|scope| {
-        for (target, take) in
-            [(Folder::Release, false), (Folder::Release, true), (Folder::ReleaseTrain, true), (Folder::Trash, true)]
-        {
-            let quarantine = &quarantine;
-            scope.spawn(move || {
-                if target == Folder::Trash {
-                    // Only after all were asked for, or some would rightly never be.
-                    while !rows(quarantine, Kept::Caught).iter().all(|r| r.flags.has(Flags::RELEASE_PENDING)) {}
+fn every_source_and_every_target() {
+    let f = Fixture::new("matrix");
+    let targets = [
+        Folder::Inbox,
+        Folder::Caught,
+        Folder::Outgoing,
+        Folder::Training,
+        Folder::Trash,
+        Folder::ReleaseTrain,
+        Folder::Release,
+        Folder::NotSpam,
+        Folder::Spam,
+    ];
+    for from in Kept::ALL {
+        for to in targets {
+            for take in [false, true] {
+                let uid = f.in_folder(from);
+                let before = (f.count(from), f.count(Kept::Trash));
+                let result = f.q.put(&global(), from, &one(uid), to, take);
+                let what = format!("{from} to {to:?}, take: {take}: {result:?}");
+                let done = f.carry_out(&[]);
+                let Some(verbs) = expected(from, to) else {
+                    assert!(matches!(&result, Err(Failed::Denied(d)) if d.text.len() > 20), "{what}");
+                    assert!(done.is_empty() && f.count(from) == before.0, "{what}: nothing may happen");
+                    continue;
+                };
+                assert!(result.is_ok(), "{what}");
+                let did: Vec<&str> = done.iter().map(|d| d.split(' ').next().unwrap()).collect();
+                assert_eq!(did, verbs, "{what}");
+                let stays = !take;
+                assert_eq!(f.q.store.locate(from, uid).is_some(), stays, "{what}");
+                // What is taken away and not delivered lies in Trash afterwards.
+                let kept = take && to.is_action() && !to.delivers();
+                if kept && from != Kept::Trash {
+                    assert_eq!(f.count(Kept::Trash), before.1 + 1, "{what}");
                 }
-                quarantine.put(&global(), Kept::Caught, &all(), target, take).unwrap();
-            });
+                if kept && from == Kept::Trash {
+                    assert_eq!(f.count(Kept::Trash), before.1, "{what}");
+                }
+            }
         }
-    });
-    quarantine.queue.fan_out(&quarantine, &FanOut::default(), 1000).unwrap();
-    let claims: Vec<_> = std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect();
-    assert_eq!(claims.len(), 100);
+    }
+}
+
+#[test]
+fn asking_twice_is_a_no_op_unless_the_first_failed() {
+    let f = Fixture::new("twice");
+    let uid = f.caught("alice@x.test");
+    for _ in 0..2 {
+        f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, false).unwrap();
+    }
+    assert!(f.flags(Kept::Caught, uid).has(Flags::RELEASE_PENDING));
+    assert_eq!(f.carry_out(&["alice@x.test"]).len(), 0);
+    assert!(f.flags(Kept::Caught, uid).has(Flags::RELEASE_FAILED));
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, false).unwrap();
+    assert!(!f.flags(Kept::Caught, uid).has(Flags::RELEASE_FAILED));
+    assert_eq!(f.carry_out(&[]), ["deliver alice@x.test"]);
+    let flags = f.flags(Kept::Caught, uid);
+    assert!(flags.has(Flags::RELEASED) && !flags.has(Flags::RELEASE_PENDING));
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, false).unwrap();
+    assert!(f.carry_out(&[]).is_empty());
+    // What was released already and is now dragged away is not lost, and not delivered again.
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, true).unwrap();
+    assert!(f.carry_out(&[]).is_empty());
+    assert_eq!((f.count(Kept::Caught), f.count(Kept::Trash)), (0, 1));
+}
+
+#[test]
+fn a_refused_release_comes_back_with_its_bytes_and_lives_a_week() {
+    let mut options = options();
+    options.retention.folders[0].age = Some(Duration::from_secs(DAY));
+    let f = Fixture::with("refused", options);
+    let uid = f.caught("alice@x.test");
+    let before = std::fs::read(f.q.store.locate(Kept::Caught, uid).unwrap().path).unwrap();
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, true).unwrap();
+    assert_eq!(f.count(Kept::Caught), 0);
+    assert!(f.carry_out(&["alice@x.test"]).is_empty());
+    let back = f.q.store.locate(Kept::Caught, f.last(Kept::Caught)).unwrap();
+    assert!(back.row.uid > uid && back.row.flags.has(Flags::RELEASE_FAILED));
+    assert_eq!(std::fs::read(back.path).unwrap(), before);
+    let now = f.q.store.now();
+    assert!(f.q.due(Kept::Caught, now.after(Duration::from_secs(7 * DAY - 60))).is_empty());
+    assert!(!f.q.due(Kept::Caught, now.after(Duration::from_secs(7 * DAY + 60))).is_empty());
+}
+
+#[test]
+fn only_the_owner_gets_a_message() {
+    let f = Fixture::new("owner");
+    f.store(
+        Class::Incoming,
+        Kind::Spam,
+        "s@spam.test",
+        &["info@x.test", "Alice+shop@x.test", "bob@x.test"],
+        b"A: b\r\n\r\n",
+    );
+    assert_eq!(f.count(Kept::Caught), 2, "one file a tree");
+    let reach = f.q.reach(&alice()).unwrap();
+    let mine = f.q.store.view(reach, Kept::Caught).view().list;
+    assert_eq!(mine.len(), 1);
+    let uid = mine.uid(1).unwrap();
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, true).unwrap();
+    assert_eq!(f.carry_out(&[]), ["deliver Alice+shop@x.test", "deliver info@x.test"]);
+    // Nobody acts on what lies in another tree.
+    let bobs = f.last(Kept::Caught);
+    assert_eq!(f.q.put(&alice(), Kept::Caught, &one(bobs), Folder::Release, true).unwrap().messages, 0);
+    assert_eq!(f.count(Kept::Caught), 1);
+    // An alias that is gone since: the message goes to nobody.
+    let id = f.store(Class::Incoming, Kind::Spam, "s@spam.test", &["info@x.test"], b"A: b\r\n\r\n").remove(0);
+    let uid = f.last(Kept::Caught);
+    f.q.set_directory(Arc::new(Directory::new([("x.test", &Domain::default())]).unwrap()));
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, true).unwrap();
+    assert!(f.carry_out(&[])[0].starts_with("never: <info@x.test> is not an address of alice@x.test"));
+    assert_eq!(f.q.journal.about(&id, 9).last().unwrap()["event"], "release-failed");
+}
+
+#[test]
+fn partly_refused_outgoing_mail_is_not_sent_twice() {
+    let f = Fixture::new("outgoing");
+    f.store(Class::Outgoing, Kind::Spam, "alice@x.test", &["a@far.test", "b@far.test", "c@far.test"], b"A: b\r\n\r\n");
+    for take in [true, false] {
+        let uid = f.last(Kept::Outgoing);
+        f.q.put(&global(), Kept::Outgoing, &one(uid), Folder::Release, take).unwrap();
+        let wanted = if take { vec!["deliver a@far.test", "deliver c@far.test"] } else { vec![] };
+        assert_eq!(f.carry_out(&["b@far.test"]), wanted);
+        assert!(f.flags(Kept::Outgoing, f.last(Kept::Outgoing)).has(Flags::RELEASE_FAILED));
+    }
+    let uid = f.last(Kept::Outgoing);
+    f.q.put(&global(), Kept::Outgoing, &one(uid), Folder::Release, true).unwrap();
+    assert_eq!(f.carry_out(&[]), ["deliver b@far.test"]);
+    assert_eq!(f.count(Kept::Outgoing), 0);
+}
+
+#[test]
+fn recipients_release_neither_viruses_nor_outgoing_mail() {
+    let f = Fixture::new("policy");
+    f.store(Class::Incoming, Kind::Virus, "s@spam.test", &["alice@x.test"], b"A: b\r\n\r\n");
+    let virus = f.last(Kept::Caught);
+    let spam = f.caught("alice@x.test");
+    let both: UidRanges = [virus, spam].into_iter().collect();
+    let Err(Failed::Denied(denied)) = f.q.put(&alice(), Kept::Caught, &both, Folder::ReleaseTrain, true) else {
+        panic!()
+    };
+    assert_eq!(denied.why, Why::NotPermitted);
+    assert!(denied.text.contains("1 of 2") && denied.text.contains("x.test"), "{}", denied.text);
+    assert_eq!(f.count(Kept::Caught), 2, "all or nothing");
+    let domain = Account { login: "x.test".into(), scope: Scope::Domain("x.test".into()) };
+    f.q.put(&domain, Kept::Caught, &both, Folder::ReleaseTrain, true).unwrap();
+    assert_eq!(f.carry_out(&[]), ["deliver alice@x.test", "deliver alice@x.test", "train-ham", "train-ham"]);
+}
+
+#[test]
+fn a_release_that_came_back_is_a_failed_one_and_not_new_mail() {
+    let f = Fixture::new("cameback");
+    let uid = f.caught("alice@x.test");
+    let id = f.q.store.locate(Kept::Caught, uid).unwrap().name.id();
+    let line = f.q.received_line(&id, "alice@x.test", Timestamp(0));
+    let message = format!("Received: from our filter\r\n{line}Subject: x\r\n\r\nbody\r\n");
+    let again = f.store(Class::Incoming, Kind::Spam, "s@spam.test", &["alice@x.test"], message.as_bytes());
+    assert_eq!(again, [id]);
+    assert_eq!(f.count(Kept::Caught), 1);
+    assert!(f.flags(Kept::Caught, uid).has(Flags::RELEASE_FAILED));
+    // It was moved, so it is kept once more, marked.
+    f.q.expunge(&global(), Kept::Caught, &one(uid)).unwrap();
+    f.store(Class::Incoming, Kind::Spam, "s@spam.test", &["alice@x.test"], message.as_bytes());
+    assert!(f.flags(Kept::Caught, f.last(Kept::Caught)).has(Flags::RELEASE_FAILED));
+    // Nobody else can make us believe it.
+    let forged = message.replace("(Lazaret release ", "(Lazaret release 0");
+    f.store(Class::Incoming, Kind::Spam, "s@spam.test", &["alice@x.test"], forged.as_bytes());
+    assert!(!f.flags(Kept::Caught, f.last(Kept::Caught)).has(Flags::RELEASE_FAILED));
+}
+
+#[test]
+fn expiry_by_age_count_and_bytes() {
+    let mut options = options();
+    options.retention.folders[0].count = Some(3);
+    let f = Fixture::with("expiry", options);
+    let uids: Vec<u32> = (0..5).map(|_| f.caught("alice@x.test")).collect();
+    let bobs = f.caught("bob@x.test");
+    let now = f.q.store.now();
+    let due = f.q.due(Kept::Caught, now);
+    assert!(due.iter().flat_map(|(a, b)| a..=b).eq([uids[0], uids[1]]), "the oldest of alice's, not bob's");
+    assert_eq!(f.q.expire(Kept::Caught, &due).unwrap().len(), 2);
+    let later = now.after(Duration::from_secs(14 * DAY + 60));
+    let due = f.q.due(Kept::Caught, later);
+    assert!(due.contains(bobs) && due.contains(uids[4]));
+    assert!(f.q.due(Kept::Caught, now.after(Duration::from_secs(14 * DAY - 60))).is_empty());
+    // Trash counts from when it was removed.
+    f.q.put(&global(), Kept::Caught, &one(bobs), Folder::Trash, true).unwrap();
+    assert!(f.q.due(Kept::Trash, now.after(Duration::from_secs(14 * DAY - 60))).is_empty());
+}
+
+#[test]
+fn a_wider_scope_has_a_seen_of_its_own() {
+    let f = Fixture::new("ownseen");
+    let uid = f.caught("alice@x.test");
+    let mine = f.q.reach(&alice()).unwrap();
+    f.q.store.set_flags(Reach::All, Kept::Caught, &one(uid), Flagging::Add, Flags::SEEN | Flags::FLAGGED).unwrap();
+    let flags = |reach| {
+        let mut flags = Flags::NONE;
+        f.q.store.rows(reach, Kept::Caught, &one(uid), |row, _| {
+            flags = row.flags;
+            true
+        });
+        flags
+    };
+    assert_eq!(flags(Reach::All), Flags::SEEN | Flags::FLAGGED);
+    assert_eq!(flags(mine), Flags::FLAGGED);
+    f.q.store.set_flags(mine, Kept::Caught, &one(uid), Flagging::Add, Flags::SEEN).unwrap();
+    f.q.store.set_flags(Reach::All, Kept::Caught, &one(uid), Flagging::Remove, Flags::SEEN).unwrap();
+    assert_eq!((flags(Reach::All), flags(mine)), (Flags::FLAGGED, Flags::FLAGGED | Flags::SEEN));
+}
+
+#[test]
+fn a_dictionary_attack_makes_few_trees() {
+    let mut options = options();
+    options.new_trees_per_hour = 3;
+    let f = Fixture::with("trees", options);
+    let recipients: Vec<String> = (0..5).map(|i| format!("r{i}@y.test")).collect();
+    let results: Vec<bool> = recipients.iter().map(|r| f.q.place_for(Class::Incoming, "", None, r).is_ok()).collect();
+    assert_eq!(results, [true, true, true, false, false]);
+    assert!(f.q.place_for(Class::Incoming, "", None, "r0@y.test").is_ok(), "one that exists is always allowed");
+    assert!(f.scratch.path().join("mail").read_dir().unwrap().next().is_none(), "asking makes no directory");
 }

@@ -122,7 +122,7 @@ impl Queue {
         Ok(old.len())
     }
 
-    fn failed_entries(&self) -> Result<Vec<(String, Entry)>, Fault> {
+    pub(super) fn failed_entries(&self) -> Result<Vec<(String, Entry)>, Fault> {
         let read = |file: std::ffi::OsString| {
             let text = file.to_str()?;
             Some((text.to_string(), Entry::parse(text)?))

@@ -148,7 +148,6 @@ impl Store {
     }
 
     /// Returns the rows whose files were not where they should be.
-
     fn set_flags_of(
         &self,
         reach: Reach,
@@ -217,6 +216,11 @@ impl Store {
         Ok(())
     }
 
+    /// Makes the name that a message has now durable: its flags, and what else was changed.
+    pub fn sync_name(&self, kept: Kept, uid: u32) -> Result<(), Fault> {
+        self.locate(kept, uid).map_or(Ok(()), |located| self.sync_parents(std::iter::once(located.path.as_path())))
+    }
+
     /// Changes what a message's name says besides its UID and flags (which recipients are left, its retention).
     pub fn rename(&self, kept: Kept, uid: u32, edit: impl Fn(&mut Name)) -> Result<bool, Fault> {
         let mut folder = self.folder_mut(kept);
@@ -261,7 +265,7 @@ impl Store {
             let rows = folder.remove(&gone);
             self.left(kept, &rows);
         }
-        self.sync_parents(removed.iter().map(|l| l.path.as_path()))?;
+        self.sync_left(removed.iter().map(|l| l.path.as_path()))?;
         result.map(|()| removed)
     }
 
@@ -283,6 +287,8 @@ impl Store {
                 continue;
             }
             let halves = [tree.tmp(kept), tree.half(kept, Half::New), tree.half(kept, Half::Cur)];
+            // Should the directories come back after a power failure, what was moved out of them must not.
+            self.sync_each(halves.iter().skip(1).map(std::path::PathBuf::as_path))?;
             for directory in &halves {
                 if !self.disk.remove_dir(directory)? && directory.exists() {
                     return Ok(false);

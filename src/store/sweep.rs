@@ -156,7 +156,7 @@ impl Store {
         let mut odd = Vec::new();
         for half in [Half::New, Half::Cur] {
             tree.set_time(kept, half, modified(&tree.half(kept, half)));
-            list_half(tree, kept, half, &mut files, &mut odd)?;
+            list_half(tree, kept, half, |file| files.push(file), &mut odd)?;
         }
         Ok(files)
     }

@@ -6,7 +6,9 @@
 pub mod care;
 mod clock;
 pub mod deliver;
+pub mod drop;
 pub mod fan;
+pub mod intake;
 pub mod routes;
 pub mod sinks;
 pub mod sinkserver;

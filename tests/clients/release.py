@@ -43,6 +43,8 @@ with demo() as server:
         check("only the planned failures are left", wait_for(lambda: set(ok(admin.uid("SEARCH", "ALL"))[0].split()) == aside))
         outside = {"release-refused", "release-deferred", "release-slow"} | {n for n in names if n.startswith(("outgoing-", "unsure-"))}
         wanted = {n: sample(n) for n in names if n not in outside}
+        # DATA cannot carry a dot after a bare LF: the client that hands the samples in doubles it against SMTP smuggling.
+        wanted["bare-lf"] = re.sub(rb"(?<!\r)\n\.", b"\n..", wanted["bare-lf"])
 
         def absent():
             return [n for n, m in wanted.items() if not arrived(server.delivered(), m)]

@@ -2,15 +2,19 @@
 
 mod cli;
 mod clients;
+mod commands;
 mod config;
+mod crash;
 mod dialog;
 mod dialog_lmtp;
 mod drive;
+mod drop;
 #[path = "../fuzz/lmtp.rs"]
 mod fuzz_lmtp;
 mod golden;
 mod harness;
 mod layers;
 mod names;
+mod site;
 mod source;
 mod tidy;

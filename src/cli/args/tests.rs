@@ -38,11 +38,11 @@ fn deposit_takes_everything() {
     };
     let to: Vec<String> = d.all_recipients().map(Address::to_string).collect();
     assert_eq!(to, ["alice+x@example.org", "carol@example.org", "dave@example.org"]);
-    assert_eq!(d.from.0.as_ref().map(Address::to_string).as_deref(), Some("Bob@example.com"));
+    assert_eq!(d.from.0, "Bob@example.com");
     assert_eq!((d.class, d.kind, d.helo.as_deref()), (Class::Outgoing, Kind::Virus, Some("x=y")));
-    for null in ["--from=", "--from=<>"] {
+    for null in ["--from=", "--from=<>", "--from=MAILER-DAEMON"] {
         let Command::Deposit(d) = command(&["deposit", null, "--to", "a@x"]) else { panic!() };
-        assert_eq!(d.from, Sender(None));
+        assert_eq!(d.from, Sender(String::new()));
     }
     assert_eq!(stop(&["deposit", "--from", "a@x"]).exit, Exit::Usage);
     assert!(stop(&["deposit", "--from", "a@x", "--to", "nobody"]).text.contains("local-part@domain"));

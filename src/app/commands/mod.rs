@@ -1,0 +1,158 @@
+//! What the command line asks of the store. The same code answers whether it runs in the server, for a command on the
+//! control socket, or in the command itself, which then holds the data directory's lock: [`super::control`] knows which.
+
+pub mod check;
+mod describe;
+mod find;
+mod list;
+mod verbs;
+
+pub use describe::{Client, Message, Shown, Waiting};
+pub use verbs::{Did, Outcome};
+
+use crate::base::Fault;
+use crate::quarantine::{Account, Quarantine};
+use serde::{Deserialize, Serialize};
+
+/// Days of the journal that are looked through for a message.
+const JOURNAL_DAYS: usize = 400;
+
+/// One request, one line of JSON on the control socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Messages, newest first, then what waits in the queue.
+    List {
+        /// Whose: a login; `None`: everybody's.
+        scope: Option<String>,
+        /// The folder's word: `caught`, `outgoing`, `training`, `trash`.
+        folder: String,
+        /// Only those whose sender, recipient, subject or id holds this text, in any case.
+        search: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// All about one message.
+    Show {
+        /// Its id, or the start of it.
+        id: String,
+    },
+    /// Deliver.
+    Release {
+        /// Ids, or their starts.
+        ids: Vec<String>,
+        /// Also report as wrongly caught.
+        train: bool,
+    },
+    /// Report to the filter.
+    Train {
+        /// Ids, or their starts.
+        ids: Vec<String>,
+        /// As wrongly caught; else as spam.
+        ham: bool,
+    },
+    /// To Trash; in Trash: for good.
+    Remove {
+        /// Ids, or their starts.
+        ids: Vec<String>,
+    },
+    /// Remove what has expired.
+    Expire {
+        /// Only say what would go.
+        dry_run: bool,
+    },
+    /// File a message that lies in `intake/tmp` under this name; it stays there.
+    Deposit {
+        /// The file's name.
+        file: String,
+    },
+}
+
+/// One line of an answer. The last is `Done` or `Failed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Answer {
+    /// A message.
+    Message(Message),
+    /// Something in the queue.
+    Waiting(Waiting),
+    /// All about one message.
+    Shown(Box<Shown>),
+    /// What became of one message.
+    Did(Did),
+    /// What expiry came to.
+    Expired {
+        /// Messages.
+        messages: usize,
+        /// Files of journal, trained, failed and the drop's rejects; none in a dry run.
+        files: usize,
+    },
+    /// A deposited message is stored.
+    Filed {
+        /// Its ids: one for each tree.
+        ids: Vec<String>,
+    },
+    /// All was answered.
+    Done,
+    /// Nothing, or nothing more, was done.
+    Failed {
+        /// What sort of failure.
+        why: Why,
+        /// What failed, why, and what to do.
+        text: String,
+    },
+}
+
+/// What sort of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The request makes no sense.
+    Request,
+    /// There is no such message, or more than one.
+    Message,
+    /// There is no such domain or recipient.
+    Scope,
+    /// Not now; the same may work later.
+    Later,
+    /// The disk failed.
+    Disk,
+}
+
+/// Why a request ends early.
+#[derive(Debug)]
+pub struct Failure(Why, String);
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Failure(Why::Disk, fault.to_string())
+    }
+}
+
+/// Takes answers; `false`: nobody listens any more.
+pub type Tell<'a> = &'a mut dyn FnMut(Answer) -> bool;
+
+/// Carries out a request. Blocks on the disk.
+pub fn execute(quarantine: &Quarantine, request: &Request, tell: Tell) {
+    let done = match request {
+        Request::List { scope, folder, search, limit } => {
+            list::list(quarantine, scope.as_deref(), folder, search.as_deref(), *limit, tell)
+        }
+        Request::Show { id } => list::show(quarantine, id, tell),
+        Request::Release { ids, train: false } => verbs::release(quarantine, ids, tell),
+        Request::Release { ids, train: true } => verbs::release_and_train(quarantine, ids, tell),
+        Request::Train { ids, ham } => verbs::train(quarantine, ids, *ham, tell),
+        Request::Remove { ids } => verbs::remove(quarantine, ids, tell),
+        Request::Expire { dry_run } => verbs::expire(quarantine, *dry_run, tell),
+        Request::Deposit { file } => verbs::deposit(quarantine, file, tell),
+    };
+    match done {
+        Ok(()) => tell(Answer::Done),
+        Err(Failure(why, text)) => tell(Answer::Failed { why, text }),
+    };
+}
+
+/// Whose hand the command line is.
+fn hand() -> Account {
+    Account::command()
+}
