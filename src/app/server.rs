@@ -157,7 +157,8 @@ impl Server {
     }
 
     fn listen_lmtp(&mut self, config: &Config) -> Result<(), String> {
-        let memory = Arc::new(Memory::new(config.limits.intake_memory as usize));
+        let largest = config.lmtp.iter().map(|door| door.max_size).max().unwrap_or(0);
+        let memory = Arc::new(Memory::holding(config.limits.intake_memory as usize, largest));
         for door in &config.lmtp {
             let address = match &door.listen {
                 Listen::Tcp(address) => Address::Tcp(*address),

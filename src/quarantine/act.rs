@@ -12,6 +12,7 @@ use crate::queue::{NewOrder, Order, Origin, Placed, Verbs};
 use crate::store::{Flagging, Located, Reach};
 use serde_json::json;
 use std::fmt;
+use std::sync::PoisonError;
 
 /// Flags of what was asked for and is not done.
 const PENDING: Flags = Flags(Flags::RELEASE_PENDING.0 | Flags::TRAIN_PENDING.0);
@@ -242,6 +243,10 @@ impl Quarantine {
         take: bool,
     ) -> Result<Done, Failed> {
         let count = messages.len();
+        let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have asked while we waited.
+        let uids: UidRanges = messages.iter().map(|message| message.row.uid).collect();
+        let messages = self.store.locate_all(reach, from, &uids);
         let mut to_trash = UidRanges::new();
         let mut asked: Vec<(Located, Order)> = Vec::with_capacity(count);
         for message in messages {
@@ -315,7 +320,13 @@ impl Quarantine {
         let mut there = Vec::new();
         for (message, order) in again {
             self.store.look_again(from, message.row.uid)?;
-            let Some(found) = self.store.locate(from, message.row.uid).filter(|m| m.path.exists()) else { continue };
+            let Some(found) = self.store.locate(from, message.row.uid).filter(|m| m.path.exists()) else {
+                if !take && let Some((kept, found)) = self.store.find(&message.tree, &message.name.id()) {
+                    // It was dragged to Trash meanwhile: what was asked of it holds.
+                    self.place_orders(account, Reach::All, kept, vec![(found, order)], take, tries - 1)?;
+                }
+                continue;
+            };
             let order = Order { message: Name { uid: None, ..found.name.clone().without_more() }, ..order };
             // The flags from before anything was asked: `not_pending` needs them.
             there.push((Located { row: message.row, ..found }, order));

@@ -53,6 +53,8 @@ pub struct Quarantine {
     pub(super) free: Mutex<(u64, bool)>,
     /// Held while a failed release is given back: two parts of one message may fail at once.
     pub(super) returning: Mutex<()>,
+    /// Held from the look at what was asked before to the order: whoever is told "asked before" can rely on it.
+    pub(super) asking: Mutex<()>,
 }
 
 impl Quarantine {
@@ -80,6 +82,7 @@ impl Quarantine {
             shown: Mutex::new(shown),
             free: Mutex::new((0, true)),
             returning: Mutex::default(),
+            asking: Mutex::default(),
         };
         quarantine.settle_pending()?;
         Ok((quarantine, report))

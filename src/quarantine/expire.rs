@@ -86,7 +86,7 @@ impl Quarantine {
             let (mut count, mut bytes) = (0, 0);
             // The newest stay.
             for (uid, size) in rows.into_iter().rev() {
-                (count, bytes) = (count + 1, bytes + size);
+                (count, bytes) = (count + 1, u64::saturating_add(bytes, size));
                 if keep.count.is_some_and(|most| count > most) || keep.bytes.is_some_and(|most| bytes > most) {
                     due.add(uid, uid);
                 }

@@ -154,3 +154,29 @@ fn another_message_under_the_line_of_a_release_is_kept() {
     admit(&quarantine, Class::Outgoing, &["bob@elsewhere.test"], &format!("{line}Subject: a\r\n\r\nfirst\r\n"));
     assert_eq!(rows(&quarantine, Kept::Outgoing).len(), 1);
 }
+
+#[test]
+fn who_is_told_that_it_was_asked_before_can_rely_on_it() {
+    let scratch = Scratch::new("asked");
+    let quarantine = quarantine(scratch.path());
+    for _ in 0..100 {
+        admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
+    }
+    std::thread::scope(|scope| {
+        for (target, take) in
+            [(Folder::Release, false), (Folder::Release, true), (Folder::ReleaseTrain, true), (Folder::Trash, true)]
+        {
+            let quarantine = &quarantine;
+            scope.spawn(move || {
+                if target == Folder::Trash {
+                    // Only after all were asked for, or some would rightly never be.
+                    while !rows(quarantine, Kept::Caught).iter().all(|r| r.flags.has(Flags::RELEASE_PENDING)) {}
+                }
+                quarantine.put(&global(), Kept::Caught, &all(), target, take).unwrap();
+            });
+        }
+    });
+    quarantine.queue.fan_out(&quarantine, &FanOut::default(), 1000).unwrap();
+    let claims: Vec<_> = std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect();
+    assert_eq!(claims.len(), 100);
+}

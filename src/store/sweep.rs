@@ -243,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn sizes_in_corrupt_names_do_not_overflow_what_a_view_counts() {
+        let scratch = Scratch::new("corrupt");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let cell = store.view(Reach::All, Kept::Caught);
+        store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        for i in 0..2 {
+            let name = format!("1700000000.M{i}P1Q1.mx.test,S=18446744073709551615,T=4294967295");
+            std::fs::write(tree.half(Kept::Caught, Half::New).join(name), b"Subject: x\r\n\r\n").unwrap();
+        }
+        assert_eq!(store.sweep_tree(&tree, true).adopted, 2);
+        assert_eq!(cell.view().list.len(), 3);
+    }
+
+    #[test]
     fn an_empty_tree_goes_and_comes_back() {
         let scratch = Scratch::new("empty");
         let store = store(scratch.path());

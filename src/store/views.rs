@@ -117,7 +117,7 @@ impl Views {
                 .inspect(|row| {
                     view.unseen += u32::from(!row.flags.has(Flags::SEEN));
                     view.deleted += u32::from(row.flags.has(Flags::DELETED));
-                    view.bytes += row.size;
+                    view.bytes = view.bytes.saturating_add(row.size);
                 })
                 .map(|row| row.uid)
                 .collect();
@@ -136,7 +136,7 @@ impl Views {
                 view.modseq = view.modseq.max(row.modseq);
                 view.unseen += u32::from(!row.flags.has(Flags::SEEN));
                 view.deleted += u32::from(row.flags.has(Flags::DELETED));
-                view.bytes += row.size;
+                view.bytes = view.bytes.saturating_add(row.size);
             }
         });
     }
