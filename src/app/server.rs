@@ -202,6 +202,8 @@ impl Server {
         self.executor.spawn("the drop", drop::run(quarantine.clone(), rules, stop.clone()));
         self.executor.spawn("the intake", intake::run(quarantine.clone(), stop.clone()));
         self.executor.spawn("the sweep", care::sweep(quarantine.clone(), stop.clone()));
+        let look_after = care::cache(quarantine.clone(), self.serving.pools.clone(), crate::bridge::fill, stop.clone());
+        self.executor.spawn("the cache", look_after);
         self.executor.spawn("expiry", care::expire(quarantine.clone(), stop.clone()));
         Ok(())
     }

@@ -25,6 +25,13 @@ pub const PARAMETERS: usize = 200;
 /// Header bytes that the MIME structure of one message looks at, over all parts; parts behind them count as text/plain.
 pub const STRUCTURE_BYTES: usize = 4 << 20;
 
+// Cache
+
+/// Raw header block that the cache keeps of a message; longer ones are read from the message each time.
+pub const CACHE_HEADER: usize = 64 << 10;
+/// Stored messages that wait to be parsed for the cache; further ones are parsed when somebody asks for them.
+pub const CACHE_WISHES: usize = 4_096;
+
 // IMAP
 
 /// One command line without its literals. RFC 7162 4 asks for 8,192 at least; long UID sets need more. `BAD`, and the line is skipped.

@@ -1,11 +1,12 @@
 //! A stored message as FETCH and SEARCH read it.
 
-use crate::base::{FileRange, Form, Piece, limits};
+use super::cached::Parsed;
+use crate::base::{FileRange, Form, Piece, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Content, Row};
-use crate::imap::{envelope, structure};
-use crate::mail::Name;
+use crate::imap::envelope;
 use crate::mail::mime::Structure;
+use crate::mail::{Kept, Name};
 use crate::store::{Opened, Reach, Store};
 use std::io;
 use std::ops::Range;
@@ -14,13 +15,32 @@ use std::sync::Arc;
 /// Messages up to this size are read at once when anything of them is wanted; larger ones range by range.
 const WHOLE: u64 = 256 << 10;
 
+/// Messages up to this size are parsed ahead of any wish; it takes a few milliseconds.
+const AHEAD: u64 = 4 << 20;
+
+/// Parses a message for the cache, unless it is large or was parsed before.
+pub fn fill(store: &Store, kept: Kept, uid: u32) {
+    let mut found = None;
+    store.rows(Reach::All, kept, &UidRanges::one(uid, uid), |row, folder| {
+        found = Some((super::imap::imap_row(row, folder.arrival(row)), folder.name(row)));
+        false
+    });
+    let Some((row, name)) = found.filter(|(row, _)| row.size <= AHEAD) else { return };
+    if let Err(error) = Message::new(store, Reach::All, kept, row, name).body_structure() {
+        // It may have been removed again; whoever asks for it is told what is wrong.
+        log::debug!("message {uid} was not parsed ahead: {error}");
+    }
+}
+
 /// One message. What was read or parsed is kept as long as it lives.
 pub struct Message<'a> {
     store: &'a Store,
     reach: Reach,
-    kept: crate::mail::Kept,
+    kept: Kept,
     row: Row,
     name: Name,
+    /// What the cache has; `None` inside: nothing.
+    cached: Option<Option<Arc<Parsed>>>,
     opened: Option<Opened>,
     whole: Option<Arc<Vec<u8>>>,
     structure: Option<Arc<Structure>>,
@@ -28,8 +48,8 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// A message of the catalogue; nothing is opened yet.
-    pub fn new(store: &'a Store, reach: Reach, kept: crate::mail::Kept, row: Row, name: Name) -> Self {
-        Message { store, reach, kept, row, name, opened: None, whole: None, structure: None }
+    pub fn new(store: &'a Store, reach: Reach, kept: Kept, row: Row, name: Name) -> Self {
+        Message { store, reach, kept, row, name, cached: None, opened: None, whole: None, structure: None }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
@@ -54,6 +74,71 @@ impl<'a> Message<'a> {
             self.whole = Some(Arc::new(read_all(range, self.row.size as usize)?));
         }
         Ok(self.whole.clone())
+    }
+
+    /// What the cache has of it. A message that it does not have is parsed for it, if it is small: then this costs little
+    /// more than the reading, and the next who asks for whatever of it is served at once.
+    fn cached(&mut self) -> io::Result<Option<Arc<Parsed>>> {
+        if let Some(known) = &self.cached {
+            return Ok(known.clone());
+        }
+        let cache = self.store.cache();
+        let found = cache.get(&self.name.id(), self.row.size).and_then(Parsed::read).map(Arc::new);
+        let known = match found {
+            None if cache.is_ready() && self.row.size <= WHOLE => Some(self.parse()?),
+            found => found,
+        };
+        self.cached = Some(known.clone());
+        Ok(known)
+    }
+
+    /// Parses it, and gives the cache what was found.
+    fn parse(&mut self) -> io::Result<Arc<Parsed>> {
+        let scanned = self.scan()?;
+        let parsed = Arc::new(Parsed::new(&scanned, &self.read_header()?));
+        self.structure = Some(scanned);
+        self.store.cache().put(&self.name.id(), self.row.size, parsed.bytes());
+        self.cached = Some(Some(parsed.clone()));
+        Ok(parsed)
+    }
+
+    fn scan(&mut self) -> io::Result<Arc<Structure>> {
+        Ok(Arc::new(match self.whole()? {
+            Some(whole) => Structure::of(&whole, Form::Crlf),
+            None => {
+                let mut reader = Reader::new(self.range(0..self.row.size)?);
+                let mut scanner = crate::mail::mime::Scanner::new(Form::Crlf);
+                while !reader.is_done() {
+                    scanner.feed(&reader.next_piece()?);
+                }
+                scanner.finish()
+            }
+        }))
+    }
+
+    fn read_header(&mut self) -> io::Result<Arc<[u8]>> {
+        if let Some(whole) = self.whole()? {
+            let len = header_len(&whole).min(limits::HEADER_BYTES);
+            return Ok(whole.get(..len).unwrap_or_default().into());
+        }
+        let mut most = 16 << 10;
+        loop {
+            let range = self.range(0..most as u64)?;
+            let bytes = read_all(range, most)?;
+            let len = header_len(&bytes);
+            if len < bytes.len() || bytes.len() < most || most >= limits::HEADER_BYTES {
+                return Ok(bytes.get(..len).unwrap_or_default().into());
+            }
+            most = (most * 8).min(limits::HEADER_BYTES);
+        }
+    }
+
+    /// Bytes that lie within the header, when what the cache has was looked at already: whoever wants part of a header asked
+    /// for the structure before, and whoever wants the message needs the file anyway.
+    fn of_header(&self, range: &Range<u64>) -> Option<Vec<u8>> {
+        let header = self.cached.as_ref()?.as_ref()?.header()?;
+        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+        header.get(start..end).map(<[u8]>::to_vec)
     }
 }
 
@@ -90,61 +175,58 @@ impl Content for Message<'_> {
     }
 
     fn header(&mut self) -> io::Result<Arc<[u8]>> {
-        if let Some(whole) = self.whole()? {
-            let len = header_len(&whole).min(limits::HEADER_BYTES);
-            return Ok(whole.get(..len).unwrap_or_default().into());
-        }
-        let mut most = 16 << 10;
-        loop {
-            let bytes = self.read(0..most as u64, most)?;
-            let len = header_len(&bytes);
-            if len < bytes.len() || bytes.len() < most || most >= limits::HEADER_BYTES {
-                return Ok(bytes.get(..len).unwrap_or_default().into());
-            }
-            most = (most * 8).min(limits::HEADER_BYTES);
+        match self.cached()?.as_ref().and_then(|cached| cached.header()) {
+            Some(header) => Ok(header.into()),
+            None => self.read_header(),
         }
     }
 
     fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
-        let header = self.header()?;
+        if let Some(cached) = self.cached()? {
+            return Ok(cached.envelope().into());
+        }
         let mut out = Vec::new();
-        envelope::render(&header, &mut out);
+        envelope::render(&self.read_header()?, &mut out);
         Ok(out.into())
     }
 
     fn body_structure(&mut self) -> io::Result<Arc<[u8]>> {
-        let mut out = Vec::new();
-        structure::render_body_structure(&*self.structure()?, &mut out);
-        Ok(out.into())
+        let parsed = match self.cached()? {
+            Some(cached) => cached,
+            None => self.parse()?,
+        };
+        Ok(parsed.body_structure().into())
     }
 
     fn body(&mut self) -> io::Result<Arc<[u8]>> {
-        let mut out = Vec::new();
-        structure::render_body(&*self.structure()?, &mut out);
-        Ok(out.into())
+        let parsed = match self.cached()? {
+            Some(cached) => cached,
+            None => self.parse()?,
+        };
+        Ok(parsed.body().into())
     }
 
     fn structure(&mut self) -> io::Result<Arc<Structure>> {
         if let Some(structure) = &self.structure {
             return Ok(structure.clone());
         }
-        let structure = match self.whole()? {
-            Some(whole) => Structure::of(&whole, Form::Crlf),
-            None => {
-                let mut reader = Reader::new(self.range(0..self.row.size)?);
-                let mut scanner = crate::mail::mime::Scanner::new(Form::Crlf);
-                while !reader.is_done() {
-                    scanner.feed(&reader.next_piece()?);
-                }
-                scanner.finish()
+        let cached = self.cached()?;
+        let structure = match (&self.structure, cached.and_then(|cached| cached.structure())) {
+            (Some(scanned), _) => scanned.clone(),
+            (None, Some(structure)) => Arc::new(structure),
+            (None, None) => {
+                self.parse()?;
+                self.structure.clone().map_or_else(|| self.scan(), Ok)?
             }
         };
-        let structure = Arc::new(structure);
         self.structure = Some(structure.clone());
         Ok(structure)
     }
 
     fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
+        if let Some(bytes) = self.of_header(&range) {
+            return Ok(Piece::Bytes(bytes));
+        }
         if let Some(whole) = self.whole()? {
             let size = whole.len() as u64;
             let (start, end) = (range.start.min(size) as usize, range.end.min(size) as usize);
@@ -154,6 +236,10 @@ impl Content for Message<'_> {
     }
 
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
+        if let Some(mut bytes) = self.of_header(&range) {
+            bytes.truncate(most);
+            return Ok(bytes);
+        }
         if let Some(whole) = self.whole()? {
             let size = whole.len() as u64;
             let (start, end) = (range.start.min(size) as usize, range.end.min(size) as usize);
@@ -162,5 +248,110 @@ impl Content for Message<'_> {
         }
         let range = self.range(range)?;
         read_all(range, most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::structure::render_body_structure;
+    use crate::mail::Address;
+    use crate::store::testing::{Scratch, store};
+
+    const MULTIPART: &[u8] =
+        b"From: a@x.test\r\nSubject: hi\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+        Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nx\r\n--b\r\n\r\nplain\r\n--b--\r\n";
+
+    /// Messages of every kind, by name.
+    fn samples() -> Vec<(&'static str, Vec<u8>)> {
+        let long = b"A: b\r\n".repeat(limits::CACHE_HEADER / 4);
+        vec![
+            ("multipart", MULTIPART.to_vec()),
+            ("empty", Vec::new()),
+            ("no body", b"Subject: x\r\n".to_vec()),
+            ("no header", b"\r\nx\r\n".to_vec()),
+            ("NUL", b"Subject: a\0b\r\n\r\n\0".to_vec()),
+            ("a long header", [&long, b"\r\nx".as_slice()].concat()),
+            ("large", [MULTIPART, &b"text\r\n".repeat(60_000)].concat()),
+        ]
+    }
+
+    fn deliver(store: &Store, bytes: &[u8]) -> u32 {
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let name = Name::new(store.new_base(), bytes.len() as u64);
+        store.deliver(&tree, Kept::Caught, name, &[bytes]).unwrap().uid
+    }
+
+    fn message(store: &Store, uid: u32) -> Message<'_> {
+        let mut found = None;
+        store.rows(Reach::All, Kept::Caught, &UidRanges::one(uid, uid), |row, folder| {
+            found = Some((super::super::imap::imap_row(row, folder.arrival(row)), folder.name(row)));
+            false
+        });
+        let (row, name) = found.unwrap();
+        Message::new(store, Reach::All, Kept::Caught, row, name)
+    }
+
+    /// All that a listing asks for, one question a `Message` as well as all of one.
+    fn listing(store: &Store, uid: u32) -> Vec<Vec<u8>> {
+        let mut one = message(store, uid);
+        let mut all = Vec::new();
+        for ask in [Message::envelope, Message::body_structure, Message::body, Message::header] {
+            let alone = ask(&mut message(store, uid)).unwrap();
+            assert_eq!(alone, ask(&mut one).unwrap());
+            all.push(alone.to_vec());
+        }
+        let structure = message(store, uid).structure().unwrap();
+        assert!(
+            structure.parts().iter().map(|p| p.whole()).eq(one.structure().unwrap().parts().iter().map(|p| p.whole()))
+        );
+        all.push(format!("{:?}", structure.parts().iter().map(|p| (p.whole(), &p.content)).collect::<Vec<_>>()).into());
+        all.push(one.read(structure.root().header.clone(), 1 << 20).unwrap());
+        all
+    }
+
+    #[test]
+    fn answers_are_the_same_with_and_without_the_cache() {
+        for (what, bytes) in samples() {
+            let scratch = Scratch::new("content");
+            let store = store(scratch.path());
+            let uid = deliver(&store, &bytes);
+            let plain = listing(&store, uid);
+            let wire: Vec<u8> = bytes.iter().map(|&b| if b == 0 { 0x80 } else { b }).collect();
+            let scanned = Structure::of(&wire, Form::Crlf);
+            let mut expected = Vec::new();
+            render_body_structure(&scanned, &mut expected);
+            assert_eq!(plain[1], expected, "{what}");
+
+            store.cache().load();
+            assert!(store.cache().get(&message(&store, uid).id(), bytes.len() as u64).is_none());
+            fill(&store, Kept::Caught, uid);
+            assert!(store.cache().get(&message(&store, uid).id(), bytes.len() as u64).is_some(), "{what}");
+            assert_eq!(listing(&store, uid), plain, "{what}: from the cache");
+
+            // A record whose parts are wrong in form, though its checksum is right.
+            for payload in [b"".as_slice(), b"0.0.0/0 ", b"garbage"] {
+                store.cache().put(&message(&store, uid).id(), bytes.len() as u64, payload);
+                assert_eq!(listing(&store, uid), plain, "{what}: over garbage");
+            }
+            std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
+            deliver(&store, MULTIPART);
+            assert_eq!(listing(&store, uid), plain, "{what}: the directory is gone");
+        }
+    }
+
+    #[test]
+    fn a_listing_opens_no_message_that_the_cache_has() {
+        let scratch = Scratch::new("content");
+        let store = store(scratch.path());
+        store.cache().load();
+        let uid = deliver(&store, MULTIPART);
+        let plain = listing(&store, uid);
+        let opened = store.open_message(Reach::All, Kept::Caught, uid).unwrap().unwrap();
+        let path = scratch.path().join("mail/x.test/a/Caught/new").join(opened.name.to_string());
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(listing(&store, uid), plain);
+        // The bytes themselves come from the file, and it is too short.
+        assert!(message(&store, uid).read(0..MULTIPART.len() as u64, 1 << 20).is_err());
     }
 }

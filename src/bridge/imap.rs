@@ -423,7 +423,7 @@ fn permanent() -> Flags {
     Flags((1 << all) - 1).without(Flags::OURS)
 }
 
-fn imap_row(row: &Row, date: u64) -> ImapRow {
+pub(super) fn imap_row(row: &Row, date: u64) -> ImapRow {
     ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq }
 }
 

@@ -1,9 +1,12 @@
 //! Between protocol cores and the store: a question becomes verbs, their outcome becomes the answer. Synchronous; runs
 //! on the pool that [`Bridge::place`] names. `net::drive` is the one caller.
 
+mod cached;
 mod content;
 pub mod imap;
 pub mod lmtp;
+
+pub use content::fill;
 
 use crate::base::Core;
 use event_listener::EventListener;

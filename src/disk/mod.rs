@@ -9,6 +9,7 @@
 //! - a rename never leaves neither name, if the target's directory is synced before the source's.
 
 pub mod foreign;
+mod ties;
 pub mod wire;
 
 use crate::base::{Context, Fault};
@@ -16,7 +17,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use ties::Ties;
 
 /// One operation, as a watcher sees it before it is carried out. Paths are relative to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub enum Op {
     RemoveDir(PathBuf),
     /// The directory's names made durable.
     SyncDir(PathBuf),
+    /// Everything that was ever done made durable.
+    SyncEverything,
 }
 
 /// Sees every operation before it is carried out, and may refuse it.
@@ -54,22 +58,28 @@ pub trait Watch: Send + Sync {
     fn before(&self, op: &Op) -> io::Result<()>;
 }
 
+/// How often a sync looks again for what must be synced first, where others move files all the time.
+const SYNC_ROUNDS: usize = 8;
+
 /// The data directory's files.
 #[derive(Clone)]
 pub struct Disk {
     root: Arc<Path>,
     watch: Option<Arc<dyn Watch>>,
+    ties: Arc<Ties>,
+    /// Held while directories are made.
+    making: Arc<Mutex<()>>,
 }
 
 impl Disk {
     /// For the data directory `root`.
     pub fn new(root: &Path) -> Disk {
-        Disk { root: root.into(), watch: None }
+        Disk { root: root.into(), watch: None, ties: Arc::default(), making: Arc::default() }
     }
 
     /// The same, with a watcher.
     pub fn watched(root: &Path, watch: Arc<dyn Watch>) -> Disk {
-        Disk { root: root.into(), watch: Some(watch) }
+        Disk { root: root.into(), watch: Some(watch), ties: Arc::default(), making: Arc::default() }
     }
 
     /// The data directory.
@@ -105,11 +115,15 @@ impl Disk {
     /// Renames a file; fails with `AlreadyExists` when the new name is taken.
     pub fn rename(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         self.watch(|| Op::Rename { from: self.relative(from), to: self.relative(to), replace: false })
-            .and_then(|()| Ok(rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?))
+            .and_then(|()| {
+                self.ties
+                    .moving(from, to, || rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE))
+                    .map_err(io::Error::from)
+            })
             .during(&format!("rename to {}", to.display()), from)
     }
 
-    /// Renames a file over whatever has the new name.
+    /// Renames a file over whatever has the new name, in the same directory.
     pub fn replace(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         self.watch(|| Op::Rename { from: self.relative(from), to: self.relative(to), replace: true })
             .and_then(|()| fs::rename(from, to))
@@ -128,30 +142,81 @@ impl Disk {
         self.watch(|| Op::Unlink(self.relative(path))).and_then(|()| fs::remove_file(path)).during("remove", path)
     }
 
-    /// Makes the names in a directory durable. When it fails nothing may be assumed of them; it is never tried again
+    /// Makes the names in a directory durable, after those in directories to which files of this one were moved: a
+    /// message that leaves must not be gone before it has arrived. When it fails nothing may be assumed of them; it is never tried again
     /// for the same change, since the kernel forgets what it could not write.
     pub fn sync_dir(&self, path: &Path) -> Result<(), Fault> {
-        self.watch(|| Op::SyncDir(self.relative(path)))
-            .and_then(|()| File::open(path)?.sync_all())
-            .during("sync the directory", path)
+        self.sync_after(path, &mut Vec::new())
     }
 
-    /// Makes a directory, mode 0700, and those above it; those that were new are durable when it returns.
+    fn sync_after(&self, path: &Path, waiting: &mut Vec<PathBuf>) -> Result<(), Fault> {
+        waiting.push(path.to_path_buf());
+        for round in 0..SYNC_ROUNDS {
+            // Two that wait for each other: no order is right for both.
+            let first = |waiting: &[PathBuf]| {
+                let mut targets = self.ties.before(path);
+                targets.retain(|target| !waiting.contains(target));
+                targets
+            };
+            for target in first(waiting) {
+                match self.sync_after(&target, waiting) {
+                    // It was removed as empty, so what went there has gone on from there.
+                    Err(fault) if fault.is_missing() => self.ties.entered(&target, u64::MAX),
+                    other => other?,
+                }
+            }
+            let sync = || {
+                // Something may have left since; in the end it is synced all the same.
+                if round + 1 < SYNC_ROUNDS && !first(waiting).is_empty() {
+                    return Ok(false);
+                }
+                self.watch(|| Op::SyncDir(self.relative(path)))?;
+                File::open(path)?.sync_all().map(|()| true)
+            };
+            if self.ties.syncing(path, sync).during("sync the directory", path)? {
+                break;
+            }
+        }
+        waiting.pop();
+        Ok(())
+    }
+
+    /// Makes durable whatever was done to the file system of the data directory, by whomever. A process that was killed
+    /// may have left changes that the next one sees and that a power failure would still undo: called at start-up,
+    /// everything that is seen afterwards stays.
+    pub fn sync_everything(&self) -> Result<(), Fault> {
+        self.watch(|| Op::SyncEverything)
+            .and_then(|()| Ok(rustix::fs::syncfs(File::open(&self.root)?)?))
+            .during("sync the file system of", &self.root)
+    }
+
+    /// Makes a directory, mode 0700, and those above it; those that were new are durable when it returns. After an error
+    /// none is there that is not durable.
     pub fn make_dirs(&self, path: &Path) -> Result<(), Fault> {
+        // Whoever finds a directory that another is making waits until it is durable.
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_dirs_locked(path)
+    }
+
+    fn make_dirs_locked(&self, path: &Path) -> Result<(), Fault> {
         if path.is_dir() {
             return Ok(());
         }
         let parent = path.parent().unwrap_or(Path::new("/"));
         if parent != path {
-            self.make_dirs(parent)?;
+            self.make_dirs_locked(parent)?;
         }
         self.watch(|| Op::MakeDir(self.relative(path))).during("create the directory", path)?;
         match rustix::fs::mkdir(path, Mode::RWXU) {
-            Ok(()) => self.sync_dir(parent),
-            // Somebody else made it at the same time; what matters is that it is a directory and durable.
-            Err(rustix::io::Errno::EXIST) if path.is_dir() => self.sync_dir(parent),
-            Err(e) => Err(Fault::new("create the directory", path, e.into())),
+            Ok(()) => {}
+            // Another program made it at the same time; what matters is that it is a directory and durable.
+            Err(rustix::io::Errno::EXIST) if path.is_dir() => {}
+            Err(e) => return Err(Fault::new("create the directory", path, e.into())),
         }
+        self.sync_dir(parent).inspect_err(|_| {
+            // The next attempt makes it anew: found as it is, it would be taken for durable.
+            let _ = self.remove_dir(path);
+        })
     }
 
     /// Removes an empty directory; `Ok(false)` when it was not empty or not there.
@@ -243,7 +308,6 @@ impl NewFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     /// A directory of this test's own, removed when it is dropped.
     struct Scratch(PathBuf);

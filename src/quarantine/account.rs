@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::throttle::{Attempt, Throttle};
 use crate::base::{Secret, Timestamp, limits};
 use crate::mail::Address;
-use crate::store::passwd::{Hash, Passwd, PasswdError, Scheme, Watched};
+use crate::store::passwd::{Hash, Passwd, PasswdError, Watched};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
@@ -84,6 +84,9 @@ struct Remembered {
     until: Timestamp,
 }
 
+/// The hash of a random password that nobody knows: what a name is checked against where there are no accounts at all.
+const NOBODY: &str =
+    "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$VwAkBBPBfR9USASIxQXoqw$EELp0yzkYy9grrzDpDb/d6JPHS3YL2mGhBlTqqW4UxY";
 /// Logins that are remembered at once; more only means that some are checked again.
 const REMEMBERED: usize = 20_000;
 /// How often the file of accounts is looked at for changes.
@@ -105,7 +108,7 @@ impl Accounts {
         random.fill(&mut bytes).map_err(|_| PasswdError::Login("the system has no random bytes".to_string()))?;
         Ok(Accounts {
             key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
-            nobody: Hash::make(Scheme::Argon2id, &bytes).map_err(PasswdError::Login)?,
+            nobody: Hash::parse(NOBODY).map_err(PasswdError::Login)?,
             state: Mutex::new(State {
                 file,
                 looked: Timestamp::default(),

@@ -179,6 +179,8 @@ impl Quarantine {
         })?;
         self.store.set_flags(Reach::All, kept, &uid, Flagging::Remove, Flags::RELEASED | Flags::RELEASE_PENDING)?;
         self.store.set_flags(Reach::All, kept, &uid, Flagging::Add, Flags::RELEASE_FAILED)?;
+        // The entry goes next: what it would have told again must not be lost.
+        self.store.sync_name(kept, message.row.uid)?;
         if kept == Kept::Trash {
             // It was dragged away while its delivery was under way: what failed is to be seen.
             self.store.relocate(

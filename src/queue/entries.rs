@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An entry that somebody works on; nobody else gets it. It must end in one of [`Queue::done`], [`Queue::defer`],
-/// [`Queue::wait`] and [`Queue::give_up`]; one that was dropped is claimed again after a restart only.
+/// An entry that somebody works on; nobody else gets it. It must end in one of [`Queue::done`],
+/// [`Queue::returned`], [`Queue::defer`], [`Queue::wait`] and [`Queue::give_up`]; one that was dropped is claimed again after a restart only.
 #[derive(Debug)]
 #[must_use = "say what became of it"]
 pub struct Claim {
@@ -39,12 +39,18 @@ impl Queue {
         self.index().next_due(work)
     }
 
-    /// It is done, or its message is where it belongs: removes it, durably. After an error it may be there again after a
-    /// restart; in this process it is gone.
+    /// It is done: removes it, durably. After an error it may be there again after a restart; in this process it is gone.
     pub fn done(&self, claim: Claim) -> Result<(), Fault> {
+        self.index().note_done(&claim.entry);
+        self.returned(claim)
+    }
+
+    /// It cannot be done, and its message is where it belongs: removes it as [`Queue::done`] does. Whoever asks again
+    /// meanwhile asks for a new attempt.
+    pub fn returned(&self, claim: Claim) -> Result<(), Fault> {
         let work = claim.entry.part.work();
         let removed = self.disk.unlink(&claim.path);
-        self.index().remove_entry(claim.number);
+        self.ended(claim.number);
         match removed {
             Err(fault) if !fault.is_missing() => Err(fault),
             _ => self.sync(work),
@@ -72,7 +78,7 @@ impl Queue {
             Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => self.disk.unlink(&claim.path),
             moved => moved,
         };
-        self.index().remove_entry(claim.number);
+        self.ended(claim.number);
         moved?;
         self.disk.sync_dir(&self.failed())?;
         self.sync(work)
@@ -116,12 +122,24 @@ impl Queue {
         Ok(old.len())
     }
 
-    fn failed_entries(&self) -> Result<Vec<(String, Entry)>, Fault> {
+    pub(super) fn failed_entries(&self) -> Result<Vec<(String, Entry)>, Fault> {
         let read = |file: std::ffi::OsString| {
             let text = file.to_str()?;
             Some((text.to_string(), Entry::parse(text)?))
         };
         Ok(names(&self.failed())?.into_iter().filter_map(read).collect())
+    }
+
+    fn ended(&self, number: u64) {
+        let orders = {
+            let mut index = self.index();
+            index.remove_entry(number);
+            index.has_orders()
+        };
+        if orders {
+            // One of them may have waited for this.
+            self.wake();
+        }
     }
 
     fn put_back(&self, claim: Claim, attempts: u32, next: u64) {

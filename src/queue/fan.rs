@@ -43,9 +43,18 @@ impl Queue {
     pub fn fan_out(&self, plan: &dyn Plan, how: &FanOut, most: usize) -> Result<usize, Fault> {
         let mut first_fault = None;
         let mut orders = self.index().some_orders(most);
-        let mut synced = BTreeSet::new();
+        let (mut synced, mut failed) = (BTreeSet::new(), BTreeSet::new());
         orders.retain(|placing| {
-            let result = self.sync_source(plan, placing, &mut synced).and_then(|()| self.link(plan, how, placing));
+            let left = match placing.source.as_ref().filter(|source| failed.contains(*source)) {
+                // It is not tried again: it would succeed without having written anything.
+                Some(source) => Err(Fault::new("sync the directory", source, io::Error::other("it failed before"))),
+                None => self.sync_source(plan, placing, &mut synced),
+            };
+            if left.is_err() {
+                failed.extend(placing.source.clone());
+                self.index().set_aside(placing);
+            }
+            let result = left.and_then(|()| self.link(plan, how, placing));
             let ok = result.is_ok();
             if let Err(fault) = result {
                 log::error!("order for {}: {fault}", placing.order.message.id());
@@ -65,11 +74,16 @@ impl Queue {
         match (&placing.source, placing.order.origin) {
             (Some(source), _) if synced.contains(source) => Ok(()),
             (Some(source), _) => {
-                match self.disk.sync_dir(source) {
-                    // An emptied tree was removed, and that was synced.
-                    Err(fault) if !fault.is_missing() => return Err(fault),
-                    _ => {}
+                // A flag that was set before has moved it from `new/` to `cur/` without a sync: it must not come back there.
+                let new = source.ends_with("cur").then(|| source.with_file_name("new"));
+                for directory in new.iter().chain([source]).filter(|d| !synced.contains(*d)) {
+                    match self.disk.sync_dir(directory) {
+                        // An emptied tree was removed, and that was synced.
+                        Err(fault) if !fault.is_missing() => return Err(fault),
+                        _ => {}
+                    }
                 }
+                synced.extend(new);
                 synced.insert(source.clone());
                 Ok(())
             }
@@ -82,7 +96,11 @@ impl Queue {
         let file = self.orders().join(&placing.file);
         for (part, next) in self.parts(plan, how, &placing.order, &file) {
             let entry = placing.order.entry(part, next);
-            if self.index().has_entry(&entry) {
+            let there = {
+                let index = self.index();
+                index.has_entry(&entry) || index.was_done(&entry)
+            };
+            if there {
                 continue;
             }
             let too_long = || io::Error::new(io::ErrorKind::InvalidFilename, "its name leaves no room for an entry");
@@ -123,10 +141,8 @@ impl Queue {
             .filter(|p| !p.order.verbs.has(Verb::Release))
             .map(|p| (p.order.clone(), self.orders().join(&p.file)))
             .collect();
-        if !kept.is_empty() {
-            plan.keep(&kept)?;
-        }
-        let finished = self.make_durable(orders);
+        let kept = if kept.is_empty() { Ok(()) } else { plan.keep(&kept) };
+        let finished = kept.and_then(|()| self.make_durable(orders));
         let mut index = self.index();
         match &finished {
             Ok(()) => orders.iter().for_each(|placing| index.remove_order(placing)),

@@ -3,7 +3,7 @@
 use super::names::{Entry, Order, Origin, Part, Tree, Verbs};
 use super::{Verb, Work};
 use crate::mail::name::Base;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 /// Two orders with equal keys ask for the same thing.
@@ -75,6 +75,10 @@ pub(super) struct Index {
     keys: HashMap<OrderKey, usize>,
     /// Orders a message has; its entries wait until it has none.
     held: HashMap<Base, usize>,
+    /// Entries of a message that somebody works on; its orders wait until there is none.
+    busy: HashMap<Base, usize>,
+    /// Work that was done while an order of its message waited.
+    done: HashMap<Base, HashSet<EntryKey>>,
     slots: HashMap<u64, Slot>,
     known: HashMap<EntryKey, u64>,
     due: HashMap<Work, BTreeSet<(u64, u64)>>,
@@ -96,6 +100,9 @@ impl Index {
         if self.orders.remove(&(placing.order.asked, placing.file.clone())).is_some() {
             count_down(&mut self.keys, &order_key(&placing.order));
             count_down(&mut self.held, &placing.order.message.base);
+            if !self.held.contains_key(&placing.order.message.base) {
+                self.done.remove(&placing.order.message.base);
+            }
         }
     }
 
@@ -107,17 +114,39 @@ impl Index {
         }
     }
 
-    /// Some orders that are to be fanned out, oldest request first.
+    /// Some orders that are to be fanned out, oldest request first. Those of messages that are being worked on wait: an
+    /// entry that is about to go would be taken for what the order asks for.
     pub(super) fn some_orders(&self, most: usize) -> Vec<Placing> {
-        self.orders.values().take(most).cloned().collect()
+        self.free_orders().take(most).cloned().collect()
     }
 
     pub(super) fn has_orders(&self) -> bool {
-        !self.orders.is_empty()
+        self.free_orders().next().is_some()
+    }
+
+    fn free_orders(&self) -> impl Iterator<Item = &Placing> {
+        self.orders.values().filter(|placing| !self.busy.contains_key(&placing.order.message.base))
+    }
+
+    /// The messages of which anything is asked and not done.
+    pub(super) fn messages(&self) -> HashSet<Base> {
+        self.held.keys().cloned().chain(self.slots.values().map(|slot| slot.entry.message.base.clone())).collect()
     }
 
     pub(super) fn has_entry(&self, entry: &Entry) -> bool {
         self.known.contains_key(&entry_key(entry))
+    }
+
+    /// Whether it was done since an order of its message was placed.
+    pub(super) fn was_done(&self, entry: &Entry) -> bool {
+        self.done.get(&entry.message.base).is_some_and(|keys| keys.contains(&entry_key(entry)))
+    }
+
+    /// What an order that waits asks for need not be done again.
+    pub(super) fn note_done(&mut self, entry: &Entry) {
+        if self.held.contains_key(&entry.message.base) {
+            self.done.entry(entry.message.base.clone()).or_default().insert(entry_key(entry));
+        }
     }
 
     /// Adds an entry that waits; `false` when the same piece of work is there already.
@@ -145,6 +174,7 @@ impl Index {
         self.due.get_mut(&work)?.remove(&found);
         let slot = self.slots.get_mut(&found.1)?;
         slot.claimed = true;
+        *self.busy.entry(slot.entry.message.base.clone()).or_default() += 1;
         Some((found.1, slot.entry.clone(), slot.file.clone()))
     }
 
@@ -156,6 +186,9 @@ impl Index {
     pub(super) fn remove_entry(&mut self, number: u64) {
         if let Some(slot) = self.slots.remove(&number) {
             self.known.remove(&entry_key(&slot.entry));
+            if slot.claimed {
+                count_down(&mut self.busy, &slot.entry.message.base);
+            }
             if let Some(due) = self.due.get_mut(&slot.entry.part.work()) {
                 due.remove(&(slot.entry.next, number));
             }
@@ -165,6 +198,9 @@ impl Index {
     /// A claimed entry waits again, under a new name.
     pub(super) fn put_back(&mut self, number: u64, entry: Entry, file: String) {
         if let Some(slot) = self.slots.get_mut(&number) {
+            if slot.claimed {
+                count_down(&mut self.busy, &slot.entry.message.base);
+            }
             self.due.entry(entry.part.work()).or_default().insert((entry.next, number));
             *slot = Slot { entry, file, claimed: false };
         }

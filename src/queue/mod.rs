@@ -52,8 +52,10 @@ pub use place::{NewOrder, Placed};
 
 use crate::base::Fault;
 use crate::disk::Disk;
+use crate::mail::name::Base;
 use event_listener::{Event, EventListener};
 use index::Index;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sync::GroupSync;
@@ -92,6 +94,11 @@ impl Queue {
     /// Orders, then entries by the time of their next attempt, `most` at the most: for people.
     pub fn list(&self, most: usize) -> Vec<Listed> {
         self.index().list(most)
+    }
+
+    /// The messages of which anything is asked and not done.
+    pub fn messages(&self) -> HashSet<Base> {
+        self.index().messages()
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {

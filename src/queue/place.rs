@@ -74,6 +74,17 @@ impl Queue {
                 }
             }
         }
+        let mut twice = false;
+        for (file, entry) in queue.failed_entries()? {
+            if queue.index().has_entry(&entry) {
+                // A rename between the two directories that a crash left half-done: it is to be tried.
+                queue.disk.unlink(&queue.failed().join(file))?;
+                twice = true;
+            }
+        }
+        if twice {
+            queue.disk.sync_dir(&queue.failed())?;
+        }
         Ok(queue)
     }
 
@@ -83,7 +94,7 @@ impl Queue {
     }
 
     /// Places all orders of one command, with one sync. One result an order, in order. After `Err` nothing may be
-    /// answered OK, and what was placed will be carried out all the same.
+    /// answered OK; every message is where it was, unless the disk fails once more.
     pub fn place(&self, orders: Vec<NewOrder>) -> Result<Vec<Placed>, Fault> {
         let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut placed = Vec::with_capacity(orders.len());
@@ -102,20 +113,24 @@ impl Queue {
             }
             placed.push(match self.place_one(&source, &order) {
                 Ok(file) => {
-                    let source = (order.origin == Origin::Moved).then(|| source.parent().map(Path::to_path_buf));
-                    fresh.push(Placing { order, file, source: source.flatten() });
+                    let parent = (order.origin == Origin::Moved).then(|| source.parent().map(Path::to_path_buf));
+                    fresh.push((Placing { order, file, source: parent.flatten() }, source));
                     Placed::Placed
                 }
                 Err(fault) => Placed::Not(fault),
             });
         }
-        let synced = if fresh.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.orders()) };
+        if !fresh.is_empty()
+            && let Err(fault) = self.disk.sync_dir(&self.orders())
+        {
+            fresh.into_iter().for_each(|(placing, source)| self.take_back(placing, &source));
+            return Err(fault);
+        }
         {
             let mut index = self.index();
-            fresh.into_iter().for_each(|placing| index.add_order(placing));
+            fresh.into_iter().for_each(|(placing, _)| index.add_order(placing));
         }
         self.wake();
-        synced?;
         for source in leftover {
             // The same bytes are in the queue, durably; what was dragged twice is gone from its folder as well.
             match self.disk.unlink(&source) {
@@ -124,6 +139,21 @@ impl Queue {
             }
         }
         Ok(placed)
+    }
+
+    /// An order that is not durable, and was not acknowledged: the message goes back to where it was.
+    fn take_back(&self, placing: Placing, source: &Path) {
+        let file = self.orders().join(&placing.file);
+        let taken_back = match placing.order.origin {
+            Origin::Copied => self.disk.unlink(&file),
+            Origin::Moved | Origin::Appended => self.disk.rename(&file, source),
+        };
+        if let Err(fault) = taken_back {
+            log::error!("{fault}: this order waits for a restart");
+            let mut index = self.index();
+            index.add_order(placing.clone());
+            index.set_aside(&placing);
+        }
     }
 
     fn place_one(&self, source: &Path, order: &Order) -> Result<String, Fault> {

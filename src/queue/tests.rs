@@ -180,10 +180,11 @@ fn the_same_work_is_not_done_twice() {
     let under_way = queue.claim(Work::Deliver, 0).unwrap();
     queue.place(vec![order(root, 1, BOTH, Origin::Moved)]).unwrap();
     assert!(queue.claim(Work::Deliver, 0).is_none(), "a message with an order waits for its fan-out");
-    queue.fan_out(&rules, &how(), 10).unwrap();
-    assert_eq!(queue.counts().deliveries, 2, "the deliveries were there already");
-    assert_eq!(queue.counts().trainings, 2);
+    assert_eq!(queue.fan_out(&rules, &how(), 10).unwrap(), 0, "an order waits while its message is worked on");
     queue.done(under_way).unwrap();
+    queue.fan_out(&rules, &how(), 10).unwrap();
+    assert_eq!(queue.counts().deliveries, 1, "one delivery was there already, the other was done");
+    assert_eq!(queue.counts().trainings, 2);
     queue.done(queue.claim(Work::Deliver, 0).unwrap()).unwrap();
     assert!(queue.claim(Work::Deliver, u64::MAX).is_none());
 }
@@ -488,4 +489,26 @@ fn the_crash_test_notices_each_sync_that_is_missing() {
     for directory in ["queue/orders", "queue/deliver", "queue/train", CAUGHT, TRASH] {
         assert!(all_crashes(directory).is_some(), "a missing sync of {directory} was not noticed");
     }
+}
+
+#[test]
+fn a_release_asked_again_while_the_failed_one_ends_is_not_swallowed_by_it() {
+    let scratch = Scratch::new();
+    let root = &scratch.0;
+    let disk = Disk::new(root);
+    let queue = Queue::open(disk.clone()).unwrap();
+    put(root, 1);
+    queue.place(vec![order(root, 1, RELEASE, Origin::Moved)]).unwrap();
+    queue.fan_out(&Rules(disk.clone()), &how(), 10).unwrap();
+    let failed = queue.claim(Work::Deliver, 5000).unwrap();
+    // It was put back and is dragged again before the entry is gone.
+    put(root, 1);
+    queue.place(vec![order(root, 1, RELEASE, Origin::Moved)]).unwrap();
+    assert!(!queue.has_orders(), "its order waits");
+    assert_eq!(queue.fan_out(&Rules(disk.clone()), &how(), 10).unwrap(), 0);
+    queue.returned(failed).unwrap();
+    assert_eq!(queue.fan_out(&Rules(disk), &how(), 10).unwrap(), 1);
+    let parts: Vec<_> = std::iter::from_fn(|| queue.claim(Work::Deliver, 5000)).map(|c| c.entry.part).collect();
+    assert!(parts.contains(&Part::Deliver(0)) && parts.contains(&Part::Deliver(3)), "{parts:?}");
+    assert!(queue.messages().contains(&message(1).base));
 }

@@ -197,7 +197,8 @@ impl Folder {
         }
     }
 
-    fn is_plain(&self, name: &Name) -> bool {
+    /// Whether a row holds all that a name says.
+    pub(super) fn is_plain(&self, name: &Name) -> bool {
         matches!(&name.base, Base::Ours(_, host) if **host == *self.host)
             && name.size.is_some()
             && name.wire_size.is_none()

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// Files renamed or removed while a folder's lock is held once: others wait for a few hundred microseconds at most.
 const BATCH: usize = 64;
+/// Times that a file is looked for which is not where the catalogue says.
+const TRIES: usize = 3;
 
 /// A message and where its file is.
 #[derive(Clone)]
@@ -115,10 +117,37 @@ impl Store {
         let wanted: Vec<u32> = self.locate_all(reach, kept, uids).into_iter().map(|l| l.row.uid).collect();
         let mut rows = Vec::with_capacity(wanted.len());
         for batch in wanted.chunks(BATCH) {
-            self.set_flags_of(reach, kept, batch, how, flags, &mut rows)?;
+            let mut lost = self.set_flags_of(reach, kept, batch, how, flags, &mut rows)?;
+            for _ in 1..TRIES {
+                if lost.is_empty() {
+                    break;
+                }
+                let again = self.look_for(kept, &lost)?;
+                lost = self.set_flags_of(reach, kept, &again, how, flags, &mut rows)?;
+            }
+            if let Some(located) = lost.first().and_then(|row| self.locate(kept, row.uid)) {
+                let moving = std::io::Error::other("another program renames it all the time");
+                return Err(Fault::new("change the flags of", located.path, moving));
+            }
         }
         Ok(rows)
     }
+
+    /// Another program renamed or removed files, or a directory that was empty: those that are still there after all.
+    fn look_for(&self, kept: Kept, lost: &[Row]) -> Result<Vec<u32>, Fault> {
+        let mut trees: Vec<_> = lost.iter().map(|row| row.tree).collect();
+        trees.sort_unstable();
+        trees.dedup();
+        for tree in trees.into_iter().filter_map(|id| self.tree_by_id(id)) {
+            tree.set_made(kept, false);
+            self.make_folder(&tree, kept)?;
+            self.reread(&tree, kept)?;
+        }
+        let there = |uid: &u32| self.locate(kept, *uid).is_some_and(|located| located.path.exists());
+        Ok(lost.iter().map(|row| row.uid).filter(there).collect())
+    }
+
+    /// Returns the rows whose files were not where they should be.
 
     fn set_flags_of(
         &self,
@@ -128,7 +157,7 @@ impl Store {
         how: Flagging,
         flags: Flags,
         rows: &mut Vec<Row>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<Row>, Fault> {
         let seen = self.seen_set(reach, kept);
         let own = if seen.is_some() { Flags::SEEN } else { Flags::NONE };
         let mut lost = Vec::new();
@@ -139,7 +168,9 @@ impl Store {
                 && (flags.has(Flags::SEEN) || how == Flagging::Replace)
             {
                 let on = flags.has(Flags::SEEN) && how != Flagging::Remove;
-                if !set.set(uids, on, modseq).is_empty() {
+                // Those that are gone would be counted as seen for ever.
+                let there: Vec<u32> = uids.iter().copied().filter(|&uid| folder.get(uid).is_some()).collect();
+                if !set.set(&there, on, modseq).is_empty() {
                     self.views.touched(reach, kept, modseq);
                 }
             }
@@ -170,15 +201,7 @@ impl Store {
             }
             self.views.flagged(kept, &changes);
         }
-        // Another program renamed or removed them: look, then try those that are still there once more.
-        for row in lost {
-            let Some(tree) = self.tree_by_id(row.tree) else { continue };
-            self.reread(&tree, kept)?;
-            if let Some(now) = self.locate(kept, row.uid).filter(|l| l.path.exists()) {
-                self.set_flags_of(reach, kept, &[now.row.uid], how, flags, rows)?;
-            }
-        }
-        Ok(())
+        Ok(lost)
     }
 
     fn rename_flags(&self, kept: Kept, row: &Row, name: Name, flags: Flags) -> Result<(), Fault> {
@@ -192,6 +215,11 @@ impl Store {
             tree.note_time(kept, Half::New);
         }
         Ok(())
+    }
+
+    /// Makes the name that a message has now durable: its flags, and what else was changed.
+    pub fn sync_name(&self, kept: Kept, uid: u32) -> Result<(), Fault> {
+        self.locate(kept, uid).map_or(Ok(()), |located| self.sync_parents(std::iter::once(located.path.as_path())))
     }
 
     /// Changes what a message's name says besides its UID and flags (which recipients are left, its retention).
@@ -238,7 +266,7 @@ impl Store {
             let rows = folder.remove(&gone);
             self.left(kept, &rows);
         }
-        self.sync_parents(removed.iter().map(|l| l.path.as_path()))?;
+        self.sync_left(removed.iter().map(|l| l.path.as_path()))?;
         result.map(|()| removed)
     }
 
@@ -260,6 +288,8 @@ impl Store {
                 continue;
             }
             let halves = [tree.tmp(kept), tree.half(kept, Half::New), tree.half(kept, Half::Cur)];
+            // Should the directories come back after a power failure, what was moved out of them must not.
+            self.sync_each(halves.iter().skip(1).map(std::path::PathBuf::as_path))?;
             for directory in &halves {
                 if !self.disk.remove_dir(directory)? && directory.exists() {
                     return Ok(false);

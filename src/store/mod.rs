@@ -21,6 +21,7 @@
 //! A MODSEQ is taken while the folder is locked for writing, so whoever read the folder's MODSEQ has seen every change up
 //! to it.
 
+pub mod cache;
 pub mod catalogue;
 mod change;
 pub mod journal;
@@ -36,6 +37,7 @@ pub mod testing;
 pub mod trees;
 pub mod views;
 
+pub use cache::Cache;
 pub use catalogue::{Folder, Row};
 pub use change::{Flagging, Located};
 pub use place::{Placed, dovecot_keywords};
@@ -71,6 +73,7 @@ pub struct Store {
     folders: [RwLock<Folder>; 4],
     views: Views,
     seen: Mutex<HashMap<(Reach, Kept), Arc<SeenSet>>>,
+    cache: Cache,
 }
 
 /// A message that is open for reading. It stays readable when it is removed meanwhile.
@@ -90,6 +93,11 @@ impl Store {
     /// The data directory's files.
     pub fn disk(&self) -> &Disk {
         &self.disk
+    }
+
+    /// What was learned from parsing messages.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// The time.

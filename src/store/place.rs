@@ -41,7 +41,7 @@ impl Store {
     pub fn deliver(&self, tree: &Arc<Tree>, kept: Kept, name: Name, parts: &[&[u8]]) -> Result<Placed, Fault> {
         // 1. state A: written and synced under tmp/
         let tmp = tree.tmp(kept).join(name.id());
-        self.write_tmp(tree, kept, &tmp, parts).inspect_err(|_| drop(std::fs::remove_file(&tmp)))?;
+        self.write_tmp(tree, kept, &tmp, parts).inspect_err(|_| drop(self.disk.unlink(&tmp)))?;
         // 2. state B: named and published
         let placed = self.enter(tree, kept, &tmp, name, How::Rename).inspect_err(|_| drop(self.disk.unlink(&tmp)))?;
         // 3. state C: durable
@@ -52,6 +52,7 @@ impl Store {
             self.unpublish(kept, &UidRanges::one(placed.uid, placed.uid));
             return Err(fault);
         }
+        self.cache.wish(kept, placed.uid);
         Ok(placed)
     }
 
@@ -116,7 +117,7 @@ impl Store {
         // The target first: a crash between the two leaves both names, never neither.
         self.sync_parents(done.iter().map(|(_, placed)| placed.path.as_path()))?;
         if !copy {
-            self.sync_parents(done.iter().map(|(located, _)| located.path.as_path()))?;
+            self.sync_left(done.iter().map(|(located, _)| located.path.as_path()))?;
         }
         result.map(|()| done)
     }
@@ -243,12 +244,32 @@ impl Store {
         }
     }
 
+    /// Syncs the directories that these files have left. A flag that was set before has moved a file from `new/` to
+    /// `cur/` without a sync: what leaves `cur/` must not come back in `new/` either.
+    pub(super) fn sync_left<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Result<(), Fault> {
+        let mut directories: Vec<PathBuf> = paths.filter_map(Path::parent).map(Path::to_path_buf).collect();
+        directories.sort_unstable();
+        directories.dedup();
+        let cur = Half::Cur.directory();
+        let news: Vec<PathBuf> = directories
+            .iter()
+            .filter(|d| d.ends_with(cur))
+            .map(|d| d.with_file_name(Half::New.directory()))
+            .filter(|new| !directories.contains(new))
+            .collect();
+        self.sync_each(directories.iter().chain(&news).map(PathBuf::as_path))
+    }
+
     /// Syncs the directories of these files, each once.
     pub(super) fn sync_parents<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Result<(), Fault> {
         let mut directories: Vec<&Path> = paths.filter_map(Path::parent).collect();
         directories.sort_unstable();
         directories.dedup();
-        directories.into_iter().try_for_each(|directory| match self.disk.sync_dir(directory) {
+        self.sync_each(directories.into_iter())
+    }
+
+    pub(super) fn sync_each<'a>(&self, mut directories: impl Iterator<Item = &'a Path>) -> Result<(), Fault> {
+        directories.try_for_each(|directory| match self.disk.sync_dir(directory) {
             // Removed as empty: then its names are gone as they should be.
             Err(fault) if fault.is_missing() => Ok(()),
             other => other,

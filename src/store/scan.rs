@@ -7,7 +7,7 @@
 use super::catalogue::{Folder, Row};
 use super::marks::{Found, Marks};
 use super::trees::{Trees, address_of, modified};
-use super::{Clock, Half, Reach, Store, Tree, Views};
+use super::{Cache, Clock, Half, Reach, Store, Tree, Views};
 use crate::base::{Context, Fault, UidRanges};
 use crate::disk::Disk;
 use crate::mail::name::Base;
@@ -47,6 +47,38 @@ pub(super) struct Seen {
     pub tree: Arc<Tree>,
 }
 
+/// What start-up has listed.
+struct Listing {
+    /// UIDs from this one on were never given.
+    believed: u32,
+    /// An empty folder: it knows which names a row can hold.
+    blank: Folder,
+    /// Files whose names a row can hold: nearly all, and 72 bytes each.
+    plain: Vec<(Kept, Row)>,
+    /// All others.
+    odd: Vec<Seen>,
+}
+
+impl Listing {
+    fn take(&mut self, file: Seen) {
+        let name = &file.name;
+        match name.uid.filter(|&uid| uid < self.believed && self.blank.is_plain(name) && file.is_called(name)) {
+            Some(uid) => {
+                let size = name.size_on_wire().unwrap_or(0);
+                let row = Row::of(name, uid, file.tree.id, file.tree.domain, size, file.half, 0);
+                self.plain.push((file.kept, row));
+            }
+            None => self.odd.push(file),
+        }
+    }
+
+    fn highest(&self) -> u32 {
+        let plain = self.plain.iter().map(|(_, row)| row.uid).max().unwrap_or(0);
+        let odd = self.odd.iter().filter_map(|f| f.name.uid).filter(|&u| u < self.believed).max().unwrap_or(0);
+        plain.max(odd)
+    }
+}
+
 impl Seen {
     /// The name on disk. Other programs may write what we would spell differently (flags in another order).
     pub(super) fn called(&self) -> &str {
@@ -62,6 +94,7 @@ impl Seen {
 impl Store {
     /// Reads the tree. The caller holds the data directory's lock.
     pub fn open(disk: Disk, host: &str, pid: u32, clock: Clock) -> Result<(Store, Report), Fault> {
+        disk.sync_everything()?;
         let mail = disk.path("mail");
         disk.make_dirs(&mail)?;
         disk.make_dirs(&disk.path("state"))?;
@@ -69,14 +102,15 @@ impl Store {
         let mut report = Report { restored: found == Found::Restored, ..Report::default() };
         let host = crate::mail::name::host_label(host);
         let mut trees = Trees::default();
-        let mut files = Vec::new();
-        list_all(&mail, &mut trees, &mut files, &mut report)?;
         // Without marks of our own, whatever the names say is the best that is known.
         let believed = if found == Found::New { u32::MAX / 2 } else { marks.next_uid() };
-        let highest = files.iter().filter_map(|f| f.name.uid).filter(|&u| u < believed).max().unwrap_or(0);
+        let mut files = Listing { believed, blank: Folder::new(&host), plain: Vec::new(), odd: Vec::new() };
+        list_all(&disk, &mail, &mut trees, &mut files, &mut report)?;
+        let highest = files.highest();
         let marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
         report.trees = trees.iter().count();
         let store = Store {
+            cache: Cache::new(&disk),
             disk,
             mail,
             host: host.as_str().into(),
@@ -90,31 +124,54 @@ impl Store {
             folders: std::array::from_fn(|_| RwLock::new(Folder::new(&host))),
             seen: Mutex::default(),
         };
-        store.fill(files, believed, &mut report)?;
+        store.fill(files, &mut report)?;
         Ok((store, report))
     }
 
     /// Puts the listed files into the catalogue.
-    fn fill(&self, mut files: Vec<Seen>, believed: u32, report: &mut Report) -> Result<(), Fault> {
-        self.drop_doubles(&mut files, report)?;
-        files.sort_by_key(|f| f.name.uid.unwrap_or(u32::MAX));
+    fn fill(&self, mut files: Listing, report: &mut Report) -> Result<(), Fault> {
+        self.drop_plain_doubles(&mut files, report)?;
+        self.drop_doubles(&mut files.odd, report)?;
+        files.plain.sort_unstable_by_key(|(_, row)| row.uid);
+        files.odd.sort_by_key(|f| f.name.uid.unwrap_or(u32::MAX));
+        let modseq = self.marks().last_modseq();
         let mut last = 0;
         let mut foreign = Vec::new();
-        let modseq = self.marks().last_modseq();
-        for file in files {
-            match file.name.uid.filter(|&uid| uid < believed && uid > last && file.name.size.is_some()) {
-                Some(uid) => {
-                    last = uid;
-                    if !file.is_called(&file.name) {
-                        self.disk.rename(&file.path, &file.path.with_file_name(file.name.to_string()))?;
-                    }
-                    report.messages += 1;
-                    let size = file.name.size_on_wire().unwrap_or(0);
-                    let row = Row::of(&file.name, uid, file.tree.id, file.tree.domain, size, file.half, modseq);
-                    self.folder_mut(file.kept).push(row, &file.name);
+        let mut odd = files.odd.into_iter().peekable();
+        let mut plain = files.plain.into_iter().peekable();
+        loop {
+            let is_odd = match (odd.peek(), plain.peek()) {
+                (Some(odd), Some((_, row))) => odd.name.uid.is_some_and(|uid| uid < row.uid),
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            if is_odd {
+                let Some(file) = odd.next() else { break };
+                let Some(uid) = file.name.uid.filter(|&u| u < files.believed && u > last && file.name.size.is_some())
+                else {
+                    foreign.push(file);
+                    continue;
+                };
+                last = uid;
+                if !file.is_called(&file.name) {
+                    self.disk.rename(&file.path, &file.path.with_file_name(file.name.to_string()))?;
                 }
-                None => foreign.push(file),
+                let size = file.name.size_on_wire().unwrap_or(0);
+                let row = Row::of(&file.name, uid, file.tree.id, file.tree.domain, size, file.half, modseq);
+                self.folder_mut(file.kept).push(row, &file.name);
+            } else {
+                let Some((kept, row)) = plain.next() else { break };
+                let name = files.blank.name(&row);
+                if row.uid == last {
+                    // Somebody copied it: the second of two with one UID is a message of its own.
+                    foreign.extend(self.seen(kept, &row, name));
+                    continue;
+                }
+                last = row.uid;
+                self.folder_mut(kept).push(Row { modseq, ..row }, &name);
             }
+            report.messages += 1;
         }
         for file in foreign {
             match self.adopt(&file) {
@@ -128,8 +185,41 @@ impl Store {
         Ok(())
     }
 
-    /// A rename between two folders may be half done after a crash: both names are there, of one file. The newer one,
-    /// with the higher UID, stays.
+    /// A file as a listing shows it, from its row.
+    fn seen(&self, kept: Kept, row: &Row, name: Name) -> Option<Seen> {
+        let tree = self.tree_by_id(row.tree)?;
+        let path = tree.half(kept, row.half).join(name.to_string());
+        Some(Seen { kept, half: row.half, name, path, tree })
+    }
+
+    /// As [`Store::drop_doubles`], for the many rows without anything special.
+    fn drop_plain_doubles(&self, files: &mut Listing, report: &mut Report) -> Result<(), Fault> {
+        files.plain.sort_unstable_by_key(|(_, row)| (row.tree, row.stamp));
+        let same_id = |a: &(Kept, Row), b: &(Kept, Row)| (a.1.tree, a.1.stamp) == (b.1.tree, b.1.stamp);
+        let mut at = 1;
+        while let (Some(a), Some(b)) = (files.plain.get(at - 1), files.plain.get(at)) {
+            if !same_id(a, b) {
+                at += 1;
+                continue;
+            }
+            let pair = [a, b].map(|(kept, row)| self.seen(*kept, row, files.blank.name(row)));
+            let mut pair: Vec<Seen> = pair.into_iter().flatten().collect();
+            let before = report.doubles;
+            self.drop_doubles(&mut pair, report)?;
+            match pair.first() {
+                // One stays: the other's row goes.
+                Some(stays) if report.doubles > before => {
+                    let first_stays = stays.kept == a.0 && stays.half == a.1.half && stays.name.uid == Some(a.1.uid);
+                    files.plain.remove(if first_stays { at } else { at - 1 });
+                }
+                _ => at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// A rename between two directories may be half done after a crash: both names are there, of one file. The newer one
+    /// stays: the one with the higher UID, or in `cur/`.
     fn drop_doubles(&self, files: &mut Vec<Seen>, report: &mut Report) -> Result<(), Fault> {
         use std::os::unix::fs::MetadataExt;
         let mut by_id: HashMap<(u32, &Base), usize> = HashMap::new();
@@ -141,7 +231,8 @@ impl Store {
             if same(&file.path, &other.path) != Some(true) {
                 continue;
             }
-            let older = if file.name.uid > other.name.uid { first } else { i };
+            let age = |f: &Seen| (f.name.uid, f.half == Half::Cur);
+            let older = if age(file) > age(other) { first } else { i };
             if older == i {
                 by_id.insert((file.tree.id.0, &file.name.base), first);
             }
@@ -213,7 +304,13 @@ fn measure(path: &Path) -> Result<(u64, u64), Fault> {
     Ok((size, wire))
 }
 
-fn list_all(mail: &Path, trees: &mut Trees, files: &mut Vec<Seen>, report: &mut Report) -> Result<(), Fault> {
+fn list_all(
+    disk: &Disk,
+    mail: &Path,
+    trees: &mut Trees,
+    files: &mut Listing,
+    report: &mut Report,
+) -> Result<(), Fault> {
     for domain in entries(mail)? {
         let Some(domain_name) = directory_name(&domain, report) else { continue };
         for local in entries(&domain.path())? {
@@ -226,7 +323,7 @@ fn list_all(mail: &Path, trees: &mut Trees, files: &mut Vec<Seen>, report: &mut 
             for kept in Kept::ALL {
                 if tree.path.join(kept.directory()).is_dir() {
                     list_tree(&tree, kept, files, report)?;
-                    report.swept += sweep_tmp(&tree.tmp(kept))?;
+                    report.swept += sweep_tmp(disk, &tree.tmp(kept))?;
                 }
             }
         }
@@ -234,12 +331,12 @@ fn list_all(mail: &Path, trees: &mut Trees, files: &mut Vec<Seen>, report: &mut 
     Ok(())
 }
 
-fn list_tree(tree: &Arc<Tree>, kept: Kept, files: &mut Vec<Seen>, report: &mut Report) -> Result<(), Fault> {
+fn list_tree(tree: &Arc<Tree>, kept: Kept, files: &mut Listing, report: &mut Report) -> Result<(), Fault> {
     for half in [Half::New, Half::Cur] {
         let directory = tree.half(kept, half);
         // Before the listing, so that what comes during it is seen by the next look.
         tree.set_time(kept, half, modified(&directory));
-        list_half(tree, kept, half, files, &mut report.odd)?;
+        list_half(tree, kept, half, |file| files.take(file), &mut report.odd)?;
     }
     Ok(())
 }
@@ -249,15 +346,21 @@ pub(super) fn list_half(
     tree: &Arc<Tree>,
     kept: Kept,
     half: Half,
-    files: &mut Vec<Seen>,
+    mut take: impl FnMut(Seen),
     odd: &mut Vec<String>,
 ) -> Result<(), Fault> {
-    for entry in entries(&tree.half(kept, half))? {
+    let directory = tree.half(kept, half);
+    let list = match std::fs::read_dir(&directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        list => list.during("list", &directory)?,
+    };
+    for entry in list {
+        let entry = entry.during("list", &directory)?;
         let path = entry.path();
         let name = entry.file_name().to_str().and_then(Name::parse);
         let regular = entry.file_type().is_ok_and(|t| t.is_file());
         match name {
-            Some(name) if regular => files.push(Seen { kept, half, name, path, tree: tree.clone() }),
+            Some(name) if regular => take(Seen { kept, half, name, path, tree: tree.clone() }),
             _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
             _ => odd.push(format!("{}: not a message (a regular file with a Maildir name is)", path.display())),
         }
@@ -267,7 +370,7 @@ pub(super) fn list_half(
 
 /// Removes what a crash left in `tmp/`: everything with a name of ours; files of other programs after 36 hours, as
 /// Maildir's own rule has it, by their modification time.
-fn sweep_tmp(tmp: &Path) -> Result<usize, Fault> {
+fn sweep_tmp(disk: &Disk, tmp: &Path) -> Result<usize, Fault> {
     let mut swept = 0;
     for entry in entries(tmp)? {
         let ours = entry.file_name().to_str().is_some_and(|n| matches!(Base::parse(n), Base::Ours(..)));
@@ -276,7 +379,7 @@ fn sweep_tmp(tmp: &Path) -> Result<usize, Fault> {
             Some(age.as_secs() > 36 * 3600)
         };
         if ours || old() == Some(true) {
-            std::fs::remove_file(entry.path()).during("remove", entry.path())?;
+            disk.unlink(&entry.path())?;
             swept += 1;
         }
     }

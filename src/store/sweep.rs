@@ -156,7 +156,7 @@ impl Store {
         let mut odd = Vec::new();
         for half in [Half::New, Half::Cur] {
             tree.set_time(kept, half, modified(&tree.half(kept, half)));
-            list_half(tree, kept, half, &mut files, &mut odd)?;
+            list_half(tree, kept, half, |file| files.push(file), &mut odd)?;
         }
         Ok(files)
     }
@@ -227,6 +227,19 @@ mod tests {
             )
             .unwrap();
         assert_eq!(rows[0].flags, Flags::SEEN | Flags::ANSWERED | Flags::FLAGGED);
+    }
+
+    #[test]
+    fn a_flag_is_set_where_another_program_removed_the_empty_cur() {
+        let scratch = Scratch::new("nocur");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        std::fs::remove_dir(tree.half(Kept::Caught, Half::Cur)).unwrap();
+        let one = UidRanges::one(1, 1);
+        let set = || store.set_flags(Reach::All, Kept::Caught, &one, super::super::Flagging::Add, Flags::FLAGGED);
+        assert_eq!(set().unwrap()[0].flags, Flags::FLAGGED);
+        assert!(store.locate(Kept::Caught, 1).unwrap().path.exists());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use crate::base::{Timestamp, UidRanges};
 use crate::mail::Kept;
-use crate::net::Stop;
+use crate::net::{Pools, Stop};
 use crate::quarantine::Quarantine;
+use crate::store::Store;
 use smol::Timer;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,6 +19,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 const EXPIRY: Duration = Duration::from_secs(60);
 /// Messages that one step of expiry removes; between two steps others get their turn.
 const STEP: usize = 64;
+/// Messages that one job parses for the cache: a few milliseconds.
+const WISHES: usize = 16;
+/// Between two steps of cleaning the cache.
+const PAUSE: Duration = Duration::from_millis(50);
 /// A clock that jumped by more than this is not believed.
 const JUMP: Duration = Duration::from_secs(86_400);
 
@@ -68,6 +73,33 @@ pub async fn sweep(quarantine: Arc<Quarantine>, stop: Stop) {
             }
         })
         .await;
+    }
+}
+
+/// Fills and cleans the cache until `stop`. `fill` parses one message for it.
+pub async fn cache(quarantine: Arc<Quarantine>, pools: Arc<Pools>, fill: fn(&Store, Kept, u32), stop: Stop) {
+    on_disk(&quarantine, |q| q.store.cache().load()).await;
+    let mut tend_at = Instant::now() + HOUR;
+    while !stop.is_stopped() {
+        let wished = quarantine.store.cache().listen();
+        let wishes = quarantine.store.cache().take_wishes(WISHES);
+        if wishes.is_empty() {
+            let until = sleep(&stop, tend_at.saturating_duration_since(Instant::now()));
+            smol::future::or(wished, until).await;
+        } else {
+            let quarantine = quarantine.clone();
+            let job = move || wishes.into_iter().for_each(|(kept, uid)| fill(&quarantine.store, kept, uid));
+            // A full pool has better things to do: FETCH fills the cache too.
+            let _ = pools.scan.run(job).await;
+        }
+        if Instant::now() >= tend_at {
+            tend_at = Instant::now() + HOUR;
+            let mut more = on_disk(&quarantine, |q| q.store.tend_cache()).await;
+            while more && !stop.is_stopped() {
+                sleep(&stop, PAUSE).await;
+                more = on_disk(&quarantine, |q| q.store.cache().move_some()).await;
+            }
+        }
     }
 }
 

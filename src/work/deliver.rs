@@ -136,7 +136,11 @@ impl Deliver {
     /// The message goes back; should that fail, it is tried again later, reply of the server included.
     async fn fail(self: Arc<Self>, claim: Claim, reason: String) {
         self.blocking(move |this| match this.outcome.failed(&claim.entry, &claim.path, &reason) {
-            Ok(()) => this.end(claim),
+            Ok(()) => {
+                if let Err(fault) = this.queue.returned(claim) {
+                    log::error!("{fault}: it may be tried again after a restart");
+                }
+            }
             Err(fault) => {
                 log::error!("{}: cannot be put back: {fault}", claim.entry.message.id());
                 this.queue.defer(claim, now().saturating_add(limits::RETRY_FIRST.as_secs()));

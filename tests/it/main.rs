@@ -4,6 +4,7 @@ mod cli;
 mod clients;
 mod commands;
 mod config;
+mod crash;
 mod dialog;
 mod dialog_lmtp;
 mod drive;

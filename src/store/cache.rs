@@ -1,0 +1,263 @@
+//! What was learned from parsing messages, kept so that a listing need not open them.
+//!
+//! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
+//! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
+//! record can not be stale, since a message never changes and the id and size in the record are compared. Nothing is
+//! synced. What the bytes of a record mean is the caller's affair.
+//!
+//! # On-disk state
+//!
+//! | file | what it is | how it ends |
+//! |---|---|---|
+//! | `cache/<number>.segment` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
+//!
+//! At start only the heads of the records are read, in the background, each segment up to its first wrong record; until
+//! that is done nothing is found and nothing is written.
+//!
+//! Locks, in the order in which they may be taken: `moving`, `tail`, segments, index. None is held while a peer is waited for; only
+//! `tail` is held while a record is written, and whoever finds nothing does not wait for it.
+
+mod index;
+mod record;
+mod tend;
+#[cfg(test)]
+mod tests;
+
+use crate::base::limits;
+use crate::disk::Disk;
+use crate::mail::Kept;
+use event_listener::{Event, EventListener};
+use index::Index;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Bytes of one segment, at the most: 2^22 places of 16 bytes.
+const SEGMENT: u64 = 1 << 26;
+/// Segments, at the most: the other 10 bits of a place. 64 GB in all.
+const SEGMENTS: u32 = 1 << 10;
+/// Where the first record lies. Not at 0, since place 0 is none.
+const START: u64 = record::UNIT;
+
+/// The cache of one data directory.
+pub struct Cache {
+    disk: Disk,
+    directory: PathBuf,
+    ready: AtomicBool,
+    tail: Mutex<Tail>,
+    segments: RwLock<Vec<Option<Segment>>>,
+    index: RwLock<Index>,
+    moving: Mutex<Option<tend::Moving>>,
+    wishes: Mutex<VecDeque<(Kept, u32)>>,
+    wished: Event,
+}
+
+/// One file, open as long as it is used: what is in it stays readable when the name is removed.
+struct Segment {
+    file: Arc<File>,
+    /// Records in it, of whatever message.
+    records: AtomicU32,
+}
+
+/// Where the next record is written.
+#[derive(Default)]
+struct Tail {
+    segment: Option<(u32, Arc<File>)>,
+    end: u64,
+    /// Writing failed; it is tried again when the cache is looked after.
+    failed: bool,
+}
+
+/// Where a record lies, in 32 bits.
+fn place(number: u32, at: u64) -> u32 {
+    number << 22 | (at / record::UNIT) as u32
+}
+
+/// Segment and offset of a place.
+fn split(place: u32) -> (u32, u64) {
+    (place >> 22, u64::from(place & ((1 << 22) - 1)) * record::UNIT)
+}
+
+impl Cache {
+    /// The cache of a data directory. Nothing is read before [`Cache::load`].
+    pub fn new(disk: &Disk) -> Cache {
+        Cache {
+            directory: disk.path("cache"),
+            disk: disk.clone(),
+            ready: AtomicBool::new(false),
+            tail: Mutex::default(),
+            segments: RwLock::default(),
+            index: RwLock::default(),
+            moving: Mutex::default(),
+            wishes: Mutex::default(),
+            wished: Event::new(),
+        }
+    }
+
+    /// What was kept of the message with this id and this size (in wire form).
+    pub fn get(&self, id: &str, size: u64) -> Option<Vec<u8>> {
+        let place = self.index().get(record::key(id))?;
+        let (number, at) = split(place);
+        let file = self.segments().get(number as usize)?.as_ref()?.file.clone();
+        record::payload(record::read(&file, at)?, id, size)
+    }
+
+    /// Keeps something of a message, if that is possible.
+    pub fn put(&self, id: &str, size: u64, payload: &[u8]) {
+        if self.is_ready()
+            && let Some(bytes) = record::write(id, size, payload)
+        {
+            self.append(record::key(id), &bytes);
+        }
+    }
+
+    /// Whether records are found and written.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Asks for a record of a message that was just stored. Forgotten when too many wait: FETCH makes it as well.
+    pub fn wish(&self, kept: Kept, uid: u32) {
+        if !self.is_ready() {
+            return;
+        }
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        if wishes.len() < limits::CACHE_WISHES {
+            wishes.push_back((kept, uid));
+            drop(wishes);
+            self.wished.notify(1);
+        }
+    }
+
+    /// The oldest wishes, at most `most`; they are taken from the list.
+    pub fn take_wishes(&self, most: usize) -> Vec<(Kept, u32)> {
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = most.min(wishes.len());
+        wishes.drain(..count).collect()
+    }
+
+    /// Completes at the next wish.
+    pub fn listen(&self) -> EventListener {
+        self.wished.listen()
+    }
+
+    /// Appends a record.
+    fn append(&self, key: u64, bytes: &[u8]) {
+        let mut tail = self.tail();
+        let Some((number, file)) = self.room(&mut tail, bytes.len() as u64) else { return };
+        let at = tail.end;
+        if let Err(error) = file.write_all_at(bytes, at) {
+            // What was half written lies behind the end: the next record overwrites it.
+            tail.failed = true;
+            log::warn!("cannot write to {}: {error}; the cache waits an hour", self.directory.display());
+            return;
+        }
+        tail.end = at + bytes.len() as u64;
+        if let Some(Some(segment)) = self.segments().get(number as usize) {
+            segment.records.fetch_add(1, Ordering::Relaxed);
+        }
+        self.index_mut().set(key, place(number, at));
+    }
+
+    /// The segment with room for so many bytes at the tail's end; a new one if need be.
+    fn room(&self, tail: &mut Tail, len: u64) -> Option<(u32, Arc<File>)> {
+        if tail.failed {
+            return None;
+        }
+        if tail.segment.as_ref().is_some_and(|(_, file)| is_removed(file)) {
+            self.drop_removed(tail);
+        }
+        if tail.segment.is_none() || tail.end + len > SEGMENT {
+            tail.segment = self.create();
+            tail.end = START;
+            tail.failed = tail.segment.is_none();
+        }
+        tail.segment.clone()
+    }
+
+    /// A new segment with the lowest free number. The tail is locked, so nobody else takes that number.
+    fn create(&self) -> Option<(u32, Arc<File>)> {
+        // As much as doors ask for by default: mail has the better claim to what is left.
+        if self.disk.space().is_some_and(|(free, all)| free.saturating_mul(20) < all) {
+            return None;
+        }
+        let number = {
+            let segments = self.segments();
+            segments.iter().position(Option::is_none).unwrap_or(segments.len()) as u32
+        };
+        if number >= SEGMENTS {
+            log::warn!("{} is full", self.directory.display());
+            return None;
+        }
+        let file = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).and_then(|()| {
+            let path = self.path(number);
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+        });
+        match file {
+            Ok(file) => {
+                let file = Arc::new(file);
+                self.publish(number, Segment { file: file.clone(), records: AtomicU32::new(0) });
+                Some((number, file))
+            }
+            Err(error) => {
+                log::warn!("cannot write to {}: {error}; the cache waits an hour", self.directory.display());
+                None
+            }
+        }
+    }
+
+    fn publish(&self, number: u32, segment: Segment) {
+        let mut segments = self.segments_mut();
+        if segments.len() <= number as usize {
+            segments.resize_with(number as usize + 1, || None);
+        }
+        if let Some(slot) = segments.get_mut(number as usize) {
+            *slot = Some(segment);
+        }
+    }
+
+    /// Forgets segments whose files somebody removed, so that their space is free.
+    fn drop_removed(&self, tail: &mut Tail) {
+        for segment in self.segments_mut().iter_mut() {
+            if segment.as_ref().is_some_and(|segment| is_removed(&segment.file)) {
+                *segment = None;
+            }
+        }
+        if tail.segment.as_ref().is_some_and(|(_, file)| is_removed(file)) {
+            tail.segment = None;
+        }
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        self.directory.join(format!("{number:04}.segment"))
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn segments(&self) -> RwLockReadGuard<'_, Vec<Option<Segment>>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn segments_mut(&self) -> RwLockWriteGuard<'_, Vec<Option<Segment>>> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an open file has no name any more.
+fn is_removed(file: &File) -> bool {
+    file.metadata().map_or(true, |meta| meta.nlink() == 0)
+}

@@ -1,0 +1,285 @@
+use super::*;
+use crate::mail::{Address, Name};
+use crate::store::testing::{Scratch, store};
+use crate::store::{Reach, Store};
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::path::Path;
+
+fn cache(path: &Path) -> Cache {
+    let cache = Cache::new(&Disk::new(path));
+    cache.load();
+    cache
+}
+
+fn segment(path: &Path, number: u32) -> PathBuf {
+    path.join(format!("cache/{number:04}.segment"))
+}
+
+/// The files there are.
+fn files(path: &Path) -> usize {
+    std::fs::read_dir(path.join("cache")).into_iter().flatten().count()
+}
+
+#[test]
+fn what_was_kept_is_found_again_also_after_a_restart() {
+    let scratch = Scratch::new("cache");
+    let large = b"x".repeat(100_000);
+    for restart in 0..3 {
+        let cache = cache(scratch.path());
+        assert_eq!(cache.get("a", 5).as_deref(), (restart > 0).then_some(b"one".as_slice()));
+        cache.put("a", 5, b"one");
+        cache.put("b", 7, &large);
+        cache.put("c", 9, b"");
+        assert_eq!(cache.get("b", 7).as_deref(), Some(large.as_slice()));
+        assert_eq!(cache.get("c", 9).as_deref(), Some(b"".as_slice()));
+        cache.put("a", 5, b"another");
+        assert_eq!(cache.get("a", 5).as_deref(), Some(b"another".as_slice()), "the last one counts");
+        cache.put("a", 5, b"one");
+    }
+    assert_eq!(files(scratch.path()), 1, "a segment goes on after a restart");
+}
+
+#[test]
+fn another_id_or_size_is_not_found() {
+    let scratch = Scratch::new("cache");
+    let cache = cache(scratch.path());
+    cache.put("a", 5, b"one");
+    assert_eq!(cache.get("a", 6), None);
+    assert_eq!(cache.get("b", 5), None);
+    // Two ids that meet in the index: the record tells them apart.
+    let place = cache.index().get(record::key("a")).unwrap();
+    cache.index_mut().set(record::key("b"), place);
+    assert_eq!(cache.get("b", 5), None);
+    cache.put("b", 5, b"two");
+    assert_eq!(cache.get("b", 5).as_deref(), Some(b"two".as_slice()));
+}
+
+#[test]
+fn what_is_too_large_is_not_kept() {
+    let scratch = Scratch::new("cache");
+    let cache = cache(scratch.path());
+    cache.put("a", 5, &vec![0; record::MOST]);
+    assert_eq!(cache.get("a", 5), None);
+    assert_eq!(files(scratch.path()), 0);
+}
+
+#[test]
+fn nothing_is_done_before_it_was_loaded() {
+    let scratch = Scratch::new("cache");
+    let cache = Cache::new(&Disk::new(scratch.path()));
+    cache.put("a", 5, b"one");
+    cache.wish(Kept::Caught, 1);
+    assert!(cache.get("a", 5).is_none() && cache.take_wishes(9).is_empty());
+    assert_eq!(files(scratch.path()), 0);
+}
+
+/// Three records, and the bytes of the segment.
+fn three(path: &Path) -> Vec<u8> {
+    let cache = cache(path);
+    for (id, text) in [("a", "first"), ("b", "second"), ("c", "third")] {
+        cache.put(id, 5, text.as_bytes());
+    }
+    std::fs::read(segment(path, 0)).unwrap()
+}
+
+/// A record is what was kept or nothing, whether the damage is there at start or comes later; and the cache goes on.
+fn check(path: &Path, found: &Cache, what: &str) {
+    let mut missed = 0;
+    for (id, text) in [("a", "first"), ("b", "second"), ("c", "third")] {
+        match found.get(id, 5) {
+            Some(bytes) => assert_eq!(bytes, text.as_bytes(), "{what}"),
+            None => {
+                missed += 1;
+                found.put(id, 5, text.as_bytes());
+                assert_eq!(found.get(id, 5).as_deref(), Some(text.as_bytes()), "{what}: written again");
+            }
+        }
+    }
+    let again = cache(path);
+    for id in ["a", "b", "c"] {
+        assert!(again.get(id, 5).is_some() || missed == 0, "{what}: {id} after a restart");
+    }
+}
+
+#[test]
+fn damage_at_any_byte_means_parse_again() {
+    let scratch = Scratch::new("cache");
+    let good = three(scratch.path());
+    let path = segment(scratch.path(), 0);
+    let mut lost = 0;
+    for at in 0..good.len() {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x41;
+        std::fs::write(&path, &bytes).unwrap();
+        let damaged = cache(scratch.path());
+        lost += usize::from(["a", "b", "c"].iter().any(|id| damaged.get(id, 5).is_none()));
+        check(scratch.path(), &damaged, &format!("byte {at} flipped before the start"));
+
+        std::fs::write(&path, &good).unwrap();
+        let running = cache(scratch.path());
+        File::options().write(true).open(&path).unwrap().write_all_at(&bytes[at..=at], at as u64).unwrap();
+        for (id, text) in [("a", "first"), ("b", "second"), ("c", "third")] {
+            assert!(running.get(id, 5).is_none_or(|found| found == text.as_bytes()), "byte {at} flipped while running");
+        }
+    }
+    // All but the first 16 bytes and the zeros behind each record count.
+    assert!(lost > good.len() - 16 - 3 * 16, "{lost} of {}", good.len());
+}
+
+#[test]
+fn a_segment_that_is_cut_short_loses_its_end_only() {
+    let scratch = Scratch::new("cache");
+    let good = three(scratch.path());
+    let path = segment(scratch.path(), 0);
+    for len in 0..=good.len() {
+        std::fs::write(&path, &good).unwrap();
+        let running = cache(scratch.path());
+        File::options().write(true).open(&path).unwrap().set_len(len as u64).unwrap();
+        let found = |cache: &Cache| ["a", "b", "c"].iter().filter(|id| cache.get(id, 5).is_some()).count();
+        let left = found(&running);
+        let again = cache(scratch.path());
+        assert!(found(&again) <= left && (left < 3 || len + 16 > good.len()), "cut to {len}");
+        check(scratch.path(), &again, &format!("cut to {len}"));
+    }
+}
+
+#[test]
+fn the_directory_may_go_while_it_runs() {
+    let scratch = Scratch::new("cache");
+    let cache = cache(scratch.path());
+    cache.put("a", 5, b"one");
+    std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
+    cache.put("b", 5, b"two");
+    assert_eq!(cache.get("b", 5).as_deref(), Some(b"two".as_slice()));
+    assert_eq!(cache.get("a", 5), None, "its file is gone, and its space free");
+    assert_eq!(files(scratch.path()), 1);
+    // A directory that cannot be made is no error either.
+    std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
+    std::fs::write(scratch.path().join("cache"), b"").unwrap();
+    cache.put("c", 5, b"three");
+    assert_eq!(cache.get("c", 5), None);
+    std::fs::remove_file(scratch.path().join("cache")).unwrap();
+    cache.put("c", 5, b"three");
+    assert_eq!(cache.get("c", 5), None, "it waits until it is looked after");
+}
+
+#[test]
+fn two_threads() {
+    let scratch = Scratch::new("cache");
+    let cache = cache(scratch.path());
+    let run = |salt: usize| {
+        for round in 0..400 {
+            let id = format!("{}.M{}", round % 97, salt % 2);
+            let text = id.repeat(1 + round % 97);
+            if let Some(found) = cache.get(&id, 5) {
+                assert_eq!(found, text.as_bytes());
+            }
+            cache.put(&id, 5, text.as_bytes());
+            if salt == 3 && round % 50 == 0 {
+                std::fs::remove_dir_all(scratch.path().join("cache")).ok();
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for salt in 0..4 {
+            let run = &run;
+            scope.spawn(move || run(salt));
+        }
+    });
+}
+
+proptest! {
+    #[test]
+    fn is_a_map_that_may_forget(steps in prop::collection::vec((0u8..12, 0usize..3000, 0u8..10), 1..60)) {
+        let scratch = Scratch::new("cache");
+        let mut cache = cache(scratch.path());
+        let mut model: HashMap<String, Vec<u8>> = HashMap::new();
+        for (id, len, what) in steps {
+            let id = format!("1700000000.M{id}P1Q1.h");
+            match what {
+                0 => cache = self::cache(scratch.path()),
+                1 => prop_assert!(cache.get(&id, 8).is_none()),
+                _ => {
+                    let text = vec![len as u8; len];
+                    cache.put(&id, 7, &text);
+                    model.insert(id, text);
+                }
+            }
+            for (id, text) in &model {
+                prop_assert_eq!(cache.get(id, 7), Some(text.clone()));
+            }
+        }
+    }
+}
+
+/// A store with `count` messages, each with a record of about a megabyte's sixteenth.
+fn filled(scratch: &Scratch, count: usize) -> (Store, Vec<(u32, String)>) {
+    let store = store(scratch.path());
+    store.cache.load();
+    let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let placed = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        let id = placed.name.id();
+        store.cache.put(&id, 3, &id.as_bytes().repeat(2000));
+        all.push((placed.uid, id));
+    }
+    (store, all)
+}
+
+/// The segment that is written to counts as full, so that the next one begins.
+fn seal(cache: &Cache) {
+    cache.tail().segment = None;
+}
+
+#[test]
+fn stored_messages_are_wished_for() {
+    let scratch = Scratch::new("cache");
+    let (store, all) = filled(&scratch, 3);
+    let uids: Vec<u32> = store.cache.take_wishes(2).into_iter().map(|(_, uid)| uid).collect();
+    assert_eq!(uids, [all[0].0, all[1].0]);
+    assert_eq!(store.cache.take_wishes(9).len(), 1);
+}
+
+#[test]
+fn a_segment_that_is_mostly_dead_is_moved_and_removed() {
+    let scratch = Scratch::new("cache");
+    let (store, all) = filled(&scratch, 60);
+    seal(&store.cache);
+    assert!(!store.tend_cache(), "nothing is dead");
+    let (gone, left) = all.split_at(45);
+    // What moves to another folder keeps its record.
+    let moved = left[0].0;
+    store
+        .relocate(Reach::All, Kept::Caught, &crate::base::UidRanges::one(moved, moved), |_| Kept::Trash, false, |_| {})
+        .unwrap();
+    for (uid, _) in gone {
+        store.remove(Reach::All, Kept::Caught, &crate::base::UidRanges::one(*uid, *uid)).unwrap();
+    }
+    assert!(store.tend_cache());
+    let mut steps = 1;
+    while store.cache.move_some() {
+        steps += 1;
+    }
+    assert!(steps > 2, "in small steps");
+    assert!(!segment(scratch.path(), 0).exists() && segment(scratch.path(), 1).exists());
+    for again in [&store.cache, &cache(scratch.path())] {
+        assert!(gone.iter().all(|(_, id)| again.get(id, 3).is_none()));
+        assert!(left.iter().all(|(_, id)| again.get(id, 3) == Some(id.as_bytes().repeat(2000))));
+    }
+    assert!(!store.tend_cache(), "and that was it");
+}
+
+#[test]
+fn a_segment_without_any_message_is_removed() {
+    let scratch = Scratch::new("cache");
+    let (store, all) = filled(&scratch, 5);
+    seal(&store.cache);
+    for (uid, _) in &all {
+        store.remove(Reach::All, Kept::Caught, &crate::base::UidRanges::one(*uid, *uid)).unwrap();
+    }
+    assert!(!store.tend_cache());
+    assert_eq!(files(scratch.path()), 0);
+    assert_eq!(store.cache.index().len(), 0);
+}
