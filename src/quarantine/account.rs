@@ -332,6 +332,7 @@ mod tests {
     use super::*;
     use crate::quarantine::directory::Domain;
     use crate::store::passwd;
+    use crate::store::passwd::Scheme;
     use std::fs;
     use std::path::Path;
 

@@ -13,6 +13,11 @@ use crate::store::{Flagging, Located, Reach};
 use serde_json::json;
 use std::fmt;
 
+/// Flags of what was asked for and is not done.
+const PENDING: Flags = Flags(Flags::RELEASE_PENDING.0 | Flags::TRAIN_PENDING.0);
+/// Times that a message is looked for whose file is not where the catalogue says.
+const TRIES: u32 = 3;
+
 /// What became of a command over messages.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Done {
@@ -126,6 +131,10 @@ fn pending_of(verb: crate::queue::Verb) -> Flags {
         crate::queue::Verb::Release => Flags::RELEASE_PENDING,
         _ => Flags::TRAIN_PENDING,
     }
+}
+
+fn pending_of_all(order: &Order) -> Flags {
+    order.verbs.iter().map(pending_of).fold(Flags::NONE, |all, flags| all | flags)
 }
 
 /// A release that is asked for again is no longer a failed one.
@@ -243,7 +252,7 @@ impl Quarantine {
                 None => {}
             }
         }
-        self.place_orders(account, reach, from, asked, take)?;
+        self.place_orders(account, reach, from, asked, take, TRIES)?;
         if !to_trash.is_empty() {
             self.place(account, reach, from, &to_trash, Kept::Trash, true)?;
         }
@@ -257,12 +266,20 @@ impl Quarantine {
         from: Kept,
         asked: Vec<(Located, Order)>,
         take: bool,
+        tries: u32,
     ) -> Result<(), Failed> {
-        let orders = asked.iter().map(|(m, order)| NewOrder { source: m.path.clone(), order: order.clone() }).collect();
+        if !take {
+            self.pend(reach, from, &asked)?;
+        }
+        // A flag that was just set has renamed the file.
+        let path = |message: &Located| {
+            self.store.locate(from, message.row.uid).filter(|_| !take).map_or_else(|| message.path.clone(), |l| l.path)
+        };
+        let orders = asked.iter().map(|(m, order)| NewOrder { source: path(m), order: order.clone() }).collect();
         let results = self.queue.place(orders)?;
         let mut gone = UidRanges::new();
-        let mut pending = Flags::NONE;
         let mut again = Vec::new();
+        let mut failed = None;
         let now = self.store.now();
         for ((message, order), result) in asked.into_iter().zip(results) {
             let uid = message.row.uid;
@@ -270,7 +287,6 @@ impl Quarantine {
                 Placed::Placed => {
                     gone.add(uid, uid);
                     let verbs: Vec<&str> = order.verbs.iter().map(verb_word).collect();
-                    pending |= order.verbs.iter().map(pending_of).fold(Flags::NONE, |all, f| all | f);
                     let tree = message.tree.address.to_string();
                     self.journal.note(
                         now,
@@ -283,42 +299,73 @@ impl Quarantine {
                 }
                 Placed::AlreadyThere => gone.add(uid, uid),
                 // Its flags changed since we looked, or another hand took it.
-                Placed::Not(fault) if fault.is_missing() => again.push((uid, order)),
+                Placed::Not(fault) if fault.is_missing() && tries > 0 => again.push((message, order)),
                 Placed::Not(fault) => {
-                    self.finish_orders(reach, from, &gone, take, pending)?;
-                    return Err(fault.into());
+                    if !take {
+                        self.not_pending(reach, from, &message, &order)?;
+                    }
+                    // The others were placed: they are to be seen as such.
+                    failed.get_or_insert(fault);
                 }
             }
         }
-        self.finish_orders(reach, from, &gone, take, pending)?;
-        for (uid, order) in again {
-            self.store.look_again(from, uid)?;
-            let Some(message) = self.store.locate(from, uid) else { continue };
-            let order = Order { message: Name { uid: None, ..message.name.clone().without_more() }, ..order };
-            if message.path.exists() {
-                self.place_orders(account, reach, from, vec![(message, order)], take)?;
+        if take && !gone.is_empty() {
+            self.store.taken(from, &gone);
+        }
+        let mut there = Vec::new();
+        for (message, order) in again {
+            self.store.look_again(from, message.row.uid)?;
+            let Some(found) = self.store.locate(from, message.row.uid).filter(|m| m.path.exists()) else { continue };
+            let order = Order { message: Name { uid: None, ..found.name.clone().without_more() }, ..order };
+            // The flags from before anything was asked: `not_pending` needs them.
+            there.push((Located { row: message.row, ..found }, order));
+        }
+        if !there.is_empty() {
+            self.place_orders(account, reach, from, there, take, tries - 1)?;
+        }
+        failed.map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    /// Says of messages that stay where they are what was asked for. Before the orders are placed: the worker may be done
+    /// with them, and say so, before anything more happens here.
+    fn pend(&self, reach: Reach, from: Kept, asked: &[(Located, Order)]) -> Result<(), Fault> {
+        let mut alike: Vec<(Flags, UidRanges)> = Vec::new();
+        for (message, order) in asked {
+            let pending = pending_of_all(order);
+            match alike.iter_mut().find(|(flags, _)| *flags == pending) {
+                Some((_, uids)) => uids.add(message.row.uid, message.row.uid),
+                None => alike.push((pending, UidRanges::one(message.row.uid, message.row.uid))),
             }
+        }
+        for (pending, uids) in alike {
+            self.store.set_flags(reach, from, &uids, Flagging::Remove, retried(pending))?;
+            self.store.set_flags(reach, from, &uids, Flagging::Add, pending)?;
         }
         Ok(())
     }
 
-    fn finish_orders(
-        &self,
-        reach: Reach,
-        from: Kept,
-        placed: &UidRanges,
-        take: bool,
-        pending: Flags,
-    ) -> Result<(), Fault> {
-        if placed.is_empty() {
-            return Ok(());
+    /// Its order was not placed after all.
+    fn not_pending(&self, reach: Reach, from: Kept, message: &Located, order: &Order) -> Result<(), Fault> {
+        let uid = UidRanges::one(message.row.uid, message.row.uid);
+        let pending = pending_of_all(order);
+        self.store.set_flags(reach, from, &uid, Flagging::Remove, pending.without(message.row.flags))?;
+        self.store.set_flags(reach, from, &uid, Flagging::Add, retried(pending) & message.row.flags)?;
+        Ok(())
+    }
+
+    /// Start-up: a message that says it waits for the queue, of which the queue knows nothing, could never be released.
+    pub(super) fn settle_pending(&self) -> Result<(), Fault> {
+        let asked = self.queue.messages();
+        for kept in Kept::ALL {
+            let mut stale = UidRanges::new();
+            self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
+                if !(row.flags & PENDING).is_empty() && !asked.contains(&folder.name(row).base) {
+                    stale.add(row.uid, row.uid);
+                }
+                true
+            });
+            self.store.set_flags(Reach::All, kept, &stale, Flagging::Remove, PENDING)?;
         }
-        if take {
-            self.store.taken(from, placed);
-            return Ok(());
-        }
-        self.store.set_flags(reach, from, placed, Flagging::Remove, Flags::RELEASE_FAILED & retried(pending))?;
-        self.store.set_flags(reach, from, placed, Flagging::Add, pending)?;
         Ok(())
     }
 

@@ -234,7 +234,7 @@ impl Quarantine {
             let tree = batch.tree.address.to_string();
             let reason = json!({ "reason": "it was caught again: your filter is not bypassed" });
             self.journal.note(self.store.now(), id, &tree, "release-failed", &arrival.client.door, reason);
-            if self.mark_failed(&batch.tree, id) {
+            if self.mark_failed(&batch.tree, id, arrival.class, arrival.message) {
                 for &i in &batch.recipients {
                     if let Some(result) = results.get_mut(i) {
                         *result = Ok(Filed { id: id.to_string(), tree: batch.tree.address.clone() });

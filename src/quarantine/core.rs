@@ -51,6 +51,8 @@ pub struct Quarantine {
     /// Optional folders that were listed once stay listed.
     pub(super) shown: Mutex<[bool; 4]>,
     pub(super) free: Mutex<(u64, bool)>,
+    /// Held while a failed release is given back: two parts of one message may fail at once.
+    pub(super) returning: Mutex<()>,
 }
 
 impl Quarantine {
@@ -77,7 +79,9 @@ impl Quarantine {
             new_trees: Mutex::default(),
             shown: Mutex::new(shown),
             free: Mutex::new((0, true)),
+            returning: Mutex::default(),
         };
+        quarantine.settle_pending()?;
         Ok((quarantine, report))
     }
 

@@ -3,15 +3,15 @@
 use super::Quarantine;
 use crate::base::{Context, Fault, Flags, Form, UidRanges};
 use crate::mail::name::Left;
-use crate::mail::{Kept, Name, Trace};
+use crate::mail::{Class, Kept, Name, Trace};
 use crate::queue::{Entry, Letter, Order, Origin, Outcome, Part, Plan, Verb};
-use crate::store::{Flagging, Located, Reach, Tree};
+use crate::store::{Flagging, Half, Located, Reach, Tree};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// A message whose release failed lives at least this long from then on: seven days, in seconds.
 const FAILED_LIVES: u64 = 7 * 86_400;
@@ -150,12 +150,19 @@ impl Outcome for Quarantine {
 
 impl Quarantine {
     /// Marks a message that is in its tree as one whose release failed; `false` when it is not there.
-    pub(super) fn mark_failed(&self, tree: &Arc<Tree>, id: &str) -> bool {
-        self.store.find(tree, id).is_some_and(|(kept, message)| self.keep_failed(kept, &message, None).is_ok())
+    /// `message` is what came in: the line that says so may have been copied on top of another.
+    pub(super) fn mark_failed(&self, tree: &Arc<Tree>, id: &str, class: Class, message: &[u8]) -> bool {
+        self.store.find(tree, id).is_some_and(|(kept, kept_message)| {
+            kept_message.row.class == class
+                && same_text(&kept_message, message)
+                && self.keep_failed(kept, &kept_message, None).is_ok()
+        })
     }
 
     /// Puts a message whose release failed where its owner sees it: into its folder again, or marked where it still is.
     fn give_back(&self, tree: &Arc<Tree>, entry: &Entry, file: &Path, left: Option<usize>) -> Result<(), Fault> {
+        // Else two that fail at once both find nothing, and make a message each.
+        let _one_at_a_time = self.returning.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((kept, message)) = self.store.find(tree, &entry.message.id()) {
             return self.keep_failed(kept, &message, left);
         }
@@ -193,6 +200,14 @@ impl Quarantine {
                     name.retain_from = self.retain_failed(name, tree);
                 },
             )?;
+            return Ok(());
+        }
+        // The entry goes next, and with it the only other trace of the failure.
+        for half in [Half::Cur, Half::New] {
+            match self.store.disk().sync_dir(&tree.half(kept, half)) {
+                Err(fault) if !fault.is_missing() => return Err(fault),
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -236,6 +251,17 @@ impl Quarantine {
     fn note(&self, entry: &Entry, event: &str, details: serde_json::Value) {
         self.journal.note(self.store.now(), &entry.message.id(), &entry.tree.to_string(), event, "queue", details);
     }
+}
+
+/// Whether a stored message has the text below its header that `other` has. Servers on the way change headers.
+fn same_text(stored: &Located, other: &[u8]) -> bool {
+    let Ok(file) = std::fs::read(&stored.path) else { return false };
+    let below = file.get(stored.name.trace as usize..).and_then(text_of);
+    below.is_some() && below == text_of(other)
+}
+
+fn text_of(message: &[u8]) -> Option<&[u8]> {
+    memchr::memmem::find(message, b"\r\n\r\n").and_then(|at| message.get(at + 4..))
 }
 
 /// Which part of an order, for the journal.

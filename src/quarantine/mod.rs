@@ -12,6 +12,8 @@ pub mod mailbox;
 pub mod mark;
 pub mod policy;
 #[cfg(test)]
+mod regressions;
+#[cfg(test)]
 mod tests;
 pub mod throttle;
 

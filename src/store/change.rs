@@ -148,7 +148,6 @@ impl Store {
     }
 
     /// Returns the rows whose files were not where they should be.
-
     fn set_flags_of(
         &self,
         reach: Reach,

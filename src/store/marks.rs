@@ -10,6 +10,7 @@ use crate::base::{Context, Fault, Timestamp};
 use crate::disk::Disk;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// UIDs reserved at once.
 const UID_BLOCK: u32 = 8192;
@@ -39,6 +40,7 @@ pub struct Marks {
     last_modseq: u64,
     reserved_uid: u32,
     reserved_modseq: u64,
+    idle: Duration,
 }
 
 /// How the marks were found.
@@ -57,13 +59,15 @@ impl Marks {
     pub fn open(disk: &Disk, highest_uid: u32, now: Timestamp) -> Result<(Marks, Found), Fault> {
         let path = disk.path("state/marks");
         let record = read(&path)?;
+        // A reservation may lie a little ahead of the clock.
+        let idle = record.as_ref().map_or(Duration::ZERO, |r| now.since(Timestamp(r.modseq)));
         let found = match &record {
             None => Found::New,
             Some(r) if identity(&path)? == (r.inode, r.born) => Found::Own,
             Some(_) => Found::Restored,
         };
         let (uid_validity, uid, modseq) =
-            record.map_or((now.secs() as u32, 1, 0), |r| (r.uid_validity, r.uid, r.modseq));
+            record.map_or(((now.secs() as u32).max(1), 1, 0), |r| (r.uid_validity, r.uid, r.modseq));
         let skip = if found == Found::Restored { RESTORED_SKIP } else { 0 };
         let next_uid = uid.max(highest_uid.saturating_add(1)).saturating_add(skip);
         let mut marks = Marks {
@@ -74,6 +78,7 @@ impl Marks {
             last_modseq: modseq.max(now.0),
             reserved_uid: 0,
             reserved_modseq: 0,
+            idle,
         };
         marks.reserve(next_uid, marks.last_modseq)?;
         Ok((marks, found))
@@ -82,6 +87,11 @@ impl Marks {
     /// UIDVALIDITY of every folder.
     pub fn uid_validity(&self) -> u32 {
         self.uid_validity
+    }
+
+    /// How long the marks had not been written when they were read, as far as the clock can be believed.
+    pub fn idle(&self) -> Duration {
+        self.idle
     }
 
     /// The UID that will be given next.
@@ -196,6 +206,13 @@ mod tests {
         marks.close().unwrap();
         let (mut marks, _) = Marks::open(&disk, 0, now).unwrap();
         assert_eq!(marks.take_uid().unwrap(), uid + 20_001, "exact after a clean stop");
+        marks.close().unwrap();
+
+        let (marks, _) = Marks::open(&disk, 0, now.after(Duration::from_secs(90_000))).unwrap();
+        assert!(marks.idle() > Duration::from_secs(86_400), "the clock is a day ahead of the marks");
+        let (marks, _) = Marks::open(&disk, 0, now).unwrap();
+        assert_eq!(marks.idle(), Duration::ZERO);
+        let (mut marks, _) = Marks::open(&disk, 0, now).unwrap();
         marks.close().unwrap();
 
         std::fs::copy(disk.path("state/marks"), disk.path("state/copy")).unwrap();

@@ -115,6 +115,11 @@ impl Store {
         self.marks().uid_validity()
     }
 
+    /// How long the data directory had not been used when it was opened, as far as the clock can be believed.
+    pub fn idle(&self) -> std::time::Duration {
+        self.marks().idle()
+    }
+
     /// Makes the marks exact. Nothing may be stored afterwards.
     pub fn close(&self) -> Result<(), Fault> {
         self.marks().close()

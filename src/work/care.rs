@@ -106,6 +106,15 @@ pub async fn cache(quarantine: Arc<Quarantine>, pools: Arc<Pools>, fill: fn(&Sto
 /// Removes what has expired, until `stop`.
 pub async fn expire(quarantine: Arc<Quarantine>, stop: Stop) {
     let mut clock = Believed::new();
+    let idle = quarantine.store.idle();
+    if idle >= JUMP {
+        log::error!(
+            "the clock is {} days after the last use of {}: nothing expires for an hour; if the clock is wrong, put it right",
+            idle.as_secs() / 86_400,
+            quarantine.store.disk().root().display()
+        );
+        sleep(&stop, HOUR).await;
+    }
     while !stop.is_stopped() {
         if clock.is_good() {
             expire_once(&quarantine, &stop).await;

@@ -1,0 +1,156 @@
+//! Mistakes that were made once, each named for its cause.
+
+use super::directory::{Directory, Domain};
+use super::folders::{Folder, Inbox, Naming, Spelling, WriteOnly};
+use super::*;
+use crate::base::{Flags, UidRanges};
+use crate::disk::Disk;
+use crate::mail::{Address, Class, Kept};
+use crate::queue::{Claim, FanOut, Outcome, Work};
+use crate::store::testing::{Scratch, clock};
+use crate::store::{Flagging, Reach, Row};
+use std::path::Path;
+use std::sync::Arc;
+
+fn quarantine(root: &Path) -> Quarantine {
+    let domain = Domain { delimiter: Some('+'), ..Domain::default() };
+    let options = Options {
+        host: "mx.test".to_string(),
+        naming: Naming {
+            spelling: Spelling::Plain,
+            inbox: Inbox::Empty,
+            write_only: WriteOnly::Refuse,
+            outgoing: false,
+            training: false,
+        },
+        policy: Default::default(),
+        retention: Default::default(),
+        new_trees_per_hour: 100,
+        min_free_percent: 0,
+        home: Address::parse("postmaster@x.test").unwrap(),
+    };
+    let directory = Arc::new(Directory::new([("x.test", &domain)]).unwrap());
+    Quarantine::open(Disk::new(root), 7, clock(), options, directory).unwrap().0
+}
+
+fn admit(quarantine: &Quarantine, class: Class, recipients: &[&str], message: &str) {
+    let arrival = Arrival {
+        class,
+        sender: "alice@x.test".to_string(),
+        recipients: recipients.iter().map(|r| r.to_string()).collect(),
+        message: message.as_bytes(),
+        ..Arrival::default()
+    };
+    assert!(quarantine.admit(&arrival).iter().all(Result::is_ok));
+}
+
+fn rows(quarantine: &Quarantine, kept: Kept) -> Vec<Row> {
+    let mut rows = Vec::new();
+    quarantine.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, _| {
+        rows.push(*row);
+        true
+    });
+    rows
+}
+
+fn all() -> UidRanges {
+    UidRanges::one(1, u32::MAX)
+}
+
+fn global() -> Account {
+    Account { login: "global".to_string(), scope: Scope::Global }
+}
+
+fn release(quarantine: &Quarantine, take: bool) -> Vec<Claim> {
+    quarantine.put(&global(), Kept::Caught, &all(), Folder::Release, take).unwrap();
+    quarantine.queue.fan_out(quarantine, &FanOut::default(), 100).unwrap();
+    std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect()
+}
+
+#[test]
+fn two_parts_that_fail_at_once_give_back_one_message_with_both_left() {
+    let scratch = Scratch::new("both");
+    let quarantine = quarantine(scratch.path());
+    for _ in 0..20 {
+        admit(&quarantine, Class::Incoming, &["alice@x.test", "alice+a@x.test"], "Subject: a\r\n\r\nb\r\n");
+    }
+    let claims = release(&quarantine, true);
+    assert_eq!(claims.len(), 40);
+    std::thread::scope(|scope| {
+        let (one, two): (Vec<&Claim>, Vec<&Claim>) =
+            (claims.iter().step_by(2).collect(), claims.iter().skip(1).step_by(2).collect());
+        for half in [one, two] {
+            let quarantine = &quarantine;
+            scope.spawn(move || half.iter().for_each(|c| quarantine.failed(&c.entry, &c.path, "no").unwrap()));
+        }
+    });
+    let back = quarantine.store.locate_all(Reach::All, Kept::Caught, &all());
+    assert_eq!(back.len(), 20);
+    for message in back {
+        let left = message.name.left.unwrap();
+        assert!(left.has(0) && left.has(1) && message.row.flags.has(Flags::RELEASE_FAILED));
+    }
+}
+
+#[test]
+fn a_copy_that_was_released_shows_what_was_done_and_nothing_pending() {
+    let scratch = Scratch::new("copy");
+    let quarantine = quarantine(scratch.path());
+    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
+    for claim in release(&quarantine, false) {
+        assert!(rows(&quarantine, Kept::Caught)[0].flags.has(Flags::RELEASE_PENDING));
+        let entry = claim.entry.clone();
+        quarantine.queue.done(claim).unwrap();
+        quarantine.delivered(&entry, "250 ok");
+    }
+    let flags = rows(&quarantine, Kept::Caught)[0].flags;
+    assert!(flags.has(Flags::RELEASED) && !flags.has(Flags::RELEASE_PENDING));
+    assert!(release(&quarantine, false).is_empty(), "asking twice is a no-op");
+}
+
+#[test]
+fn what_waits_for_a_queue_that_forgot_it_can_be_released_after_a_restart() {
+    let scratch = Scratch::new("forgot");
+    let first = quarantine(scratch.path());
+    admit(&first, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
+    first.store.set_flags(Reach::All, Kept::Caught, &all(), Flagging::Add, Flags::RELEASE_PENDING).unwrap();
+    assert!(release(&first, false).is_empty());
+    first.store.close().unwrap();
+    drop(first);
+    let second = quarantine(scratch.path());
+    assert!(!rows(&second, Kept::Caught)[0].flags.has(Flags::RELEASE_PENDING));
+    assert_eq!(release(&second, true).len(), 1);
+}
+
+#[test]
+fn a_queue_directory_that_is_gone_is_an_error_and_takes_nothing() {
+    let scratch = Scratch::new("noorders");
+    let quarantine = quarantine(scratch.path());
+    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
+    let orders = scratch.path().join("queue/orders");
+    std::fs::remove_dir(&orders).unwrap();
+    for take in [false, true] {
+        assert!(quarantine.put(&global(), Kept::Caught, &all(), Folder::Release, take).is_err());
+        assert!(!rows(&quarantine, Kept::Caught)[0].flags.has(Flags::RELEASE_PENDING));
+    }
+    std::fs::create_dir(&orders).unwrap();
+    assert_eq!(release(&quarantine, true).len(), 1);
+}
+
+#[test]
+fn another_message_under_the_line_of_a_release_is_kept() {
+    let scratch = Scratch::new("line");
+    let quarantine = quarantine(scratch.path());
+    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nfirst\r\n");
+    let claim = release(&quarantine, false).remove(0);
+    let line = quarantine.received_line(&claim.entry.message.id(), "alice@x.test", quarantine.store.now());
+    // It really came back: marked, not stored again.
+    admit(&quarantine, Class::Incoming, &["alice@x.test"], &format!("X: y\r\n{line}Subject: a\r\n\r\nfirst\r\n"));
+    assert_eq!(rows(&quarantine, Kept::Caught).len(), 1);
+    assert!(rows(&quarantine, Kept::Caught)[0].flags.has(Flags::RELEASE_FAILED));
+    // Other text below it, or the same sent on by its recipient, is other mail.
+    admit(&quarantine, Class::Incoming, &["alice@x.test"], &format!("{line}Subject: a\r\n\r\nsecond\r\n"));
+    assert_eq!(rows(&quarantine, Kept::Caught).len(), 2);
+    admit(&quarantine, Class::Outgoing, &["bob@elsewhere.test"], &format!("{line}Subject: a\r\n\r\nfirst\r\n"));
+    assert_eq!(rows(&quarantine, Kept::Outgoing).len(), 1);
+}
