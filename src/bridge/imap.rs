@@ -1,6 +1,7 @@
 //! IMAP's questions, answered by the quarantine.
 
 use super::content::Message;
+use super::turn::Turn;
 use super::{Bridge, Place};
 use crate::base::{Flags, Piece, Secret, UidRanges, limits};
 use crate::imap::question::{
@@ -20,10 +21,6 @@ use crate::store::{Flagging, Row};
 use event_listener::EventListener;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long one piece of a scan may take.
-const SLICE: Duration = Duration::from_millis(8);
 
 /// What all IMAP connections share.
 pub struct Shared {
@@ -254,7 +251,7 @@ impl ImapBridge {
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
-        let began = store.now();
+        let mut turn = Turn::new(store);
         let batch: Vec<u32> =
             wanted.list.within(&wanted.uids).skip_while(|&u| u < wanted.from).take(limits::PIECE_ROWS + 1).collect();
         let mut rows = Rows { next: batch.get(limits::PIECE_ROWS).copied(), ..Rows::default() };
@@ -266,7 +263,7 @@ impl ImapBridge {
         }
         let mut bytes = 0;
         for (row, name) in found {
-            if bytes > limits::PIECE_BYTES as u64 || store.now().since(began) > SLICE {
+            if bytes > limits::PIECE_BYTES as u64 || turn.is_over() {
                 // What changed already is told with the rows that come later, too.
                 rows.next = Some(row.uid);
                 break;
@@ -318,14 +315,14 @@ impl ImapBridge {
     fn search(&self, wanted: &Search) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Found { uids: Vec::new(), next: None }) };
         let store = &self.shared.quarantine.store;
-        let began = store.now();
+        let mut turn = Turn::new(store);
         let mut uids = Vec::new();
         let mut from = wanted.from;
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(Answer::Found { uids, next: None }) };
             for (row, name) in self.rows(content, &batch) {
-                if store.now().since(began) > SLICE {
+                if turn.is_over() {
                     return Ok(Answer::Found { uids, next: Some(row.uid) });
                 }
                 let mut message = Message::new(store, content.reach, content.kept, row, name);

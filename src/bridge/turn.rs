@@ -1,0 +1,48 @@
+//! How long one answer may take.
+
+use crate::base::Timestamp;
+use crate::store::Store;
+use std::time::Duration;
+
+/// How long one piece of a scan may take.
+const SLICE: Duration = Duration::from_millis(8);
+
+/// The time that one piece of a scan has. It is never over before the first message: a piece that does nothing has nowhere to
+/// go on from, and ends the command.
+pub struct Turn<'a> {
+    store: &'a Store,
+    began: Timestamp,
+    is_first: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// It begins now.
+    pub fn new(store: &'a Store) -> Self {
+        Turn { store, began: store.now(), is_first: true }
+    }
+
+    /// Asked before each message.
+    pub fn is_over(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_first, false) && self.store.now().since(self.began) > SLICE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::store::testing::Scratch;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn a_turn_does_one_message_however_slow_the_machine_is() {
+        let scratch = Scratch::new("turn");
+        let now = AtomicU64::new(0);
+        let clock = Arc::new(move || Timestamp(now.fetch_add(1_000_000, Ordering::Relaxed)));
+        let store = Store::open(Disk::new(scratch.path()), "h", 1, clock).unwrap().0;
+        let mut turn = Turn::new(&store);
+        assert!(!turn.is_over(), "a second has passed, and nothing was done");
+        assert!(turn.is_over());
+    }
+}
