@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::net::gate::Room;
 use crate::net::listen::{Accepted, Address};
 use crate::net::tls::Tls;
-use crate::net::{Executor, Gate, Listener, Pools, Stop};
+use crate::net::{Executor, Gate, Listener, Pools, Stop, executor};
 use crate::quarantine::{Accounts, Quarantine};
 use crate::serve::{self, Serving};
 use crate::store::Clock;
@@ -21,6 +21,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+/// A loop that runs until the stop.
+type Loop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Workers that tell sinks.
 const TRAINERS: usize = 4;
@@ -192,20 +195,29 @@ impl Server {
         let (sinks, how) = map::sinks(config, quarantine.store.disk())?;
         let deliver = Deliver::new(queue.clone(), quarantine.clone(), map::routes(config)?);
         let train = Train::new(queue.clone(), quarantine.clone(), sinks);
-        self.executor.spawn("the fan-out", fan::run(queue, quarantine.clone(), how, stop.clone()));
+        let keep =
+            |what, make: Box<dyn Fn() -> Loop + Send>| executor::keep(self.executor.tasks(), what, stop.clone(), make);
+        let (q, s) = (quarantine.clone(), stop.clone());
+        keep("the fan-out", Box::new(move || Box::pin(fan::run(queue.clone(), q.clone(), how.clone(), s.clone()))));
         for _ in 0..limits::DELIVERIES {
-            self.executor.spawn("a delivery worker", deliver.clone().run(stop.clone()));
+            let (deliver, s) = (deliver.clone(), stop.clone());
+            keep("a delivery worker", Box::new(move || Box::pin(deliver.clone().run(s.clone()))));
         }
         for _ in 0..TRAINERS {
-            self.executor.spawn("a training worker", train.clone().run(stop.clone()));
+            let (train, s) = (train.clone(), stop.clone());
+            keep("a training worker", Box::new(move || Box::pin(train.clone().run(s.clone()))));
         }
-        let rules = map::drop_rules(config);
-        self.executor.spawn("the drop", drop::run(quarantine.clone(), rules, stop.clone()));
-        self.executor.spawn("the intake", intake::run(quarantine.clone(), stop.clone()));
-        self.executor.spawn("the sweep", care::sweep(quarantine.clone(), stop.clone()));
-        let look_after = care::cache(quarantine.clone(), self.serving.pools.clone(), crate::bridge::fill, stop.clone());
-        self.executor.spawn("the cache", look_after);
-        self.executor.spawn("expiry", care::expire(quarantine.clone(), stop.clone()));
+        let (q, s, rules) = (quarantine.clone(), stop.clone(), map::drop_rules(config));
+        keep("the drop", Box::new(move || Box::pin(drop::run(q.clone(), rules.clone(), s.clone()))));
+        let (q, s) = (quarantine.clone(), stop.clone());
+        keep("the intake", Box::new(move || Box::pin(intake::run(q.clone(), s.clone()))));
+        let (q, s) = (quarantine.clone(), stop.clone());
+        keep("the sweep", Box::new(move || Box::pin(care::sweep(q.clone(), s.clone()))));
+        let (q, s, pools) = (quarantine.clone(), stop.clone(), self.serving.pools.clone());
+        let fill = move || Box::pin(care::cache(q.clone(), pools.clone(), crate::bridge::fill, s.clone())) as Loop;
+        keep("the cache", Box::new(fill));
+        let (q, s) = (quarantine.clone(), stop.clone());
+        keep("expiry", Box::new(move || Box::pin(care::expire(q.clone(), s.clone()))));
         Ok(())
     }
 

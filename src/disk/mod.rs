@@ -120,21 +120,21 @@ impl Disk {
                     .moving(from, to, || rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE))
                     .map_err(io::Error::from)
             })
-            .during(&format!("rename to {}", to.display()), from)
+            .during(&format!("give the name {} to", to.display()), from)
     }
 
     /// Renames a file over whatever has the new name, in the same directory.
     pub fn replace(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         self.watch(|| Op::Rename { from: self.relative(from), to: self.relative(to), replace: true })
             .and_then(|()| fs::rename(from, to))
-            .during(&format!("rename to {}", to.display()), from)
+            .during(&format!("give the name {} to", to.display()), from)
     }
 
     /// Gives a file a second name; fails with `AlreadyExists` when the new name is taken.
     pub fn link(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         self.watch(|| Op::Link(self.relative(from), self.relative(to)))
             .and_then(|()| Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?))
-            .during(&format!("link to {}", to.display()), from)
+            .during(&format!("give the second name {} to", to.display()), from)
     }
 
     /// Removes a name.
@@ -362,7 +362,7 @@ mod tests {
         let error = disk.rename(&disk.path("a"), &disk.path("b")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(disk.link(&disk.path("a"), &disk.path("b")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert!(error.to_string().starts_with("cannot rename to "), "{error}");
+        assert!(error.to_string().starts_with("cannot give the name "), "{error}");
         assert!(disk.create(&disk.path("a")).is_err());
     }
 

@@ -6,6 +6,10 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Before a loop that panicked begins anew, so that one that always does fills no log.
+const RESTART: Duration = Duration::from_secs(5);
 
 /// Our own executor; dropping it drops every task that still runs.
 #[derive(Debug)]
@@ -61,6 +65,23 @@ impl Drop for Executor {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Runs a loop that must not end before the stop: after a panic it is begun anew, with a log line.
+pub fn keep<F>(tasks: &smol::Executor<'static>, what: &'static str, stop: Stop, task: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let guarded = async move {
+        while !stop.is_stopped() && AssertUnwindSafe(task()).catch_unwind().await.is_err() {
+            log::error!("{what} panicked and is begun anew; please report the lines above");
+            let pause = async {
+                smol::Timer::after(RESTART).await;
+            };
+            smol::future::or(pause, stop.stopped()).await;
+        }
+    };
+    tasks.spawn(guarded).detach();
 }
 
 /// Runs a detached task; a panic ends this task alone, with a log line.

@@ -76,6 +76,8 @@ impl Quarantine {
             let keep = trees.get(&row.tree).copied().unwrap_or_default();
             if keep.age.is_some_and(|age| Timestamp::from_secs(start(row, folder)).after(age) <= now) {
                 due.add(row.uid, row.uid);
+            } else if row.flags.has(crate::base::Flags::RELEASE_FAILED) {
+                // What failed lives for its seven days, however full the folder is.
             } else if keep.count.is_some() || keep.bytes.is_some() {
                 rest.entry(row.tree).or_default().push((row.uid, row.size));
             }

@@ -165,7 +165,7 @@ fn read(path: &Path) -> Result<Option<Record>, Fault> {
     };
     let hint = |e| {
         std::io::Error::other(format!(
-            "{e}; if it cannot be restored from a backup, delete it: a million UIDs are then skipped"
+            "{e}; if it cannot be restored from a backup, delete it: mail programs then load every folder anew"
         ))
     };
     serde_json::from_slice(&text).map(Some).map_err(hint).during("understand", path)

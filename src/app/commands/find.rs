@@ -27,8 +27,8 @@ pub(super) struct Found {
 /// The id in what was typed: a file's path or name will do.
 pub(super) fn id_in(text: &str) -> &str {
     let name = text.trim().rsplit('/').next().unwrap_or_default();
-    let name = name.split_once(":2,").map_or(name, |(name, _)| name);
-    name.split_once(',').map_or(name, |(id, _)| id)
+    // Neither stands in an id: they begin the fields and the flags of a file name.
+    name.split([',', ':']).next().unwrap_or_default()
 }
 
 /// Finds the one message whose id is this, or begins with it. `None`: there is none.
