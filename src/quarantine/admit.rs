@@ -228,7 +228,7 @@ impl Quarantine {
         mut results: Vec<Result<Filed, Refused>>,
     ) -> Vec<Result<Filed, Refused>> {
         log::error!(
-            "the released message {id} was caught again: your filter is not bypassed; see `lazaret help release`"
+            "the released message {id} was caught again: your filter is not bypassed: mail from the route that releases it must not be filtered again"
         );
         for batch in batches {
             let tree = batch.tree.address.to_string();

@@ -68,6 +68,8 @@ pub struct Store {
     count: AtomicU32,
     clock: Clock,
     entry: Mutex<()>,
+    /// Held while a folder's directories are made.
+    making: Mutex<()>,
     marks: Mutex<Marks>,
     trees: RwLock<Trees>,
     folders: [RwLock<Folder>; 4],

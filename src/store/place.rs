@@ -165,6 +165,11 @@ impl Store {
         if tree.is_made(kept) {
             return Ok(());
         }
+        // Two doors may have the first message for one folder at the same moment.
+        let _making = self.making.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if tree.is_made(kept) {
+            return Ok(());
+        }
         for directory in [tree.half(kept, Half::New), tree.half(kept, Half::Cur), tree.tmp(kept)] {
             self.disk.make_dirs(&directory)?;
         }

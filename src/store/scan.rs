@@ -118,6 +118,7 @@ impl Store {
             count: AtomicU32::new(0),
             clock,
             entry: Mutex::new(()),
+            making: Mutex::new(()),
             views: Views::new(marks.next_uid()),
             marks: Mutex::new(marks),
             trees: RwLock::new(trees),
