@@ -21,6 +21,8 @@ const EXPIRY: Duration = Duration::from_secs(60);
 const STEP: usize = 64;
 /// Messages that one job parses for the cache: a few milliseconds.
 const WISHES: usize = 16;
+/// Stored messages gather for so long before they are parsed for the cache.
+const GATHER: Duration = Duration::from_millis(200);
 /// Between two steps of cleaning the cache.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A clock that jumped by more than this is not believed.
@@ -86,6 +88,8 @@ pub async fn cache(quarantine: Arc<Quarantine>, pools: Arc<Pools>, fill: fn(&Sto
         if wishes.is_empty() {
             let until = sleep(&stop, tend_at.saturating_duration_since(Instant::now()));
             smol::future::or(wished, until).await;
+            // One at a time would cost each message several hops between threads.
+            sleep(&stop, GATHER).await;
         } else {
             let quarantine = quarantine.clone();
             let job = move || wishes.into_iter().for_each(|(kept, uid)| fill(&quarantine.store, kept, uid));
