@@ -41,7 +41,8 @@ impl Address {
     pub fn parse(text: &str) -> Result<Address, AddressError> {
         let at = text.rfind('@').ok_or(AddressError::Incomplete)?;
         let (local, domain) = (&text[..at], &text[at + 1..]);
-        let domain = domain.strip_suffix('.').unwrap_or(domain);
+        // lower case can be longer: the limit is for what is kept
+        let domain = domain.strip_suffix('.').unwrap_or(domain).to_lowercase();
         let local = match local.strip_prefix('"') {
             Some(rest) => unquote(rest.strip_suffix('"').ok_or(AddressError::Forbidden)?)?,
             None if local
@@ -52,7 +53,7 @@ impl Address {
             }
             None => local.to_string(),
         };
-        if local.is_empty() || domain.is_empty() {
+        if local.is_empty() || domain.is_empty() || domain.ends_with('.') {
             return Err(AddressError::Incomplete);
         }
         if local.len() > limits::LOCAL_PART || domain.len() > limits::DOMAIN {
@@ -64,7 +65,7 @@ impl Address {
         if local.chars().any(char::is_control) || domain.chars().any(bad_domain) {
             return Err(AddressError::Forbidden);
         }
-        Ok(Address { local, domain: domain.to_lowercase() })
+        Ok(Address { local, domain })
     }
 
     /// The local part, unquoted, in its own spelling.
@@ -122,7 +123,8 @@ impl fmt::Display for Address {
 
 /// Whether a local part needs no quotes (RFC 5321 4.1.2 Dot-string, RFC 6531 3.3).
 fn is_dot_atom(local: &str) -> bool {
-    let atext = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    let utf8 = |c: char| !c.is_ascii() && !c.is_whitespace();
+    let atext = |c: char| c.is_ascii_alphanumeric() || utf8(c) || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     !local.is_empty()
         && local.chars().all(atext)
         && !local.starts_with('.')
@@ -161,6 +163,24 @@ mod tests {
         assert_eq!(Address::parse("../../etc@x").unwrap().directories().unwrap().1, "%2E.%2F..%2Fetc");
         assert_eq!(Address::parse("+tag@x").unwrap().base_local(Some('+')), "+tag");
         assert_eq!(Address::parse("jörg@bücher.example").unwrap().to_string(), "jörg@bücher.example");
+    }
+
+    #[test]
+    fn domain_of_dots_at_its_end_is_none() {
+        assert_eq!(Address::parse("a@b.."), Err(AddressError::Incomplete));
+        assert_eq!(Address::parse("a@.."), Err(AddressError::Incomplete));
+    }
+
+    #[test]
+    fn domain_that_grows_in_lower_case_is_measured_after_it() {
+        assert_eq!(Address::parse(&format!("a@{}", "İ".repeat(127))), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn white_space_beyond_ascii_stays_quoted() {
+        let address = Address::parse("\"a\u{a0}b\"@x").unwrap();
+        assert_eq!(address.to_string(), "\"a\u{a0}b\"@x");
+        assert_eq!(Address::parse(&address.to_string()), Ok(address));
     }
 
     proptest! {

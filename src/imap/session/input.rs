@@ -177,11 +177,14 @@ impl Session {
 
     /// IDLE goes on until DONE (RFC 2177).
     pub(super) fn idle(&mut self) -> Flow {
+        // before input: what is told does not depend on how much of it is there
+        if let Some(since) = self.view().map(|view| view.modseq)
+            && std::mem::take(&mut self.woken)
+        {
+            return Flow::Ask(Question::Poll { since }, Job::Poll(None));
+        }
         match self.input.event() {
-            Event::More => match self.view().map(|view| view.modseq) {
-                Some(since) if std::mem::take(&mut self.woken) => Flow::Ask(Question::Poll { since }, Job::Poll(None)),
-                _ => Flow::Wait(Job::Idle),
-            },
+            Event::More => Flow::Wait(Job::Idle),
             event => {
                 let done = event == Event::Line && self.input.text().trim_ascii_end().eq_ignore_ascii_case(b"DONE");
                 self.input.done();

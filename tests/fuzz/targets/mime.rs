@@ -24,7 +24,10 @@ fuzz_target!(|data: &[u8]| {
         assert!(part.header.start <= part.header.end && part.header.end <= part.body.start, "header and body overlap");
         assert!(part.body.start <= part.body.end && part.body.end <= whole.size(), "a body outside");
         if let Some(parent) = part.parent().and_then(|p| whole.part(p)) {
-            assert!(parent.body.start <= part.header.start && part.body.end <= parent.body.end, "a part outside its parent");
+            assert!(
+                parent.body.start <= part.header.start && part.body.end <= parent.body.end,
+                "a part outside its parent"
+            );
         }
         plant::planted(part.content.parameter("charset").unwrap_or_default());
     }

@@ -33,7 +33,11 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(again.id(), name.id());
         }
         if let Ok(address) = Address::parse(text) {
-            assert_eq!(Address::parse(&address.to_string()), Ok(address), "an address that is written and read changes");
+            assert_eq!(
+                Address::parse(&address.to_string()),
+                Ok(address),
+                "an address that is written and read changes"
+            );
         }
         if let Some(bytes) = path::decode(text) {
             assert_eq!(path::encode(&bytes).as_deref(), Some(text), "two names for one path");

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""seeds.py TARGET FOLDER DICTIONARY: writes a fuzz target's seeds, made of the dialogs and the mail of the tests, and its
+dictionary: the words that stand in the source which the target reaches."""
+
+import glob
+import os
+import re
+import sys
+
+WORDS = {
+    "imap": ["src/imap/*.rs", "src/imap/session/*.rs", "src/mail/kinds.rs", "src/base/flags.rs"],
+    "lmtp": ["src/lmtp/*.rs"],
+    "mime": ["src/mail/mime/*.rs", "src/mail/*.rs", "src/imap/envelope.rs", "src/imap/structure.rs"],
+    "trace": ["src/mail/trace.rs", "src/mail/name.rs", "src/mail/header.rs", "src/base/path.rs"],
+}
+MORE = {
+    "imap": [b"{3}\r\n", b"{3+}\r\n", b"1:*", b"*:1", b"11,13", b"\\Seen", b"\\Deleted", b"$Junk", b"(", b")", b'"', b"[1.2.MIME]",
+             b"BODY.PEEK[", b"]<0.10>", b".NOT (", b"2-Jan-2006", b'" 2-Jan-2006 15:04:05 +0100"', b"x UID ", b"\r\nx ",
+             b"Caught", b"Trash", b"Release", b"\"Release & Train\"", b"INBOX", b"&-", b"%", b"DONE\r\n", b"BAD", b"AGFsaWNlAHNlY3JldA==",
+             b"\xfd1", b"\xfd2", b"\xfdd", b"\xfda", b"\xfdb", b"\xfds", b"\xfdm", b"(FLAGS)", b".SILENT"],
+    "lmtp": [b"\r\n.\r\n", b"\r\n", b"<>", b"<a@b>", b"FROM:<", b"TO:<", b"NOTIFY=SUCCESS,FAILURE", b"ORCPT=rfc822;a@b", b"ENVID=",
+             b"\"a b\"@c", b"[IPv6:::1]", b"+3D"],
+    "mime": [b"--b\r\n", b"--b--\r\n", b"boundary=b", b"\r\n\r\n", b"\r\n ", b"=?utf-8?q?", b"=?utf-8?b?", b"?=", b"name*0*=",
+             b"filename*=utf-8''", b"multipart/digest", b"multipart/mixed", b"message/rfc822", b"group: a@b;", b"<a@b>", b"\"a\\\"\" <a@b>",
+             b"Mon, 2 Jan 2006 15:04:05 +0000", b"quoted-printable", b"charset="],
+    "trace": [b"\r\n", b"\r\n ", b"X-Lazaret-", b"%2E", b",S=", b",U=", b":2,", b"Return-Path: ", b"Delivered-To: ", b"Received: "],
+}
+# Where a session stands (bits 2 and 3), a mailbox with odd messages (bit 5); see targets/imap.rs.
+LOGGED_IN, SELECTED, EXAMINED, WHOLE, MANY, STARTTLS = 4, 8, 12, 16, 32, 64
+ESCAPE = re.compile(r"\\(\*(\d+)(.)|x(..)|.)")
+
+
+def unescape(text):
+    plain = {"r": "\r", "n": "\n", "0": "\0"}
+
+    def one(found):
+        if found[2]:
+            return found[3] * min(int(found[2]), 300)
+        return chr(int(found[4], 16)) if found[4] else plain.get(found[1], found[1])
+
+    return ESCAPE.sub(one, text).encode("latin-1", "replace")
+
+
+def dialogs(target):
+    for path in sorted(glob.glob(f"tests/dialog/{target}/*.txt")):
+        with open(path, encoding="utf-8") as file:
+            yield from file.read().split("\n---\n")
+
+
+def imap_dialog(part):
+    start, sent, who = 0, b"", "1"
+    for line in part.split("\n"):
+        found = re.match(r"([CR])(\d?): ?(.*)", line)
+        if found:
+            if (found[2] or "1") != who:
+                who = found[2] or "1"
+                sent += b"\xfd" + who.encode()
+            sent += found[3].encode() + b"\r\n" if found[1] == "C" else unescape(found[3])
+        elif line == "login":
+            start = LOGGED_IN
+        elif line.startswith("open"):
+            sent += b'o SELECT "' + line.split(" ", 1)[1].encode() + b'"\r\n'
+        elif line.startswith("given tls offered"):
+            start |= STARTTLS
+        elif line.startswith("deliver"):
+            sent += b"\xfdd"
+        elif line.startswith("remove Caught"):
+            sent += b"\xfd" + bytes([ord("a") + max(int(line.split()[2]) - 11, 0) % 26])
+        elif line.startswith("full"):
+            sent += b"\xfdf"
+        elif line.startswith("+"):
+            sent += b"\xfdm" if line.endswith("m") else b"\xfds"
+    return start, sent
+
+
+def words(target):
+    found = set()
+    for pattern in WORDS[target]:
+        for path in glob.glob(pattern):
+            with open(path, encoding="utf-8") as file:
+                source = file.read().split("#[cfg(test)]")[0]
+            source = re.sub(r"^\s*//.*$", "", source, flags=re.M)
+            found |= {word.encode() for word in re.findall(r'"((?:UID )?[A-Za-z$][A-Za-z0-9.\-=/]{1,23} ?)"', source)}
+    return sorted(found | set(MORE[target]))
+
+
+def seeds(target):
+    if target == "imap":
+        for start, sent in map(imap_dialog, dialogs(target)):
+            yield bytes([start]) + sent
+            yield bytes([start | WHOLE | MANY | 1]) + sent
+        keys = [w for w in words(target) if re.fullmatch(rb"[A-Z0-9.-]+", w)]
+        yield bytes([SELECTED | MANY | 2]) + b"".join(b"k FETCH 1:* (%s)\r\n" % key for key in keys[:10])
+        for key in (b"ALL", b"BODY", b"BODYSTRUCTURE ENVELOPE", b"BODY[1.2.HEADER]<3.9>", b"BODY.PEEK[HEADER.FIELDS (To Date)]", b"BODY[TEXT]"):
+            yield bytes([SELECTED | MANY | WHOLE]) + b"f FETCH 1:* (%s)\r\n" % key
+            yield bytes([EXAMINED | MANY]) + b"f UID FETCH 11:* (%s)\r\n" % key
+        for key in (b"TEXT a", b"BODY e", b"OR FROM a NOT TO b", b"SENTBEFORE 2-Jan-2006", b"HEADER Subject x", b"LARGER 300 SUBJECT \"\""):
+            yield bytes([SELECTED | MANY | WHOLE]) + b"s SEARCH %s\r\n" % key
+            yield bytes([SELECTED | MANY | 2]) + b"s UID SEARCH RETURN (MIN ALL) CHARSET UTF-8 %s\r\n" % key
+    elif target == "lmtp":
+        for part in dialogs(target):
+            sent = b""
+            for line in part.split("\n"):
+                found = re.match(r"([CR]): ?(.*)", line)
+                if found:
+                    sent += found[2].encode() + b"\r\n" if found[1] == "C" else unescape(found[2])
+            yield b"\x1f\xff" + sent
+            yield b"\x20\x50" + sent
+        yield b"\x00\xff" + b"".join(line + b"\r\n" for line in (
+            b"LHLO mail.example.org", b"MAIL FROM:<bob@example.net> SIZE=30", b"RCPT TO:<alice@example.org>",
+            b"RCPT TO:<carol+tag@example.org> NOTIFY=NEVER", b"DATA", b"Subject: x", b"", b"..", b".", b"QUIT"))
+    else:
+        mail = []
+        for path in sorted(glob.glob("tests/mail/*/*.eml")):
+            with open(path, "rb") as file:
+                mail.append(file.read(4096))
+        if target == "mime":
+            for message in mail:
+                yield b"\x20" + message
+                yield b"\x07" + message.replace(b"\r\n", b"\n")
+            return
+        yield from (message[:1000] for message in mail)
+        yield b"1763000000.M1P2Q3.host,S=100,W=104,U=7,T=300,C=is,E=1763000000,L=3:2,FS"
+        yield from (b"%2E%2E", b"a%20b", b'"a b"@example.org', b"a@[127.0.0.1]")
+        names = "Id Arrived Sender From Recipient To Class Kind Door Client-Address Client-Name Client-Helo Queue-Id User Score Reason Cut-From Moved"
+        yield "".join(f"X-Lazaret-{name}: alice@example.org\r\n" for name in names.split()).encode()
+
+
+def main():
+    target, folder, dictionary = sys.argv[1:]
+    for number, seed in enumerate(dict.fromkeys(seeds(target))):
+        with open(os.path.join(folder, f"{number:04}"), "wb") as file:
+            file.write(seed)
+    with open(dictionary, "w", encoding="ascii") as file:
+        for word in words(target):
+            file.write('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n')
+
+
+main()
