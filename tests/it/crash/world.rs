@@ -292,9 +292,8 @@ impl World {
 
     pub fn fan_out(&self) {
         for _ in 0..20 {
-            match self.quarantine.queue.fan_out(self.quarantine.as_ref(), &how(), 10) {
-                Ok(0) => return,
-                Ok(_) | Err(_) => {}
+            if let Ok(0) = self.quarantine.queue.fan_out(self.quarantine.as_ref(), &how(), 10) {
+                return;
             }
         }
     }
