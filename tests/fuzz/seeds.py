@@ -92,11 +92,11 @@ def seeds(target):
         keys = [w for w in words(target) if re.fullmatch(rb"[A-Z0-9.-]+", w)]
         yield bytes([SELECTED | MANY | 2]) + b"".join(b"k FETCH 1:* (%s)\r\n" % key for key in keys[:10])
         for key in (b"ALL", b"BODY", b"BODYSTRUCTURE ENVELOPE", b"BODY[1.2.HEADER]<3.9>", b"BODY.PEEK[HEADER.FIELDS (To Date)]", b"BODY[TEXT]"):
-            yield bytes([SELECTED | MANY | WHOLE]) + b"f FETCH 1:* (%s)\r\n" % key
-            yield bytes([EXAMINED | MANY]) + b"f UID FETCH 11:* (%s)\r\n" % key
+            yield bytes([SELECTED | MANY | WHOLE]) + b"A001 FETCH 1:* (%s)\r\n" % key
+            yield bytes([EXAMINED | MANY]) + b"A002 UID FETCH 11:* (%s)\r\n" % key
         for key in (b"TEXT a", b"BODY e", b"OR FROM a NOT TO b", b"SENTBEFORE 2-Jan-2006", b"HEADER Subject x", b"LARGER 300 SUBJECT \"\""):
-            yield bytes([SELECTED | MANY | WHOLE]) + b"s SEARCH %s\r\n" % key
-            yield bytes([SELECTED | MANY | 2]) + b"s UID SEARCH RETURN (MIN ALL) CHARSET UTF-8 %s\r\n" % key
+            yield bytes([SELECTED | MANY | WHOLE]) + b"A003 SEARCH %s\r\n" % key
+            yield bytes([SELECTED | MANY | 2]) + b"A004 UID SEARCH RETURN (MIN ALL) CHARSET UTF-8 %s\r\n" % key
     elif target == "lmtp":
         for part in dialogs(target):
             sent = b""

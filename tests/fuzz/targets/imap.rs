@@ -93,8 +93,9 @@ fn talk(how: u8, input: &[u8], chunk: usize) -> [Vec<u8>; 2] {
 fn readable(mut stream: &[u8]) {
     while !stream.is_empty() {
         let line = response(&mut stream);
-        if let Some(at) = line.windows(15).position(|w| w == b"HEADER.FIELDS (") {
-            plant::planted(&line[at + 15..]);
+        // the tag of a FETCH that was carried out
+        if let Some(tag) = line.strip_suffix(b" OK fetched") {
+            plant::planted(tag);
         }
     }
 }
