@@ -263,6 +263,16 @@ impl Left {
         index < 128 && self.0 >> index & 1 == 1
     }
 
+    /// This set with one less.
+    pub fn without(&self, index: usize) -> Left {
+        Left(if index < 128 { self.0 & !(1 << index) } else { self.0 })
+    }
+
+    /// Whether nobody is left.
+    pub fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
     /// This set with one more.
     pub fn with(&self, index: usize) -> Left {
         Left(if index < 128 { self.0 | 1 << index } else { self.0 })

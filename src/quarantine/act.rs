@@ -114,8 +114,11 @@ fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
 /// Whether a message with these flags still has this verb to be asked for: it was not done, nor is it under way.
 pub fn is_left(flags: Flags, verb: Verb) -> bool {
     let (done, pending) = flags_of(verb);
-    let failed = verb == Verb::Release && flags.has(Flags::RELEASE_FAILED);
-    failed || !(flags.has(done) || (flags.has(pending) && verb == Verb::Release))
+    match verb {
+        Verb::Release if flags.has(pending) => false,
+        Verb::Release => flags.has(Flags::RELEASE_FAILED) || !flags.has(done),
+        _ => !flags.has(done),
+    }
 }
 
 /// The word for a verb in the journal.
@@ -136,11 +139,6 @@ fn pending_of(verb: crate::queue::Verb) -> Flags {
 
 fn pending_of_all(order: &Order) -> Flags {
     order.verbs.iter().map(pending_of).fold(Flags::NONE, |all, flags| all | flags)
-}
-
-/// A release that is asked for again is no longer a failed one.
-fn retried(pending: Flags) -> Flags {
-    if pending.has(Flags::RELEASE_PENDING) { Flags::RELEASE_FAILED } else { Flags::NONE }
 }
 
 impl Quarantine {
@@ -338,7 +336,7 @@ impl Quarantine {
     }
 
     /// Says of messages that stay where they are what was asked for. Before the orders are placed: the worker may be done
-    /// with them, and say so, before anything more happens here.
+    /// with them, and say so, before anything more happens here. A failure stays to be seen until a release succeeds.
     fn pend(&self, reach: Reach, from: Kept, asked: &[(Located, Order)]) -> Result<(), Fault> {
         let mut alike: Vec<(Flags, UidRanges)> = Vec::new();
         for (message, order) in asked {
@@ -349,7 +347,6 @@ impl Quarantine {
             }
         }
         for (pending, uids) in alike {
-            self.store.set_flags(reach, from, &uids, Flagging::Remove, retried(pending))?;
             self.store.set_flags(reach, from, &uids, Flagging::Add, pending)?;
         }
         Ok(())
@@ -360,7 +357,6 @@ impl Quarantine {
         let uid = UidRanges::one(message.row.uid, message.row.uid);
         let pending = pending_of_all(order);
         self.store.set_flags(reach, from, &uid, Flagging::Remove, pending.without(message.row.flags))?;
-        self.store.set_flags(reach, from, &uid, Flagging::Add, retried(pending) & message.row.flags)?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::base::{Context, Fault, Flags, Form, UidRanges};
 use crate::mail::name::Left;
 use crate::mail::{Class, Kept, Name, Trace};
 use crate::queue::{Entry, Letter, Order, Origin, Outcome, Part, Plan, Verb};
-use crate::store::{Flagging, Half, Located, Reach, Tree};
+use crate::store::{Flagging, Located, Reach, Tree};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs::File;
@@ -96,7 +96,18 @@ impl Outcome for Quarantine {
 
     fn delivered(&self, entry: &Entry, reply: &str) {
         self.note(entry, "released", json!({ "reply": reply, "part": part(entry) }));
-        self.flag(entry, Flags::RELEASED, Flags::RELEASE_PENDING);
+        let Some((kept, message)) = self.still_there(entry) else { return };
+        // Of several recipients those are left whom the server refused; others were reached besides.
+        let left = message.name.left.clone().map(|left| match entry.part {
+            Part::Deliver(index) if left.has(index) => left.without(index),
+            _ => left,
+        });
+        let failed = left.as_ref().is_some_and(|l| !l.is_empty());
+        let left = left.filter(|_| failed);
+        let renamed = self.store.rename(kept, message.row.uid, |name| name.left = left.clone());
+        let (add, remove) = if failed { (Flags::NONE, Flags::NONE) } else { (Flags::RELEASED, Flags::RELEASE_FAILED) };
+        let flagged = renamed.and_then(|_| self.set(kept, &message, add, remove | Flags::RELEASE_PENDING));
+        self.shown(entry, flagged);
     }
 
     fn deferred(&self, entry: &Entry, reason: &str, next: u64) {
@@ -184,8 +195,7 @@ impl Quarantine {
             }
             name.retain_from = self.retain_failed(name, tree);
         })?;
-        self.store.set_flags(Reach::All, kept, &uid, Flagging::Remove, Flags::RELEASED | Flags::RELEASE_PENDING)?;
-        self.store.set_flags(Reach::All, kept, &uid, Flagging::Add, Flags::RELEASE_FAILED)?;
+        self.set(kept, message, Flags::RELEASE_FAILED, Flags::RELEASED | Flags::RELEASE_PENDING)?;
         // The entry goes next: what it would have told again must not be lost.
         self.store.sync_name(kept, message.row.uid)?;
         if kept == Kept::Trash {
@@ -200,14 +210,6 @@ impl Quarantine {
                     name.retain_from = self.retain_failed(name, tree);
                 },
             )?;
-            return Ok(());
-        }
-        // The entry goes next, and with it the only other trace of the failure.
-        for half in [Half::Cur, Half::New] {
-            match self.store.disk().sync_dir(&tree.half(kept, half)) {
-                Err(fault) if !fault.is_missing() => return Err(fault),
-                _ => {}
-            }
         }
         Ok(())
     }
@@ -221,17 +223,26 @@ impl Quarantine {
         if wanted > start { Some(wanted) } else { name.retain_from }
     }
 
-    /// Flags a message that is still in its tree (it was copied, or lies in Trash).
+    /// Flags a message that is still in its tree.
     fn flag(&self, entry: &Entry, add: Flags, remove: Flags) {
-        let Some(tree) = self.tree_of(&entry.tree, &[]) else { return };
-        let Some((kept, message)) = self.store.find(&tree, &entry.message.id()) else { return };
+        if let Some((kept, message)) = self.still_there(entry) {
+            self.shown(entry, self.set(kept, &message, add, remove));
+        }
+    }
+
+    /// The message of an entry, if it was copied, or lies in Trash.
+    fn still_there(&self, entry: &Entry) -> Option<(Kept, Located)> {
+        let tree = self.tree_of(&entry.tree, &[])?;
+        self.store.find(&tree, &entry.message.id())
+    }
+
+    fn set(&self, kept: Kept, message: &Located, add: Flags, remove: Flags) -> Result<(), Fault> {
         let uid = UidRanges::one(message.row.uid, message.row.uid);
-        let failed = message.row.flags.has(Flags::RELEASE_FAILED) && add == Flags::RELEASED;
-        let add = if failed { Flags::NONE } else { add };
-        let set = self
-            .store
-            .set_flags(Reach::All, kept, &uid, Flagging::Remove, remove)
-            .and_then(|_| self.store.set_flags(Reach::All, kept, &uid, Flagging::Add, add));
+        self.store.set_flags(Reach::All, kept, &uid, Flagging::Remove, remove)?;
+        self.store.set_flags(Reach::All, kept, &uid, Flagging::Add, add).map(|_| ())
+    }
+
+    fn shown(&self, entry: &Entry, set: Result<(), Fault>) {
         if let Err(fault) = set {
             log::warn!("{}: what was done is not shown: {fault}", entry.message.id());
         }
@@ -255,8 +266,9 @@ impl Quarantine {
 
 /// Whether a stored message has the text below its header that `other` has. Servers on the way change headers.
 fn same_text(stored: &Located, other: &[u8]) -> bool {
-    let Ok(file) = std::fs::read(&stored.path) else { return false };
-    let below = file.get(stored.name.trace as usize..).and_then(text_of);
+    let mut bytes = Vec::new();
+    let Ok(_) = File::open(&stored.path).and_then(|mut f| f.read_to_end(&mut bytes)) else { return false };
+    let below = bytes.get(stored.name.trace as usize..).and_then(text_of);
     below.is_some() && below == text_of(other)
 }
 

@@ -196,6 +196,17 @@ impl Store {
     /// As [`Store::drop_doubles`], for the many rows without anything special.
     fn drop_plain_doubles(&self, files: &mut Listing, report: &mut Report) -> Result<(), Fault> {
         files.plain.sort_unstable_by_key(|(_, row)| (row.tree, row.stamp));
+        // A rename that changed what a row cannot hold may be half done: those are looked at with the odd ones.
+        let odd = files.odd.iter().filter_map(|f| match f.name.base {
+            Base::Ours(stamp, _) => Some((f.tree.id, stamp)),
+            Base::Foreign(_) => None,
+        });
+        for key in odd.collect::<Vec<_>>() {
+            if let Ok(at) = files.plain.binary_search_by_key(&key, |(_, row)| (row.tree, row.stamp)) {
+                let (kept, row) = files.plain.remove(at);
+                files.odd.extend(self.seen(kept, &row, files.blank.name(&row)));
+            }
+        }
         let same_id = |a: &(Kept, Row), b: &(Kept, Row)| (a.1.tree, a.1.stamp) == (b.1.tree, b.1.stamp);
         let mut at = 1;
         while let (Some(a), Some(b)) = (files.plain.get(at - 1), files.plain.get(at)) {

@@ -352,7 +352,7 @@ impl World {
     fn refuse(&self, claim: Claim, reason: &str) {
         let (queue, outcome) = (&self.quarantine.queue, self.quarantine.as_ref());
         match outcome.failed(&claim.entry, &claim.path, reason) {
-            Ok(()) => drop(queue.done(claim)),
+            Ok(()) => drop(queue.returned(claim)),
             Err(_) => queue.defer(claim, 5),
         }
     }
