@@ -202,7 +202,7 @@ impl Store {
             Base::Foreign(_) => None,
         });
         for key in odd.collect::<Vec<_>>() {
-            if let Ok(at) = files.plain.binary_search_by_key(&key, |(_, row)| (row.tree, row.stamp)) {
+            while let Ok(at) = files.plain.binary_search_by_key(&key, |(_, row)| (row.tree, row.stamp)) {
                 let (kept, row) = files.plain.remove(at);
                 files.odd.extend(self.seen(kept, &row, files.blank.name(&row)));
             }

@@ -17,7 +17,7 @@ pub struct Fate {
     pub given_up: BTreeSet<String>,
     /// It carries `$ReleaseFailed`.
     pub failed: bool,
-    /// That flag may have come off or not: it is not synced.
+    /// That flag, and who is left, may have changed or not: it is not synced.
     pub either: bool,
     /// Positions in the trace of the recipients that are left, a bit each.
     pub left: Option<u128>,
@@ -45,8 +45,8 @@ impl Fate {
 
     /// Whether this was found, where `self` was promised.
     pub fn allows(&self, found: &Fate) -> bool {
-        let failed = if self.either { self.failed } else { found.failed };
-        *self == Fate { failed, either: self.either, ..found.clone() }
+        let (failed, left) = if self.either { (self.failed, self.left) } else { (found.failed, found.left) };
+        *self == Fate { failed, left, either: self.either, ..found.clone() }
     }
 
     /// Its release failed.

@@ -269,7 +269,7 @@ fn partly_refused(take: bool) -> Scenario {
         let released = if take {
             Fate::default().done(&["to a@far.test"]).done(&parts)
         } else {
-            Fate { left: Some(0b110), either: true, ..lies.done(&parts) }
+            Fate { either: true, ..lies.done(&parts) }
         };
         w.drag(Kept::Outgoing, &["one"], Folder::Release, take, &[("one", released)]);
         w.drain();
