@@ -32,6 +32,8 @@
 //!
 //! The queue reads its directories once, in [`Queue::open`]; after that it alone changes them and knows them by heart.
 
+#[cfg(test)]
+mod crash_tests;
 mod entries;
 mod fan;
 mod index;
