@@ -79,7 +79,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     if !options.empty && known == 0 {
         smol::block_on(fill(&server))?;
     }
-    let page = if options.json { line(&place.path, &server, door) } else { page(&place.path, &server, door) };
+    let page = if options.json { line(&place.path, &server, door) } else { page(&place, &server, door) };
     let mut out = std::io::stdout().lock();
     // Whoever started it may have gone; the server is of use all the same.
     let _ = writeln!(out, "{page}").and_then(|()| out.flush());
@@ -207,7 +207,7 @@ fn line(place: &Path, server: &Server, lmtp: SocketAddr) -> String {
     .to_string()
 }
 
-fn page(place: &Path, server: &Server, lmtp: SocketAddr) -> String {
+fn page(place: &Place, server: &Server, lmtp: SocketAddr) -> String {
     let imaps = server.imaps.first().map_or(0, SocketAddr::port);
     let imap = server.imap.first().map_or(0, SocketAddr::port);
     let messages = SAMPLES.len();
@@ -229,11 +229,11 @@ curl:        curl -k --url 'imaps://127.0.0.1:{imaps}/Caught' -u {RECIPIENT}:{PA
              ls {delivered}/new
 
 Recipients that provoke failures: refused@ (550), deferred@ (451), slow@ (waits): release a message that lies with them.",
-        gone = if place.starts_with(std::env::temp_dir()) { " and removes its data" } else { "" },
+        gone = if place.temporary { " and removes its data" } else { "" },
         accounts = accounts().map(|(login, _)| login).join(", "),
-        data = place.join("data").display(),
-        delivered = place.join("delivered").display(),
-        trained = place.join("trained").display(),
+        data = place.path.join("data").display(),
+        delivered = place.path.join("delivered").display(),
+        trained = place.path.join("trained").display(),
         user = RECIPIENT.replace('@', "%40"),
     )
 }

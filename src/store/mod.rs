@@ -16,7 +16,8 @@
 //!
 //! Locks, in the order in which they may be taken: `entry` (giving a UID and publishing it is one step), one folder, then
 //! any of the leaves: trees, views, marks, seen. None is held while a peer is waited for, nor during an fsync, except that
-//! the marks sync once in 8,192 UIDs or ten minutes.
+//! the marks sync once in 8,192 UIDs or ten minutes, and that a flag change which moves a file out of a `new/` waits for a
+//! sync of that directory that is under way (`disk/ties.rs`).
 //!
 //! A MODSEQ is taken while the folder is locked for writing, so whoever read the folder's MODSEQ has seen every change up
 //! to it.
