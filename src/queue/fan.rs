@@ -59,6 +59,7 @@ impl Queue {
             let ok = result.is_ok();
             if let Err(fault) = result {
                 log::error!("order for {}: {fault}", placing.order.message.id());
+                self.index().let_others_first(placing);
                 first_fault.get_or_insert(fault);
             }
             ok

@@ -22,6 +22,8 @@ pub(super) struct Placing {
     pub(super) file: String,
     /// The directory that a MOVE took it from; unknown after a restart.
     pub(super) source: Option<PathBuf>,
+    /// Lower ones go first: when it was asked, and behind all others after it failed.
+    pub(super) turn: u64,
 }
 
 struct Slot {
@@ -68,7 +70,7 @@ pub struct Listed {
 
 #[derive(Default)]
 pub(super) struct Index {
-    /// By the time they were asked, and file name.
+    /// By turn and file name.
     orders: BTreeMap<(u64, String), Placing>,
     /// Those whose fan-out could not be synced: what is durable of it is known after a restart only.
     stuck: BTreeMap<(u64, String), Placing>,
@@ -93,11 +95,11 @@ impl Index {
     pub(super) fn add_order(&mut self, placing: Placing) {
         *self.keys.entry(order_key(&placing.order)).or_default() += 1;
         *self.held.entry(placing.order.message.base.clone()).or_default() += 1;
-        self.orders.insert((placing.order.asked, placing.file.clone()), placing);
+        self.orders.insert((placing.turn, placing.file.clone()), placing);
     }
 
     pub(super) fn remove_order(&mut self, placing: &Placing) {
-        if self.orders.remove(&(placing.order.asked, placing.file.clone())).is_some() {
+        if self.orders.remove(&(placing.turn, placing.file.clone())).is_some() {
             count_down(&mut self.keys, &order_key(&placing.order));
             count_down(&mut self.held, &placing.order.message.base);
             if !self.held.contains_key(&placing.order.message.base) {
@@ -108,7 +110,7 @@ impl Index {
 
     /// The order is not looked at again by this process; its entries wait.
     pub(super) fn set_aside(&mut self, placing: &Placing) {
-        let key = (placing.order.asked, placing.file.clone());
+        let key = (placing.turn, placing.file.clone());
         if let Some(placing) = self.orders.remove(&key) {
             self.stuck.insert(key, placing);
         }
@@ -118,6 +120,15 @@ impl Index {
     /// entry that is about to go would be taken for what the order asks for.
     pub(super) fn some_orders(&self, most: usize) -> Vec<Placing> {
         self.free_orders().take(most).cloned().collect()
+    }
+
+    /// An order failed: others get their turn before it is tried again, so that many that fail keep nobody waiting.
+    pub(super) fn let_others_first(&mut self, placing: &Placing) {
+        let last = self.orders.last_key_value().map_or(0, |((turn, _), _)| *turn);
+        if let Some(mut placing) = self.orders.remove(&(placing.turn, placing.file.clone())) {
+            placing.turn = last.saturating_add(1);
+            self.orders.insert((placing.turn, placing.file.clone()), placing);
+        }
     }
 
     pub(super) fn has_orders(&self) -> bool {

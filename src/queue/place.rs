@@ -53,7 +53,12 @@ impl Queue {
                 Some(text) if text.starts_with('.') => queue.disk.unlink(&queue.orders().join(text))?,
                 text => match text.and_then(|text| Some((text, Order::parse(text)?))) {
                     Some((text, order)) => {
-                        queue.index().add_order(Placing { order, file: text.to_string(), source: None });
+                        queue.index().add_order(Placing {
+                            turn: order.asked,
+                            order,
+                            file: text.to_string(),
+                            source: None,
+                        });
                     }
                     None => strange(&queue.orders(), &file),
                 },
@@ -114,7 +119,7 @@ impl Queue {
             placed.push(match self.place_one(&source, &order) {
                 Ok(file) => {
                     let parent = (order.origin == Origin::Moved).then(|| source.parent().map(Path::to_path_buf));
-                    fresh.push((Placing { order, file, source: parent.flatten() }, source));
+                    fresh.push((Placing { turn: order.asked, order, file, source: parent.flatten() }, source));
                     Placed::Placed
                 }
                 Err(fault) => Placed::Not(fault),

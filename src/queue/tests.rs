@@ -251,3 +251,19 @@ fn a_release_asked_again_while_the_failed_one_ends_is_not_swallowed_by_it() {
     assert!(parts.contains(&Part::Deliver(0)) && parts.contains(&Part::Deliver(3)), "{parts:?}");
     assert!(queue.messages().contains(&message(1).base));
 }
+
+#[test]
+fn an_order_that_always_fails_does_not_keep_the_others_waiting() {
+    let scratch = Scratch::new();
+    let disk = Disk::new(&scratch.0);
+    let queue = Queue::open(disk.clone()).unwrap();
+    for number in [1, 2] {
+        put(&scratch.0, number);
+        queue.place(vec![order(&scratch.0, number, RELEASE, Origin::Moved)]).unwrap();
+    }
+    // Somebody removed the first one's file.
+    let first = listing(&scratch.0, "queue/orders").remove(0);
+    fs::remove_file(scratch.0.join("queue/orders").join(first)).unwrap();
+    assert!(queue.fan_out(&Rules(disk.clone()), &how(), 1).is_err());
+    assert_eq!(queue.fan_out(&Rules(disk), &how(), 1).unwrap(), 1);
+}
