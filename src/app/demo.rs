@@ -108,6 +108,10 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
     };
     let (certificate, key) = (place.join("cert.pem"), place.join("key.pem"));
     if !certificate.exists() {
+        // The key is written first: one without its certificate is what an interrupted start left.
+        if key.exists() {
+            std::fs::remove_file(&key).map_err(|e| format!("cannot remove {}: {e}", key.display()))?;
+        }
         let names = ["localhost".to_string(), "127.0.0.1".to_string()];
         create_self_signed(&names, &certificate, &key).map_err(|e| e.to_string())?;
     }

@@ -88,3 +88,13 @@ fn each_recipient_has_an_answer() {
     }
     assert!(demo.stop().success());
 }
+
+#[test]
+fn demo_starts_again_after_a_start_that_was_cut_off_between_key_and_certificate() {
+    let folder = Folder::new("cutoff");
+    let place = folder.0.join("kept");
+    std::fs::create_dir_all(&place).expect("a folder");
+    std::fs::write(place.join("key.pem"), "half a key").expect("a file");
+    let demo = Demo::start(&["--empty", "--data", place.to_str().expect("a plain path")]);
+    assert!(demo.stop().success());
+}
