@@ -6,6 +6,7 @@ use super::config::Config;
 use super::map;
 use super::samples::{DOMAINS, RECIPIENT, SAMPLES, Sample};
 use super::server::{Orders, Server};
+use crate::disk::Disk;
 use crate::net::smtp::{Courier, Destination, Parcel, Protocol, Security, Sent, Target, Times};
 use crate::net::tls::create_self_signed;
 use crate::store::passwd::{Hash, Scheme};
@@ -108,12 +109,16 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
     };
     let (certificate, key) = (place.join("cert.pem"), place.join("key.pem"));
     if !certificate.exists() {
-        // The key is written first: one without its certificate is what an interrupted start left.
-        if key.exists() {
-            std::fs::remove_file(&key).map_err(|e| format!("cannot remove {}: {e}", key.display()))?;
+        // Under other names first: a start that is cut off leaves no half-written certificate.
+        let (new_certificate, new_key) = (place.join("cert.new"), place.join("key.new"));
+        for old in [&new_certificate, &new_key].into_iter().filter(|path| path.exists()) {
+            std::fs::remove_file(old).map_err(|e| format!("cannot remove {}: {e}", old.display()))?;
         }
         let names = ["localhost".to_string(), "127.0.0.1".to_string()];
-        create_self_signed(&names, &certificate, &key).map_err(|e| e.to_string())?;
+        create_self_signed(&names, &new_certificate, &new_key).map_err(|e| e.to_string())?;
+        let disk = Disk::new(place);
+        disk.replace(&new_key, &key).map_err(|e| e.to_string())?;
+        disk.replace(&new_certificate, &certificate).map_err(|e| e.to_string())?;
     }
     if !place.join("users").exists() {
         let mut users = String::new();

@@ -94,7 +94,9 @@ fn demo_starts_again_after_a_start_that_was_cut_off_between_key_and_certificate(
     let folder = Folder::new("cutoff");
     let place = folder.0.join("kept");
     std::fs::create_dir_all(&place).expect("a folder");
-    std::fs::write(place.join("key.pem"), "half a key").expect("a file");
+    for name in ["key.pem", "key.new", "cert.new"] {
+        std::fs::write(place.join(name), "half of it").expect("a file");
+    }
     let demo = Demo::start(&["--empty", "--data", place.to_str().expect("a plain path")]);
     assert!(demo.stop().success());
 }
