@@ -103,10 +103,9 @@ fn place(options: &Options) -> Result<Place, String> {
 
 /// Writes the configuration, certificate and accounts that are not there yet, and reads them as `serve` would.
 fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, String> {
-    let write = |name: &str, text: &str| {
-        let path = place.join(name);
-        std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
-    };
+    let disk = Disk::new(place);
+    let write =
+        |name: &str, text: &str| disk.write_whole(&place.join(name), text.as_bytes()).map_err(|e| e.to_string());
     let (certificate, key) = (place.join("cert.pem"), place.join("key.pem"));
     if !certificate.exists() {
         // Under other names first: a start that is cut off leaves no half-written certificate.
@@ -116,7 +115,6 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
         }
         let names = ["localhost".to_string(), "127.0.0.1".to_string()];
         create_self_signed(&names, &new_certificate, &new_key).map_err(|e| e.to_string())?;
-        let disk = Disk::new(place);
         disk.replace(&new_key, &key).map_err(|e| e.to_string())?;
         disk.replace(&new_certificate, &certificate).map_err(|e| e.to_string())?;
     }
