@@ -388,20 +388,25 @@ impl Quarantine {
 
     /// Removes messages for good: EXPUNGE, or a removal from Trash.
     pub fn expunge(&self, account: &Account, from: Kept, uids: &UidRanges) -> Result<usize, Failed> {
-        let removed = self.store.remove(self.reach(account)?, from, uids)?;
+        Ok(self.remove(self.reach(account)?, from, uids, "expunged", &account.login)?.len())
+    }
+
+    /// Removes messages for good and notes it: what happened, and by whom. Returns those that were there.
+    pub(super) fn remove(
+        &self,
+        reach: Reach,
+        from: Kept,
+        uids: &UidRanges,
+        event: &str,
+        by: &str,
+    ) -> Result<Vec<Located>, Fault> {
+        let removed = self.store.remove(reach, from, uids)?;
         let now = self.store.now();
         for message in &removed {
             let tree = message.tree.address.to_string();
-            self.journal.note(
-                now,
-                &message.name.id(),
-                &tree,
-                "expunged",
-                &account.login,
-                json!({ "from": from.directory() }),
-            );
+            self.journal.note(now, &message.name.id(), &tree, event, by, json!({ "from": from.directory() }));
         }
-        Ok(removed.len())
+        Ok(removed)
     }
 
     /// Begins to take a message from outside into Spam or Not Spam.

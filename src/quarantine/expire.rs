@@ -4,7 +4,6 @@ use super::Quarantine;
 use crate::base::{Fault, Timestamp, UidRanges};
 use crate::mail::{Address, Kept};
 use crate::store::{Folder, Located, Reach, Row, TreeId};
-use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -97,22 +96,9 @@ impl Quarantine {
         due
     }
 
-    /// Removes up to `most` of these messages; says how many there were.
+    /// Removes these messages, which are due; returns those that were there.
     pub fn expire(&self, kept: Kept, due: &UidRanges) -> Result<Vec<Located>, Fault> {
-        let removed = self.store.remove(Reach::All, kept, due)?;
-        let now = self.store.now();
-        for message in &removed {
-            let tree = message.tree.address.to_string();
-            self.journal.note(
-                now,
-                &message.name.id(),
-                &tree,
-                "expired",
-                "retention",
-                json!({ "from": kept.directory() }),
-            );
-        }
-        Ok(removed)
+        self.remove(Reach::All, kept, due, "expired", "retention")
     }
 
     /// Removes old files of the journal, `trained/`, `queue/failed/` and the drop's rejects.
