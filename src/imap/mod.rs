@@ -4,6 +4,7 @@
 //! From the wire inwards: `fragment` finds the end of a command, `parse*` understand it with the table in `commands`,
 //! `session` carries it out. `fetch` and `search` read messages through [`content::Content`], wherever they run.
 
+mod capability;
 pub mod commands;
 pub mod content;
 pub mod envelope;

@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::selected::SelectedJob;
 use super::{Flow, Job, Session, State};
 use crate::base::limits;
+use crate::imap::capability;
 use crate::imap::commands::{Numbers, States};
 use crate::imap::fragment::Event;
 use crate::imap::parse::{self, Parsed};
@@ -124,9 +125,13 @@ impl Session {
             Request::StartTls => self.start_tls(out),
             Request::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial, out),
             Request::Login { user, password } => self.login(user, password),
-            Request::Enable(_) => {
+            Request::Enable(names) => {
+                out.extend_from_slice(b"* ENABLED");
                 // RFC 5161 3.1: what is not known is left out
-                out.extend_from_slice(b"* ENABLED\r\n");
+                for name in names.iter().filter_map(|name| self.enabled.enable(name)) {
+                    push(out, format_args!(" {name}"));
+                }
+                out.extend_from_slice(b"\r\n");
                 self.finish(Reply::ok("done"))
             }
             Request::Namespace => {
@@ -200,15 +205,7 @@ impl Session {
 
     /// What is offered depends on what was done so far (RFC 3501 6.1.1, 6.2.1).
     pub(super) fn capabilities(&self) -> String {
-        const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE";
-        const LOGGED_IN: &str = " IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE LIST-EXTENDED \
-                                 LIST-STATUS STATUS=SIZE ACL RIGHTS=kxte";
-        if !matches!(self.state, State::Nobody) {
-            return format!("{ALWAYS}{LOGGED_IN}");
-        }
-        let tls = if self.options.tls == super::Tls::Offered { " STARTTLS" } else { "" };
-        let auth = if self.may_log_in() { " AUTH=PLAIN AUTH=LOGIN" } else { " LOGINDISABLED" };
-        format!("{ALWAYS}{tls}{auth}")
+        capability::list(&self.options, !matches!(self.state, State::Nobody), self.may_log_in())
     }
 }
 

@@ -9,6 +9,7 @@ mod messages;
 mod reply;
 mod selected;
 
+use super::capability::Enabled;
 use super::commands::{Numbers, States};
 use super::fragment::Fragmenter;
 use super::question::{Answer, Question};
@@ -49,6 +50,7 @@ pub struct Session {
     state: State,
     /// The login name; empty before.
     user: String,
+    enabled: Enabled,
     job: Job,
     /// A question was asked, and this is its answer once it is there.
     asked: bool,
@@ -129,6 +131,7 @@ impl Session {
             input: Fragmenter::default(),
             state: State::Nobody,
             user: String::new(),
+            enabled: Enabled::default(),
             job: Job::Greet,
             asked: false,
             answer: None,
