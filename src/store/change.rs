@@ -244,12 +244,11 @@ impl Store {
         let from = tree.half(kept, row.half).join(name.to_string());
         let renamed = Name { flags: Some(flags), ..name };
         let to = tree.half(kept, Half::Cur).join(renamed.to_string());
-        self.disk.rename(&from, &to)?;
-        tree.note_time(kept, Half::Cur);
-        if row.half == Half::New {
-            tree.note_time(kept, Half::New);
+        let rename = || tree.change(kept, Half::Cur, || self.disk.rename(&from, &to));
+        match row.half {
+            Half::New => tree.change(kept, Half::New, rename),
+            Half::Cur => rename(),
         }
-        Ok(())
     }
 
     /// Makes the name that a message has now durable: its flags, and what else was changed.
@@ -269,12 +268,12 @@ impl Store {
             return Ok(true);
         }
         let directory = tree.half(kept, row.half);
-        self.disk.rename(&directory.join(old.to_string()), &directory.join(new.to_string()))?;
+        let (from, to) = (directory.join(old.to_string()), directory.join(new.to_string()));
+        tree.change(kept, row.half, || self.disk.rename(&from, &to))?;
         folder.set_name(uid, &new);
         folder.update(uid, |r| {
             r.retain_from = new.retain_from.and_then(|s| u32::try_from(s).ok()).unwrap_or(0);
         });
-        tree.note_time(kept, row.half);
         Ok(true)
     }
 
