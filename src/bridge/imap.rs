@@ -1,14 +1,16 @@
 //! IMAP's questions, answered by the quarantine.
 
 use super::content::Message;
+use super::memory::Memory;
+use super::search::Ordering;
 use super::turn::Turn;
 use super::{Bridge, Place};
 use crate::base::{Flags, Piece, Secret, UidRanges, limits};
 use crate::imap::question::{
-    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
+    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Selected, Store,
     StoreMode, Stored, Transferred,
 };
-use crate::imap::{Session, content::Row as ImapRow, fetch, search};
+use crate::imap::{Session, content::Row as ImapRow, fetch};
 use crate::mail::Name;
 use crate::quarantine::account::Verdict;
 use crate::quarantine::act::Appending;
@@ -30,17 +32,20 @@ pub struct Shared {
     pub accounts: Arc<Accounts>,
     /// Which folders each account is subscribed to.
     pub subscriptions: Subscriptions,
+    /// For what SORT and THREAD gather.
+    pub ordering: Arc<Memory>,
 }
 
 /// One connection's side of the rules.
 pub struct ImapBridge {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     peer: Option<IpAddr>,
     /// Called once, at the login.
     known: Box<dyn Fn() + Send>,
     account: Option<Account>,
     open: Option<Open>,
     appending: Option<Appending>,
+    pub(super) ordering: Option<Ordering>,
 }
 
 struct Open {
@@ -51,10 +56,14 @@ struct Open {
 impl ImapBridge {
     /// For a connection from `peer` (`None`: this machine, by a Unix socket); `known` is called when somebody logs in.
     pub fn new(shared: Arc<Shared>, peer: Option<IpAddr>, known: impl Fn() + Send + 'static) -> Self {
-        ImapBridge { shared, peer, known: Box::new(known), account: None, open: None, appending: None }
+        ImapBridge { shared, peer, known: Box::new(known), account: None, open: None, appending: None, ordering: None }
     }
 
     fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
+        if !matches!(question, Question::Search(_)) {
+            // the command that had gathered something was broken off
+            self.ordering = None;
+        }
         match question {
             Question::Login { user, password } => self.login(&user, &password),
             Question::Folders => self.folders().map(Answer::Folders),
@@ -99,7 +108,7 @@ impl ImapBridge {
         self.account.as_ref().ok_or_else(out_of_step)
     }
 
-    fn content(&self) -> Result<Option<&Content>, Refusal> {
+    pub(super) fn content(&self) -> Result<Option<&Content>, Refusal> {
         Ok(self.open.as_ref().ok_or_else(out_of_step)?.mailbox.content.as_ref())
     }
 
@@ -296,7 +305,7 @@ impl ImapBridge {
         Ok(Answer::Rows(rows))
     }
 
-    fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
+    pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
         let ranges: UidRanges = uids.iter().copied().collect();
         let mut found = Vec::with_capacity(uids.len());
         self.shared.quarantine.store.rows(content.reach, content.kept, &ranges, |row, folder| {
@@ -320,31 +329,6 @@ impl ImapBridge {
             }
         }
         Ok(rows.iter().map(flag_row).collect())
-    }
-
-    fn search(&self, wanted: &Search) -> Result<Answer, Refusal> {
-        let Some(content) = self.content()? else { return Ok(Answer::Found { uids: Vec::new(), next: None }) };
-        let store = &self.shared.quarantine.store;
-        let mut turn = Turn::new(store);
-        let mut uids = Vec::new();
-        let mut from = wanted.from;
-        loop {
-            let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
-            let Some(&last) = batch.last() else { return Ok(Answer::Found { uids, next: None }) };
-            for (row, name) in self.rows(content, &batch) {
-                if turn.is_over() {
-                    return Ok(Answer::Found { uids, next: Some(row.uid) });
-                }
-                let mut message = Message::new(store, content.reach, content.kept, row, name);
-                match search::matches(&wanted.key, &mut message, &wanted.recent) {
-                    Ok(true) => uids.push(row.uid),
-                    Ok(false) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => log::error!("message {} cannot be searched: {error}", row.uid),
-                }
-            }
-            from = last.saturating_add(1);
-        }
     }
 
     fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
@@ -432,7 +416,7 @@ fn permanent() -> Flags {
 }
 
 pub(super) fn imap_row(row: &Row, date: u64) -> ImapRow {
-    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq }
+    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq, saved: date }
 }
 
 fn flag_row(row: &Row) -> FlagRow {

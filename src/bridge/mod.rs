@@ -5,6 +5,8 @@ mod cached;
 mod content;
 pub mod imap;
 pub mod lmtp;
+pub mod memory;
+mod search;
 mod turn;
 
 pub use content::fill;

@@ -34,6 +34,19 @@ const LOGGED_IN: &[&str] = &[
     "RIGHTS=kxte",
     "CONDSTORE",
     "QRESYNC",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "PARTIAL",
+    "CONTEXT=SEARCH",
+    "SEARCH=FUZZY",
+    "SORT",
+    "SORT=DISPLAY",
+    "ESORT",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
+    "I18NLEVEL=1",
 ];
 
 /// The capabilities in this state, in one line.

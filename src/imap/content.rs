@@ -20,6 +20,8 @@ pub struct Row {
     pub date: u64,
     /// When it last changed.
     pub modseq: u64,
+    /// SAVEDATE (RFC 8514 3): when it entered the folder, seconds since 1970.
+    pub saved: u64,
 }
 
 /// Access to one message. Offsets count from its first byte in wire form (CRLF). Every call may read the disk; what is

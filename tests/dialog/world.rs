@@ -3,10 +3,11 @@
 use lazaret::base::{Flags, Form, Piece, UidList, UidRanges};
 use lazaret::imap::content::{Content, Row};
 use lazaret::imap::question::{
-    Answer, Fetch, Figures, FlagRow, Folder, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
+    Answer, Fetch, Figures, FlagRow, Folder, Found, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
     Transferred,
 };
-use lazaret::imap::{envelope, fetch, search, structure};
+use lazaret::imap::gather::{self, Gathering, Order};
+use lazaret::imap::{envelope, fetch, structure};
 use lazaret::mail::header;
 use lazaret::mail::mime::Structure;
 use std::collections::BTreeMap;
@@ -164,7 +165,14 @@ impl Stored {
 impl Content for Stored {
     fn row(&self) -> Row {
         let m = &self.message;
-        Row { uid: self.uid, flags: m.flags, size: m.bytes.len() as u64, date: m.date, modseq: m.modseq }
+        Row {
+            uid: self.uid,
+            flags: m.flags,
+            size: m.bytes.len() as u64,
+            date: m.date,
+            modseq: m.modseq,
+            saved: m.date + 60,
+        }
     }
     fn id(&self) -> String {
         format!("id{}", self.uid)
@@ -253,20 +261,29 @@ pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusa
 }
 
 pub fn found(folder: &Mailbox, question: &Search, piece: usize) -> Answer {
-    let (mut uids, mut next) = (Vec::new(), None);
+    let mut gathering = Gathering::new(&question.order);
+    let in_order = question.order == Order::Mailbox;
+    let mut found = Found::default();
     for (i, uid) in question.list.iter_from(question.from).enumerate() {
-        if i == piece {
-            next = Some(uid);
+        if i == piece && in_order {
+            found.next = Some(uid);
             break;
         }
-        if let Some(message) = folder.messages.get(&uid) {
-            let mut stored = Stored { uid, message: message.clone() };
-            if search::matches(&question.key, &mut stored, &question.recent).expect("the fake can be read") {
-                uids.push(uid);
-            }
+        let Some(message) = folder.messages.get(&uid) else { continue };
+        let mut stored = Stored { uid, message: message.clone() };
+        let Some((modseq, score)) = gather::look(question, &mut stored).expect("the fake can be read") else { continue };
+        gathering.add(question, &mut stored, modseq, score).expect("the fake can be read");
+        if in_order {
+            found.uids.push(uid);
+            found.modseqs.extend(question.with_modseqs.then_some(modseq));
+            found.scores.extend(question.with_scores.then_some(score));
         }
     }
-    Answer::Found { uids, next }
+    if in_order {
+        return Answer::Found(found);
+    }
+    while !gathering.order(&mut || true) {}
+    gathering.finish(question)
 }
 
 pub fn stored(world: &mut World, name: &str, store: &Store) -> Result<StoredFlags, Refusal> {

@@ -3,10 +3,12 @@
 
 mod append;
 mod auth;
+mod contexts;
 mod folders;
 mod input;
 mod messages;
 mod reply;
+mod search;
 mod selected;
 
 use super::capability::Enabled;
@@ -69,6 +71,8 @@ pub struct Session {
     active: bool,
     deadline: Option<Timestamp>,
     woken: bool,
+    /// The time of this step.
+    now: Timestamp,
     /// Between `StartTls` and the end of the handshake.
     handshake: bool,
 }
@@ -109,6 +113,8 @@ enum Job {
     Selected(selected::SelectedJob),
     Messages(messages::MessagesJob),
     Append(append::AppendJob),
+    Search(search::SearchJob),
+    Contexts(contexts::ContextsJob),
 }
 
 /// What follows when changes were told.
@@ -153,6 +159,7 @@ impl Session {
             active: false,
             deadline: None,
             woken: false,
+            now: Timestamp(0),
             handshake: false,
         }
     }
@@ -197,6 +204,8 @@ impl Session {
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
+            Job::Search(job) => self.search_go(job, out),
+            Job::Contexts(job) => self.contexts_go(job, out),
             Job::Poll(..) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
@@ -206,6 +215,8 @@ impl Session {
         match (job, answer) {
             (Job::Append(job), answer) => self.append_answered(job, answer, out),
             (Job::Messages(job), answer) => self.messages_answered(job, answer, out),
+            (Job::Search(job), answer) => self.search_answered(job, answer, out),
+            (Job::Contexts(job), answer) => self.contexts_answered(job, answer, out),
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
             (Job::Auth(job), answer) => self.logged_in(job, answer),
@@ -252,6 +263,13 @@ impl Session {
     }
 
     fn after(&mut self, after: After) -> Flow {
+        match self.contexts_due(after) {
+            Ok(flow) => flow,
+            Err(after) => self.after_contexts(after),
+        }
+    }
+
+    fn after_contexts(&mut self, after: After) -> Flow {
         match after {
             After::Reply(reply) => Flow::Next(Job::Reply(reply)),
             After::Idle => Flow::Next(Job::Idle),
@@ -335,6 +353,7 @@ impl Core for Session {
 
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<Question> {
         self.handshake = false;
+        self.now = now;
         let until = self.deadline(now);
         loop {
             if out.len() >= limits::OUTPUT_BYTES {
