@@ -47,6 +47,7 @@ const LOGGED_IN: &[&str] = &[
     "THREAD=REFERENCES",
     "THREAD=REFS",
     "I18NLEVEL=1",
+    "NOTIFY",
 ];
 
 /// The capabilities in this state, in one line.

@@ -34,8 +34,8 @@ impl Contexts {
     /// Keeps one more, unless they would hold too much together; the first one always has room (RFC 5267 4.3.1).
     pub fn add(&mut self, context: Context) -> bool {
         let held: usize = self.all.iter().map(|context| context.result.iter().count()).sum();
-        let fits = self.all.len() < limits::SEARCH_CONTEXTS
-            && held + context.result.iter().count() <= limits::CONTEXT_RANGES;
+        let fits =
+            self.all.len() < limits::SEARCH_CONTEXTS && held + context.result.iter().count() <= limits::CONTEXT_RANGES;
         let takes = fits || self.all.is_empty();
         if takes {
             self.all.push(context);
@@ -81,9 +81,8 @@ impl Context {
             self.result = self.result.without(&left.iter().copied().collect());
         }
         came.iter().for_each(|&uid| self.result.add(uid, uid));
-        let line = |word: &str, uids: Vec<u32>| {
-            (!uids.is_empty()).then(|| Lines::change(&self.tag, self.uid, word, uids))
-        };
+        let line =
+            |word: &str, uids: Vec<u32>| (!uids.is_empty()).then(|| Lines::change(&self.tag, self.uid, word, uids));
         [line("REMOVEFROM", left), line("ADDTO", came)].into_iter().flatten().collect()
     }
 }

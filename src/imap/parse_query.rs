@@ -156,9 +156,16 @@ mod tests {
         assert_eq!(returned("save Min"), Some(both));
         let partial = returned("PARTIAL -5:-1").and_then(|r| r.partial);
         assert_eq!(partial, Some(Partial { one: 5, other: 1, from_end: true }));
-        for bad in
-            ["ALL PARTIAL 1:2", "PARTIAL 1:2 PARTIAL 1:2", "PARTIAL", "PARTIAL 0:1", "PARTIAL 1:-2", "X", " ALL", "RELEVANCY"]
-        {
+        for bad in [
+            "ALL PARTIAL 1:2",
+            "PARTIAL 1:2 PARTIAL 1:2",
+            "PARTIAL",
+            "PARTIAL 0:1",
+            "PARTIAL 1:-2",
+            "X",
+            " ALL",
+            "RELEVANCY",
+        ] {
             assert_eq!(returned(bad), None, "{bad}");
         }
     }
@@ -190,7 +197,10 @@ mod tests {
 
     #[test]
     fn charsets() {
-        assert_eq!(parsed("SEARCH RETURN (SAVE) CHARSET X-NONE SUBJECT \"\"").ok(), Some(Request::BadCharset { save: true }));
+        assert_eq!(
+            parsed("SEARCH RETURN (SAVE) CHARSET X-NONE SUBJECT \"\"").ok(),
+            Some(Request::BadCharset { save: true })
+        );
         assert_eq!(parsed("THREAD REFS X-NONE ALL").ok(), Some(Request::BadCharset { save: false }));
         assert!(parsed("SEARCH CHARSET X-NONE NOSUCH").is_err());
     }

@@ -267,7 +267,8 @@ mod tests {
 
     #[test]
     fn extended_responses() {
-        let show = |uid, returns: Returns, uids: &[u32]| written(Lines::extended("a", uid, &returns, found(uids), true));
+        let show =
+            |uid, returns: Returns, uids: &[u32]| written(Lines::extended("a", uid, &returns, found(uids), true));
         let none = Returns::default();
         assert_eq!(show(false, Returns::ALL, &[12, 20, 21]), "* ESEARCH (TAG \"a\") ALL 2,10:11 MODSEQ 210\r\n");
         assert_eq!(show(true, Returns::ALL, &[]), "* ESEARCH (TAG \"a\") UID\r\n");
@@ -277,14 +278,23 @@ mod tests {
         let min = Returns { min: true, ..none };
         assert_eq!(show(true, min, &[13, 12, 14]), "* ESEARCH (TAG \"a\") UID MIN 13 MODSEQ 130\r\n");
         // RFC 5267 3.2: what descends is no range
-        assert_eq!(show(true, Returns::ALL, &[15, 14, 12, 13]), "* ESEARCH (TAG \"a\") UID ALL 15,14,12:13 MODSEQ 150\r\n");
+        assert_eq!(
+            show(true, Returns::ALL, &[15, 14, 12, 13]),
+            "* ESEARCH (TAG \"a\") UID ALL 15,14,12:13 MODSEQ 150\r\n"
+        );
         let part = |one, other| Returns { partial: Some(Partial { one, other, from_end: true }), ..none };
-        assert_eq!(show(true, part(1, 2), &[11, 12, 13]), "* ESEARCH (TAG \"a\") UID PARTIAL (-1:-2 12:13) MODSEQ 130\r\n");
+        assert_eq!(
+            show(true, part(1, 2), &[11, 12, 13]),
+            "* ESEARCH (TAG \"a\") UID PARTIAL (-1:-2 12:13) MODSEQ 130\r\n"
+        );
         assert_eq!(show(true, part(9, 8), &[11]), "* ESEARCH (TAG \"a\") UID PARTIAL (-9:-8 NIL)\r\n");
         let relevancy = Returns { relevancy: true, ..Returns::ALL };
         assert_eq!(show(false, relevancy, &[11, 12]), "* ESEARCH (TAG \"a\") ALL 1:2 RELEVANCY (11 12) MODSEQ 120\r\n");
         assert_eq!(show(false, relevancy, &[]), "* ESEARCH (TAG \"a\") RELEVANCY ()\r\n");
-        assert_eq!(written(Lines::change("a", false, "ADDTO", vec![12, 13])), "* ESEARCH (TAG \"a\") ADDTO (0 2:3)\r\n");
+        assert_eq!(
+            written(Lines::change("a", false, "ADDTO", vec![12, 13])),
+            "* ESEARCH (TAG \"a\") ADDTO (0 2:3)\r\n"
+        );
     }
 
     #[test]
@@ -298,7 +308,10 @@ mod tests {
         let example = [(12, 0), (13, 1), (16, 2), (14, 1), (33, 0), (54, 1), (17, 1), (106, 0)];
         assert_eq!(show(&example), "* THREAD (12)(13 16 (14 33)(54 17 106))\r\n");
         assert_eq!(show(&[(0, 2), (13, 0), (15, 0)]), "* THREAD ((13)(15))\r\n");
-        assert_eq!(show(&[(0, 2), (13, 2), (14, 0), (15, 0), (16, 0), (17, 0)]), "* THREAD ((13 (14)(15))(16))(17)\r\n");
+        assert_eq!(
+            show(&[(0, 2), (13, 2), (14, 0), (15, 0), (16, 0), (17, 0)]),
+            "* THREAD ((13 (14)(15))(16))(17)\r\n"
+        );
     }
 
     #[test]

@@ -263,10 +263,7 @@ mod tests {
 
     /// A sorter over made-up keys: a number and a text a message.
     fn sorter(rows: &[(u64, String)], reverse: bool) -> Sorter {
-        let criteria = [
-            Criterion { field: Field::Size, reverse },
-            Criterion { field: Field::Subject, reverse: false },
-        ];
+        let criteria = [Criterion { field: Field::Size, reverse }, Criterion { field: Field::Subject, reverse: false }];
         let mut sorter = Sorter::new(&criteria);
         for (at, (number, text)) in rows.iter().enumerate() {
             let key = sorter.keep(text);

@@ -32,13 +32,15 @@ impl Manner {
     }
 }
 
-/// The recipients for whom the message lies here stand in fields of the trace. To a wider account they are recipients like
-/// those that the sender wrote, if he wrote them.
+/// The recipients for whom the message lies here stand in this field of the trace. To a wider account they are recipients
+/// like those that the sender wrote, if he wrote them.
 const RECIPIENT: &[u8] = b"x-lazaret-recipient";
 
-/// Whether a field of this name holds the text.
-pub(super) fn field_has(block: &[u8], name: &[u8], value: &str, manner: Manner) -> bool {
-    let is_it = |field: &Field<'_>| field.is(name) || (name == b"to" && field.is(RECIPIENT));
+/// Whether a field of this name holds the text. The first `trace` bytes of the block are the trace: below, a sender may have
+/// written anything.
+pub(super) fn field_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
+    let for_whom = |field: &Field<'_>| field.is(RECIPIENT) && field.range.end <= trace as usize;
+    let is_it = |field: &Field<'_>| field.is(name) || (name == b"to" && for_whom(field));
     header::fields(block).filter(is_it).any(|field| manner.has(&words::decode(field.value), value))
 }
 
@@ -55,7 +57,7 @@ pub(super) fn text_has(content: &mut dyn Content, value: &str, manner: Manner) -
     Ok(header_has(&content.header()?, value, manner) || parts_have(content, value, manner, true)?)
 }
 
-/// Whether a part that is text holds the text; headers of embedded messages are text too.
+/// Whether a part that is text holds the text. Headers of parts and of embedded messages are none (RFC 9051 6.4.4 `BODY`).
 pub(super) fn body_has(content: &mut dyn Content, value: &str, manner: Manner) -> io::Result<bool> {
     parts_have(content, value, manner, false)
 }
@@ -63,9 +65,7 @@ pub(super) fn body_has(content: &mut dyn Content, value: &str, manner: Manner) -
 fn parts_have(content: &mut dyn Content, value: &str, manner: Manner, with_headers: bool) -> io::Result<bool> {
     let structure = content.structure()?;
     for (number, part) in structure.parts().iter().enumerate() {
-        let parent = part.parent().and_then(|parent| structure.part(parent));
-        let embedded = parent.is_some_and(|parent| parent.kind == Kind::Message);
-        if number > 0 && (embedded || with_headers) {
+        if number > 0 && with_headers {
             let block = content.read(part.header.clone(), limits::HEADER_BYTES)?;
             if header_has(&block, value, manner) {
                 return Ok(true);
@@ -126,7 +126,8 @@ fn scored(key: &Key, content: &mut dyn Content, manner: Manner) -> io::Result<Op
         _ => return Ok(None),
     };
     let block = content.header()?;
-    let whole_field = |name: &[u8]| field_has(&block, name, value, Manner::Loose);
+    let trace = content.row().trace;
+    let whole_field = |name: &[u8]| field_has(&block, trace, name, value, Manner::Loose);
     let place = match key {
         Key::Header { name, .. } if name != b"subject" => 80,
         Key::Header { .. } | Key::Text(_) if whole_field(b"subject") => 100,
@@ -136,4 +137,19 @@ fn scored(key: &Key, content: &mut dyn Content, manner: Manner) -> io::Result<Op
         _ => 1,
     };
     Ok(Some(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_trace_says_for_whom_it_is() {
+        let block = b"X-Lazaret-Recipient: <Bob@x.test>\r\nTo: al@x.test\r\nX-Lazaret-Recipient: <eve@x.test>\r\n\r\n";
+        let has =
+            |trace, name: &[u8], value: &str| field_has(block, trace, name, &Manner::Exact.fold(value), Manner::Exact);
+        assert!(has(35, b"to", "bob@") && has(35, b"to", "AL@"));
+        assert!(!has(35, b"to", "eve@") && !has(0, b"to", "bob@") && !has(35, b"cc", "bob@"));
+        assert!(has(35, b"x-lazaret-recipient", "bob@") && has(35, b"x-lazaret-recipient", "eve@"));
+    }
 }

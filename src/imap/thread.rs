@@ -106,7 +106,8 @@ impl Forest {
             self.nodes.push(node);
             return Ok(());
         }
-        let ids_of = |name: &[u8]| header::find(&block, name).map(|field| references::ids(field.value)).unwrap_or_default();
+        let ids_of =
+            |name: &[u8]| header::find(&block, name).map(|field| references::ids(field.value)).unwrap_or_default();
         let mut names = ids_of(b"References");
         if names.is_empty() {
             // only the first: what else is there may be addresses
@@ -248,9 +249,8 @@ pub(super) mod tests {
 
     #[test]
     fn by_references() {
-        let show = |messages: &[(u128, &[u128], u64, u32, bool)]| {
-            shown(&forest(Algorithm::References, messages).finish())
-        };
+        let show =
+            |messages: &[(u128, &[u128], u64, u32, bool)]| shown(&forest(Algorithm::References, messages).finish());
         // a chain, a branch, and a thread of its own
         assert_eq!(show(&[(1, &[], 1, 0, false), (2, &[1], 2, 0, true), (3, &[1, 2], 3, 0, true)]), "(1 2 3)");
         assert_eq!(show(&[(1, &[], 1, 0, false), (2, &[1], 3, 0, true), (3, &[1], 2, 0, true)]), "(1 (3)(2))");
@@ -258,7 +258,10 @@ pub(super) mod tests {
         // a parent that is not there: kept only over several
         assert_eq!(show(&[(2, &[1], 2, 0, true), (3, &[1], 1, 0, true)]), "((2)(1))");
         assert_eq!(show(&[(2, &[1], 2, 0, true)]), "(1)");
-        assert_eq!(show(&[(2, &[9, 8], 1, 0, true), (3, &[9, 7], 2, 0, true), (4, &[9, 8], 3, 0, true)]), "((1)(2)(3))");
+        assert_eq!(
+            show(&[(2, &[9, 8], 1, 0, true), (3, &[9, 7], 2, 0, true), (4, &[9, 8], 3, 0, true)]),
+            "((1)(2)(3))"
+        );
         // the same id twice: the first has it
         assert_eq!(show(&[(1, &[], 1, 0, false), (1, &[], 2, 0, false), (3, &[1], 3, 0, true)]), "(1 3)(2)");
         // loops are not made
@@ -270,9 +273,8 @@ pub(super) mod tests {
 
     #[test]
     fn by_subject_when_references_are_missing() {
-        let show = |messages: &[(u128, &[u128], u64, u32, bool)]| {
-            shown(&forest(Algorithm::References, messages).finish())
-        };
+        let show =
+            |messages: &[(u128, &[u128], u64, u32, bool)]| shown(&forest(Algorithm::References, messages).finish());
         assert_eq!(show(&[(1, &[], 1, 5, false), (2, &[], 2, 5, true)]), "(1 2)");
         assert_eq!(show(&[(1, &[], 2, 5, false), (2, &[], 1, 5, true)]), "(1 2)");
         assert_eq!(show(&[(1, &[], 1, 5, false), (2, &[], 2, 5, false)]), "((1)(2))");
@@ -290,9 +292,8 @@ pub(super) mod tests {
 
     #[test]
     fn ordered_by_subject_alone() {
-        let show = |messages: &[(u128, &[u128], u64, u32, bool)]| {
-            shown(&forest(Algorithm::OrderedSubject, messages).finish())
-        };
+        let show =
+            |messages: &[(u128, &[u128], u64, u32, bool)]| shown(&forest(Algorithm::OrderedSubject, messages).finish());
         assert_eq!(show(&[(0, &[], 3, 1, false), (0, &[], 2, 2, false), (0, &[], 1, 1, true)]), "(3 1)(2)");
         assert_eq!(show(&[(0, &[], 1, 1, false), (0, &[], 2, 1, false), (0, &[], 3, 1, true)]), "(1 (2)(3))");
         assert_eq!(show(&[(0, &[], 1, 0, false), (0, &[], 2, 0, false)]), "(1 2)");

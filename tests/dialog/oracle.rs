@@ -11,11 +11,12 @@ const CODEC: [&str; 4] = ["* NAMESPACE", "* STATUS", " FETCH (BODY (", "* THREAD
 /// Those that neither can: extended data of LIST (RFC 5258 3.5), and ENABLED without a name (RFC 5161 3.2).
 const NEITHER: [&str; 2] = ["* LIST", "* ENABLED\r\n"];
 /// Response codes that imap-proto leaves in the text.
-const CODES: [&str; 21] = [
+const CODES: [&str; 22] = [
     "ALREADYEXISTS",
     "AUTHENTICATIONFAILED",
     "AUTHORIZATIONFAILED",
     "BADCHARSET",
+    "BADEVENT",
     "CANNOT",
     "CLOSED",
     "EXPUNGEISSUED",
@@ -52,7 +53,9 @@ pub fn check(mut sent: &[u8]) -> Result<usize, String> {
                     Err(second) => return Err(format!("neither reads {start:?}: {error:?}, {second:?}")),
                 }
             }
-            Err(_) if start.starts_with("* ESEARCH") || start.starts_with("* SEARCH") || start.starts_with("* SORT") => {
+            Err(_)
+                if start.starts_with("* ESEARCH") || start.starts_with("* SEARCH") || start.starts_with("* SORT") =>
+            {
                 let end = sent.iter().position(|&b| b == b'\n').ok_or("a line without end")?;
                 let line = std::str::from_utf8(&sent[..end]).map_err(|_| "no text")?;
                 let line = line.strip_suffix('\r').ok_or("a line without CR")?;

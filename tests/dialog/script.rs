@@ -13,6 +13,7 @@
 //! tls              a TLS handshake was done
 //! +30m             time passes (s, m)
 //! deliver F text   a message comes into folder F, its subject with escapes as in R:; remove F uid; folder NAME rights; full: the disk is full at the next piece
+//! recipient F a@b  a message comes into folder F whose trace says that it is for a@b
 //! orders 2         so many messages were put into action folders since the start
 //! ```
 //! After the last line nothing may be left to read on any connection.
@@ -71,7 +72,15 @@ pub fn run(script: &str, chunk: usize) -> Result<(), String> {
             },
             "deliver" => {
                 let (folder, text) = rest.split_once(' ').ok_or_else(|| fail("folder and text".into()))?;
-                run.world.borrow_mut().deliver(folder, &[b"Subject: ", &unescape(text)[..], b"\r\n\r\n", text.as_bytes(), b"\r\n"].concat());
+                run.world.borrow_mut().deliver(
+                    folder,
+                    &[b"Subject: ", &unescape(text)[..], b"\r\n\r\n", text.as_bytes(), b"\r\n"].concat(),
+                );
+                run.wake_all();
+            }
+            "recipient" => {
+                let (folder, recipient) = rest.split_once(' ').ok_or_else(|| fail("folder and recipient".into()))?;
+                run.world.borrow_mut().deliver_to(folder, recipient, b"To: other@example.org\r\n\r\n");
                 run.wake_all();
             }
             "remove" => {

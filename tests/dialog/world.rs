@@ -2,11 +2,11 @@
 
 use lazaret::base::{Flags, Form, Piece, UidList, UidRanges};
 use lazaret::imap::content::{Content, Row};
+use lazaret::imap::gather::{self, Gathering, Order};
 use lazaret::imap::question::{
     Answer, Fetch, Figures, FlagRow, Folder, Found, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
     Transferred,
 };
-use lazaret::imap::gather::{self, Gathering, Order};
 use lazaret::imap::{envelope, fetch, structure};
 use lazaret::mail::header;
 use lazaret::mail::mime::Structure;
@@ -23,6 +23,8 @@ pub struct Message {
     pub flags: Flags,
     pub date: u64,
     pub modseq: u64,
+    /// Bytes of the trace.
+    pub trace: u32,
 }
 
 /// One folder.
@@ -102,9 +104,18 @@ impl World {
         let (uid, modseq) = (self.uid, self.modseq);
         let mailbox = self.find(folder)?;
         let date = 1_136_214_245 + u64::from(uid);
-        mailbox.messages.insert(uid, Message { bytes: bytes.into(), flags: Flags::NONE, date, modseq });
+        mailbox.messages.insert(uid, Message { bytes: bytes.into(), flags: Flags::NONE, date, modseq, trace: 0 });
         mailbox.uid_next = uid + 1;
         Some(uid)
+    }
+
+    /// Puts a message for somebody into a folder.
+    pub fn deliver_to(&mut self, folder: &str, recipient: &str, bytes: &[u8]) {
+        let trace = format!("X-Lazaret-Recipient: {recipient}\r\n");
+        let uid = self.deliver(folder, &[trace.as_bytes(), bytes].concat());
+        if let Some(message) = uid.and_then(|uid| self.find(folder)?.messages.get_mut(&uid)) {
+            message.trace = trace.len() as u32;
+        }
     }
 
     /// Takes a message away behind everybody's back.
@@ -172,6 +183,7 @@ impl Content for Stored {
             date: m.date,
             modseq: m.modseq,
             saved: m.date + 60,
+            trace: m.trace,
         }
     }
     fn id(&self) -> String {
@@ -271,7 +283,9 @@ pub fn found(folder: &Mailbox, question: &Search, piece: usize) -> Answer {
         }
         let Some(message) = folder.messages.get(&uid) else { continue };
         let mut stored = Stored { uid, message: message.clone() };
-        let Some((modseq, score)) = gather::look(question, &mut stored).expect("the fake can be read") else { continue };
+        let Some((modseq, score)) = gather::look(question, &mut stored).expect("the fake can be read") else {
+            continue;
+        };
         gathering.add(question, &mut stored, modseq, score).expect("the fake can be read");
         if in_order {
             found.uids.push(uid);

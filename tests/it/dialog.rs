@@ -8,10 +8,10 @@ mod fake;
 mod model;
 #[path = "../dialog/oracle.rs"]
 mod oracle;
-#[path = "../dialog/search.rs"]
-mod search;
 #[path = "../dialog/script.rs"]
 mod script;
+#[path = "../dialog/search.rs"]
+mod search;
 #[path = "../dialog/world.rs"]
 mod world;
 
@@ -56,7 +56,14 @@ fn a_runner_that_notices() {
     assert!(oracle::check(b"* 1 FETCH (NOSUCH 1)\r\n").is_err());
     assert!(oracle::check(b"a OK [NOSUCH] x\r\n").is_err());
     assert!(oracle::check(b"* NOSUCH\r\n").is_err());
-    for wrong in ["", " (TAG \"a\") MIN", " (TAG \"a\")UID", " (TAG \"a\") ALL 1,", " (TAG \"a\") ALL 1 ALL 2", " (TAG \"a\") COUNT x"] {
+    for wrong in [
+        "",
+        " (TAG \"a\") MIN",
+        " (TAG \"a\")UID",
+        " (TAG \"a\") ALL 1,",
+        " (TAG \"a\") ALL 1 ALL 2",
+        " (TAG \"a\") COUNT x",
+    ] {
         assert!(oracle::check(format!("* ESEARCH{wrong}\r\n").as_bytes()).is_err(), "{wrong}");
     }
     assert!(oracle::check(b"* SEARCH 1 (MODSEQ 0)\r\n").is_err());
