@@ -60,7 +60,7 @@ pub const SEARCH_HITS: usize = 8_192;
 pub const SORT_CRITERIA: usize = 20;
 /// Memory for the keys of SORTs and the links of THREADs, all sessions together; 100,000 messages need some 15 MB. `NO [LIMIT]`.
 pub const ORDER_BYTES: usize = 256 << 20;
-/// Message ids in one References field that THREAD follows, the last ones.
+/// Message ids in one References field that THREAD follows, the first and the last ones.
 pub const THREAD_REFERENCES: usize = 100;
 /// Depth of a thread; a deeper answer begins a thread of its own. Every message walks up to find loops.
 pub const THREAD_DEPTH: usize = 1_000;

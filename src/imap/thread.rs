@@ -113,8 +113,12 @@ impl Forest {
             // only the first: what else is there may be addresses
             names = ids_of(b"In-Reply-To").into_iter().take(1).collect();
         }
-        let skip = names.len().saturating_sub(limits::THREAD_REFERENCES);
-        let names: Vec<u128> = names.iter().skip(skip).map(|id| self.key(id)).collect();
+        if names.len() > limits::THREAD_REFERENCES {
+            // as clients shorten it: how it began and what came last
+            let kept = limits::THREAD_REFERENCES / 2;
+            names.drain(kept..names.len() - kept);
+        }
+        let names: Vec<u128> = names.iter().map(|id| self.key(id)).collect();
         let own = ids_of(b"Message-ID").first().map(|id| self.key(id));
         self.link(node, own, &names);
         Ok(())

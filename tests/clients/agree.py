@@ -288,7 +288,7 @@ def declared():
     """Pattern of the command, names or kinds of messages, reason."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "agree.txt")) as file:
         lines = [line.rstrip("\n") for line in file if line.strip() and not line.startswith("#")]
-    return [(re.compile(pattern.strip()), names.split(), reason.strip()) for pattern, names, reason in (line.split("|", 2) for line in lines)]
+    return [(re.compile(pattern.strip()), names.split(), reason.strip()) for pattern, names, reason in (line.split(" | ", 2) for line in lines)]
 
 
 check = Checks()
