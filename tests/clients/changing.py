@@ -259,7 +259,7 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean):
         runs += [sync(server), sync(server)]
         for number, (code, text) in enumerate(runs):
             odd = judge(text)
-            check(f"{what}: run {number} says nothing that is not expected", not odd, odd)
+            check(f"{what}: run {number} says nothing that is not expected", not odd, f"{odd}\n{text}" if odd else "")
             if number in (0, len(runs) - 1):
                 check(f"{what}: run {number} ends with {'0' if clean else 'an error'}", (code == 0) == clean, f"exit {code}: {text}")
         equal(check, what, changes, boxes)
