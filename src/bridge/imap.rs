@@ -6,7 +6,7 @@ use super::{Bridge, Place};
 use crate::base::{Flags, Piece, Secret, UidRanges, limits};
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
-    StoreMode, Transferred,
+    StoreMode, Stored, Transferred, Watched,
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch, search};
 use crate::mail::Name;
@@ -40,6 +40,8 @@ pub struct ImapBridge {
     known: Box<dyn Fn() + Send>,
     account: Option<Account>,
     open: Option<Open>,
+    /// Folders besides it whose changes wake the session.
+    watched: Vec<Mailbox>,
     appending: Option<Appending>,
 }
 
@@ -51,7 +53,15 @@ struct Open {
 impl ImapBridge {
     /// For a connection from `peer` (`None`: this machine, by a Unix socket); `known` is called when somebody logs in.
     pub fn new(shared: Arc<Shared>, peer: Option<IpAddr>, known: impl Fn() + Send + 'static) -> Self {
-        ImapBridge { shared, peer, known: Box::new(known), account: None, open: None, appending: None }
+        ImapBridge {
+            shared,
+            peer,
+            known: Box::new(known),
+            account: None,
+            open: None,
+            watched: Vec::new(),
+            appending: None,
+        }
     }
 
     fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
@@ -64,12 +74,14 @@ impl ImapBridge {
             }
             Question::Subscribe(name, on) => self.subscribe(&name, on),
             Question::Status(name) => self.status(&name),
+            Question::Watch(on) => self.watch(on),
             Question::Select { folder, read_only } => self.select(&folder, read_only),
             Question::Unselect => {
                 self.open = None;
                 Ok(Answer::Done)
             }
             Question::Poll { since } => self.poll(since),
+            Question::Vanished { since, known } => self.vanished(since, &known),
             Question::Fetch(fetch) => self.fetch(&fetch),
             Question::Search(search) => self.search(&search),
             Question::Store(store) => self.store(&store),
@@ -186,6 +198,26 @@ impl ImapBridge {
         }
     }
 
+    fn watch(&mut self, on: bool) -> Result<Answer, Refusal> {
+        let account = self.account()?;
+        let quarantine = &self.shared.quarantine;
+        let naming = &quarantine.options().naming;
+        let mut answer = Vec::new();
+        let mut watched = Vec::new();
+        for listed in quarantine.folders() {
+            let mailbox = quarantine.open_folder(account, listed.folder).ok();
+            let name = listed.folder.name(naming);
+            answer.push(Watched {
+                name: name.to_string(),
+                subscribed: self.shared.subscriptions.has(&account.login, name),
+                figures: mailbox.as_ref().map(|mailbox| self.figures(mailbox)),
+            });
+            watched.extend(mailbox.filter(|_| on));
+        }
+        self.watched = watched;
+        Ok(Answer::Watched(answer))
+    }
+
     fn select(&mut self, name: &str, read_only: bool) -> Result<Answer, Refusal> {
         self.open = None;
         let mailbox = self.open(name)?;
@@ -248,6 +280,14 @@ impl ImapBridge {
         Ok(Answer::Changes(Changes { list: view.list, recent, flags, modseq: view.modseq, uid_next: view.uid_next }))
     }
 
+    fn vanished(&self, since: u64, known: &UidRanges) -> Result<Answer, Refusal> {
+        let gone = match self.content()? {
+            Some(content) => self.shared.quarantine.store.vanished_since(content.reach, content.kept, since, known),
+            None => known.clone(),
+        };
+        Ok(Answer::Vanished(gone))
+    }
+
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
@@ -258,6 +298,7 @@ impl ImapBridge {
         let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
         let mut found = self.rows(content, batch);
         rows.vanished = found.len() < batch.len();
+        found.retain(|(row, _)| row.modseq > wanted.since);
         if wanted.mark_seen {
             rows.changed = self.mark_seen(content, &mut found)?;
         }
@@ -302,8 +343,8 @@ impl ImapBridge {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN);
-        let rows = rows.map_err(|fault| refused(fault.into()))?;
+        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN, None);
+        let rows = rows.map_err(|fault| refused(fault.into()))?.rows;
         for (row, _) in found.iter_mut() {
             if let Some(new) = rows.iter().find(|new| new.uid == row.uid) {
                 (row.flags, row.modseq) = (new.flags, new.modseq);
@@ -338,15 +379,16 @@ impl ImapBridge {
     }
 
     fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
-        let Some(content) = self.content()? else { return Ok(Answer::Stored(Vec::new())) };
+        let Some(content) = self.content()? else { return Ok(Answer::Stored(Stored::default())) };
         let how = match wanted.mode {
             StoreMode::Add => Flagging::Add,
             StoreMode::Remove => Flagging::Remove,
             StoreMode::Replace => Flagging::Replace,
         };
-        let rows = self.shared.quarantine.set_flags(content, &wanted.uids, how, wanted.flags);
-        let rows = rows.map_err(|fault| refused(fault.into()))?;
-        Ok(Answer::Stored(rows.iter().map(flag_row).collect()))
+        let quarantine = &self.shared.quarantine;
+        let stored = quarantine.set_flags(content, &wanted.uids, how, wanted.flags, wanted.unchanged_since);
+        let stored = stored.map_err(|fault| refused(fault.into()))?;
+        Ok(Answer::Stored(Stored { rows: stored.rows.iter().map(flag_row).collect(), modified: stored.modified }))
     }
 
     fn transfer(&self, uids: &UidRanges, target: &str, take: bool) -> Result<Answer, Refusal> {
@@ -409,8 +451,10 @@ impl Bridge<Session> for ImapBridge {
         Answer::Refused(Refusal::new("UNAVAILABLE", "the server is busy, try again in a moment"))
     }
 
-    fn changed(&self) -> Option<EventListener> {
-        Some(self.open.as_ref()?.mailbox.content.as_ref()?.cell.listen())
+    fn changed(&self) -> Vec<EventListener> {
+        let open = self.open.as_ref().map(|open| &open.mailbox);
+        let contents = open.into_iter().chain(&self.watched).filter_map(|mailbox| mailbox.content.as_ref());
+        contents.map(|content| content.cell.listen()).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! From the wire inwards: `fragment` finds the end of a command, `parse*` understand it with the table in `commands`,
 //! `session` carries it out. `fetch` and `search` read messages through [`content::Content`], wherever they run.
 
+mod capability;
 pub mod commands;
 pub mod content;
 pub mod envelope;
@@ -11,10 +12,13 @@ pub mod fetch;
 pub mod fragment;
 pub mod items;
 pub mod mutf7;
+mod notify;
 pub mod parse;
 mod parse_fetch;
 mod parse_list;
+mod parse_notify;
 mod parse_search;
+mod parse_sync;
 mod parser;
 pub mod question;
 pub mod request;

@@ -1,0 +1,84 @@
+//! What is announced (RFC 3501 6.1.1), and what a client has switched on (RFC 5161).
+
+use super::session::{Options, Tls};
+
+/// Announced at all times.
+const ALWAYS: &[&str] = &[
+    "IMAP4rev1", //
+    "IMAP4rev2",
+    "LITERAL+",
+    "SASL-IR",
+    "ID",
+    "ENABLE",
+];
+
+/// Announced before login when a password may be sent.
+const LOGIN: &[&str] = &[
+    "AUTH=PLAIN", //
+    "AUTH=LOGIN",
+];
+
+/// Announced after login. One a line: each is an extension.
+const LOGGED_IN: &[&str] = &[
+    "IDLE", //
+    "NAMESPACE",
+    "CHILDREN",
+    "UNSELECT",
+    "UIDPLUS",
+    "MOVE",
+    "SPECIAL-USE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "ACL",
+    "RIGHTS=kxte",
+    "CONDSTORE",
+    "QRESYNC",
+    "NOTIFY",
+];
+
+/// The capabilities in this state, in one line.
+pub fn list(options: &Options, logged_in: bool, may_log_in: bool) -> String {
+    let mut words = ALWAYS.to_vec();
+    if logged_in {
+        words.extend(LOGGED_IN);
+        return words.join(" ");
+    }
+    if options.tls == Tls::Offered {
+        words.push("STARTTLS");
+    }
+    match may_log_in {
+        true => words.extend(LOGIN),
+        false => words.push("LOGINDISABLED"),
+    }
+    words.join(" ")
+}
+
+/// What the client has enabled; it stays until the end of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Enabled {
+    /// IMAP4rev2 (RFC 9051 6.3.1): no `\Recent`, ESEARCH answers SEARCH, names are UTF-8.
+    pub rev2: bool,
+    /// UTF8=ACCEPT (RFC 6855 3).
+    pub utf8: bool,
+    /// CONDSTORE (RFC 7162 3.1): FETCH lines of changes have MODSEQ.
+    pub condstore: bool,
+    /// QRESYNC (RFC 7162 3.2.3): VANISHED instead of EXPUNGE.
+    pub qresync: bool,
+}
+
+impl Enabled {
+    /// Switches one on by its name, upper-case; its name if it is known and was off.
+    pub fn enable(&mut self, name: &str) -> Option<&'static str> {
+        let (known, on) = match name {
+            "IMAP4REV2" => ("IMAP4rev2", &mut self.rev2),
+            "CONDSTORE" => ("CONDSTORE", &mut self.condstore),
+            "QRESYNC" => ("QRESYNC", &mut self.qresync),
+            _ => return None,
+        };
+        let new = !std::mem::replace(on, true);
+        // RFC 7162 3.2.3: QRESYNC includes CONDSTORE
+        self.condstore |= self.qresync;
+        new.then_some(known)
+    }
+}
