@@ -136,7 +136,11 @@ def acting(client, mode, server):
     for name, word in (("Release", "relay"), ("Caught", "takes no messages"), ("Trash", "takes no messages")):
         said = refused(client.append, name, report)
         check(f"{mode}: APPEND to {name} is refused with a reason", said and word in said, said)
+    before = client.fetch([uids["i0"]], ["INTERNALDATE"])[uids["i0"]][b"INTERNALDATE"]
+    client.copy([uids["i0"]], "Trash")
     client.select_folder("Trash")
+    copied = client.search(["SUBJECT", "mark i0"])
+    check(f"{mode}: a copy has the date of the original", client.fetch(copied, ["INTERNALDATE"])[copied[0]][b"INTERNALDATE"] == before)
     back = client.search(["SUBJECT", "mark i3"])
     client.move(back, "Caught")
     client.select_folder("Caught")
