@@ -2,46 +2,17 @@
 """alpine in a terminal (tmux), in both modes of write-only folders: read in Caught, save to each action folder, delete, expunge,
 and try to look into a write-only folder."""
 import concurrent.futures
-import os
 import re
 import shlex
-import subprocess
 import tempfile
 import time
 
 from changing import Quarantine, held
 from lazaret import ACTIONS, Checks, arrived, marked, need, read_tree, wait_for
+from terminal import Terminal
 
 need("alpine", "tmux")
 check = Checks()
-
-
-class Alpine:
-    """alpine in a terminal of its own."""
-
-    def __init__(self, name, command):
-        self.socket = f"lazaret-alpine-{name}-{os.getpid()}"
-        self.tmux("new-session", "-d", "-s", "alpine", "-x", "120", "-y", "40", command)
-
-    def tmux(self, *arguments):
-        command = ["tmux", "-L", self.socket, "-f", "/dev/null", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
-
-    def screen(self):
-        return self.tmux("capture-pane", "-p", "-t", "alpine")
-
-    def shows(self, pattern, seconds=15):
-        found = wait_for(lambda: re.search(pattern, self.screen()), seconds)
-        return found.group(0) if found else ""
-
-    def keys(self, *arguments):
-        """Types; Enter and C-u are keys, anything else is text."""
-        for argument in arguments:
-            self.tmux("send-keys", "-t", "alpine", *([argument] if argument in ("Enter", "C-u") else ["-l", argument]))
-            time.sleep(0.25)
-
-    def ended(self):
-        return "alpine" not in self.tmux("list-sessions", "-F", "#{session_name}")
 
 
 def run(mode):
@@ -62,10 +33,9 @@ last-version-used=6.26
 default-fcc=""
 read-message-folder=
 """)
-        command = f"env HOME={shlex.quote(folder)} TERM=screen LC_ALL=C.UTF-8 alpine -p {shlex.quote(folder)}/pinerc -i"
-        alpine = Alpine(mode, command)
-        screen, shows, keys = alpine.screen, alpine.shows, alpine.keys
-        try:
+        command = f"HOME={shlex.quote(folder)} alpine -p {shlex.quote(folder)}/pinerc -i"
+        with Terminal(f"alpine-{mode}", command) as alpine:
+            screen, shows, keys = alpine.screen, alpine.shows, alpine.keys
             shows("ENTER PASSWORD")
             time.sleep(0.5)  # it throws away what was typed before it asks
             keys("a-secret", "Enter")
@@ -91,8 +61,6 @@ read-message-folder=
             check(f"{mode}: looking into Spam", shows(wanted), screen())
             keys("q")
             check(f"{mode}: alpine ends", wait_for(alpine.ended), screen())
-        finally:
-            alpine.tmux("kill-server")
         for action, mark in marks.items():
             if action.startswith("Release"):
                 check(f"{mode}: {action} delivered once", wait_for(lambda m=mark: arrived(server.far.messages(), marked(m), exact=True)) == 1)
