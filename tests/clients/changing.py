@@ -196,13 +196,13 @@ class Changes:
         self.done[name] = self.done.get(name, 0) + 1
         getattr(self, name)()
 
-    def near(self, boxes):
+    NEAR = ["rename", "unlink", "rename", "delete"]
+
+    def near(self, what, boxes):
         """A change to the copy: flags, a file that goes, a file marked deleted."""
-        boxes = [box for box in boxes if os.path.isdir(box)]
-        if boxes:
-            what, box = self.random.choice(["rename", "rename", "unlink", "delete"]), self.random.choice(boxes)
-            self.done[f"near {what}"] = self.done.get(f"near {what}", 0) + 1
-            self.unlink(box) if what == "unlink" else self.rename(box, "T" if what == "delete" else OTHERS)
+        box = self.random.choice(boxes)
+        self.done[f"near {what}"] = self.done.get(f"near {what}", 0) + 1
+        self.unlink(box) if what == "unlink" else self.rename(box, "T" if what == "delete" else OTHERS)
 
     @contextlib.contextmanager
     def meanwhile(self, pause):
@@ -228,7 +228,7 @@ class Changes:
 
     def settled(self):
         """The server shows what the disk holds: the sweep has seen what another program did."""
-        return not wait_for(lambda: not self.unseen(), 10) and self.unseen()
+        return not wait_for(lambda: not self.unseen(), 30) and self.unseen()
 
     def unseen(self):
         """How what the server shows differs from what the disk holds."""
@@ -256,9 +256,10 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean):
             changes.one(name)
         runs = [sync(server)]
         for _ in range(4):
-            for _ in range(4):
-                changes.one()
-                changes.near(boxes.values())
+            for name in changes.FAR:
+                changes.one(name)
+            for name in changes.NEAR:
+                changes.near(name, list(boxes.values()))
             with changes.meanwhile(0.01):
                 runs.append(sync(server))
         changes.settled()
@@ -270,6 +271,4 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean):
             if number in (0, len(runs) - 1):
                 check(f"{what}: run {number} ends with {'0' if clean else 'an error'}", (code == 0) == clean, f"exit {code}: {text}")
         equal(check, what, changes, boxes)
-        missing = sorted({*changes.FAR, "near rename", "near unlink", "near delete"} - set(changes.done))
-        check(f"{what}: every kind of change was made", not missing, missing)
-        print(f"   {what}: {sum(changes.done.values())} changes, {server.far.mail and len(server.far.mail)} released, seed {seed}")
+        print(f"   {what}: {sum(changes.done.values())} changes, {len(server.far.mail)} released, seed {seed}")
