@@ -235,20 +235,22 @@ class Changes:
         return {f: set(held(self.imap, f)) ^ set(stored(self.box(f))) for f in KEPT if held(self.imap, f) != stored(self.box(f))}
 
 
-def equal(check, what, changes, boxes):
+def equal(check, what, changes, boxes, login):
     """Both sides hold the same, and something."""
     unseen = changes.settled()
     check(f"{what}: the server shows what its disk holds", not unseen, unseen)
+    imap = changes.server.session(login)
     for folder, box in boxes.items():
-        here, there = stored(box), held(changes.imap, folder)
+        here, there = stored(box), held(imap, folder)
         only = sorted(set(here) - set(there)), sorted(set(there) - set(here))
         check(f"{what}: {folder} has the same messages and flags on both sides", here == there, f"only in the copy {only[0]}, only on the server {only[1]}")
         check(f"{what}: no message is in {folder} twice", len({m for m, _ in there}) == len(there) and len({m for m, _ in here}) == len(here))
 
 
-def rounds(check, what, folder, mode, seed, sync, judge, clean):
+def rounds(check, what, folder, mode, seed, sync, judge, clean, login="alice@example.org"):
     """Runs of a client (`sync(server)`: exit code and output) over a changing quarantine; at the end both sides are equal.
-    `judge` gives the lines of a run's output that are not expected; `clean` says whether a run must end with exit code 0."""
+    `judge` gives the lines of a run's output that are not expected; `clean` says whether a run must end with exit code 0, `login` whose
+    copy it is; the changes are made by alice."""
     with Quarantine(folder, mode) as server:
         changes = Changes(server, seed)
         boxes = {name: os.path.join(folder, "mail", name) for name in KEPT}
@@ -270,5 +272,5 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean):
             check(f"{what}: run {number} says nothing that is not expected", not odd, f"{odd}\n{text}" if odd else "")
             if number in (0, len(runs) - 1):
                 check(f"{what}: run {number} ends with {'0' if clean else 'an error'}", (code == 0) == clean, f"exit {code}: {text}")
-        equal(check, what, changes, boxes)
+        equal(check, what, changes, boxes, login)
         print(f"   {what}: {sum(changes.done.values())} changes, {len(server.far.mail)} released, seed {seed}")
