@@ -36,6 +36,15 @@ impl Store {
         Base::new(self.now(), self.pid, count, &self.host)
     }
 
+    /// A message id that was never used, which says the same arrival: a copy keeps its INTERNALDATE (RFC 3501 6.4.7).
+    fn base_instead_of(&self, old: &Base) -> Base {
+        let base = self.new_base();
+        match old.secs() {
+            Some(secs) => base.arrived(secs),
+            None => base,
+        }
+    }
+
     /// Stores a message durably: when it returns `Ok`, a power failure does not lose it. `name` lacks only the UID;
     /// `parts` are its bytes. An error leaves nothing behind.
     pub fn deliver(&self, tree: &Arc<Tree>, kept: Kept, name: Name, parts: &[&[u8]]) -> Result<Placed, Fault> {
@@ -135,7 +144,7 @@ impl Store {
         for _ in 0..3 {
             let mut name = located.name.clone();
             if copy {
-                name.base = self.new_base();
+                name.base = self.base_instead_of(&name.base);
             }
             edit(&mut name);
             let how = if copy { How::Link } else { How::Rename };
@@ -189,7 +198,7 @@ impl Store {
         name.uid = Some(uid);
         if !name.fits() {
             // A foreign base may be as long as a name can be.
-            name.base = self.new_base();
+            name.base = self.base_instead_of(&name.base);
         }
         let half = if name.flags.is_some() { Half::Cur } else { Half::New };
         let path = tree.half(kept, half).join(name.to_string());
@@ -340,5 +349,21 @@ mod tests {
         let opened = second.open_message(Reach::All, Kept::Caught, uids[3]).unwrap().unwrap();
         assert_eq!(std::io::read_to_string(&*opened.file).unwrap(), "Subject: 3\r\n\r\nx");
         assert!(second.open_message(Reach::All, Kept::Caught, 999_999).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_copy_has_an_id_of_its_own_and_the_arrival_of_the_original() {
+        let scratch = Scratch::new("copy");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        for base in [store.new_base().arrived(1_600_000_000), Base::parse("1600000000.foreign")] {
+            let uid = store.deliver(&tree, Kept::Caught, Name::new(base.clone(), 3), &[b"a\r\n"]).unwrap().uid;
+            let one = UidRanges::one(uid, uid);
+            let copied = store.relocate(Reach::All, Kept::Caught, &one, |_| Kept::Trash, true, |_| {}).unwrap();
+            let copy = &copied[0].1.name.base;
+            assert_eq!(copy.secs(), Some(1_600_000_000));
+            assert_ne!(*copy, base);
+            assert!(store.locate(Kept::Caught, uid).is_some());
+        }
     }
 }
