@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod fragment;
 pub mod items;
 pub mod mutf7;
+pub mod objectid;
 pub mod parse;
 mod parse_fetch;
 mod parse_list;
