@@ -5,6 +5,7 @@ mod cached;
 mod content;
 pub mod imap;
 pub mod lmtp;
+mod login;
 mod turn;
 
 pub use content::fill;

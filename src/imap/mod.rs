@@ -4,6 +4,7 @@
 //! From the wire inwards: `fragment` finds the end of a command, `parse*` understand it with the table in `commands`,
 //! `session` carries it out. `fetch` and `search` read messages through [`content::Content`], wherever they run.
 
+pub mod binary;
 mod capability;
 pub mod commands;
 pub mod content;
@@ -18,6 +19,7 @@ mod parse_fetch;
 mod parse_list;
 mod parse_search;
 mod parser;
+pub mod preview;
 pub mod question;
 pub mod request;
 pub mod search;

@@ -2,8 +2,10 @@
 //! programs keep there. Comments and those fields survive a rewrite.
 
 mod scheme;
+mod scram;
 
 pub use scheme::{Hash, Scheme};
+pub use scram::Scram;
 
 use crate::base::{Context, Fault, limits};
 use crate::disk::Disk;

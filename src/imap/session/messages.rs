@@ -4,7 +4,7 @@ use super::reply::Reply;
 use super::{Flow, Job, Session};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::items::Item;
-use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Transferred};
+use crate::imap::question::{Answer, Fetch, FlagRow, Question, Refusal, Search, Store, StoreMode, Transferred};
 use crate::imap::search::Key;
 use crate::imap::sequence::SequenceSet;
 use crate::imap::view::{self, Announcement};
@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// What goes on with messages.
 #[derive(Debug)]
 pub(super) enum MessagesJob {
-    /// FETCH; whether messages turned out to be gone.
-    Fetch(Fetch, bool),
+    /// FETCH; the first reason for which not all of it was done.
+    Fetch(Fetch, Option<Refusal>),
     /// SEARCH; answer with UIDs.
     Search(Search, bool),
     /// STORE with `.SILENT`: what others changed is asked for first, since the client will not read the outcome.
@@ -40,7 +40,7 @@ impl Session {
         let mark_seen = !view.read_only && items.iter().any(Item::marks_seen);
         let (list, recent) = (view.list.clone(), view.recent.clone());
         let fetch = Fetch { list, uids, from: 0, items: items.into(), recent, mark_seen };
-        Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, false)))
+        Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, None)))
     }
 
     pub(super) fn search(&mut self, uid: bool, key: Key, out: &mut Vec<u8>) -> Flow {
@@ -114,8 +114,8 @@ impl Session {
 
     pub(super) fn messages_go(&mut self, job: MessagesJob, out: &mut Vec<u8>) -> Flow {
         match job {
-            MessagesJob::Fetch(fetch, gone) => {
-                Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, gone)))
+            MessagesJob::Fetch(fetch, trouble) => {
+                Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, trouble)))
             }
             MessagesJob::Search(search, uid) => {
                 Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
@@ -149,19 +149,19 @@ impl Session {
 
     pub(super) fn messages_answered(&mut self, job: MessagesJob, answer: Answer, out: &mut Vec<u8>) -> Flow {
         match (job, answer) {
-            (MessagesJob::Fetch(mut fetch, gone), Answer::Rows(rows)) => {
+            (MessagesJob::Fetch(mut fetch, trouble), Answer::Rows(rows)) => {
                 self.pieces.extend(rows.pieces);
                 if let Some(view) = self.view_mut() {
                     view.told(rows.changed);
                 }
-                let gone = gone || rows.vanished;
+                let gone = || Refusal::new("EXPUNGEISSUED", "some of these messages are gone");
+                let trouble = trouble.or(rows.refused).or_else(|| rows.vanished.then(gone));
                 match rows.next {
                     Some(next) if next > fetch.from => {
                         fetch.from = next;
-                        Flow::Next(Job::Messages(MessagesJob::Fetch(fetch, gone)))
+                        Flow::Next(Job::Messages(MessagesJob::Fetch(fetch, trouble)))
                     }
-                    _ if gone => self.finish(Reply::no("EXPUNGEISSUED", "some of these messages are gone")),
-                    _ => self.finish(Reply::ok("fetched")),
+                    _ => self.finish(trouble.map_or_else(|| Reply::ok("fetched"), Reply::from)),
                 }
             }
             (MessagesJob::Search(mut search, uid), Answer::Found { uids, next }) => {

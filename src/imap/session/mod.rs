@@ -6,6 +6,7 @@ mod auth;
 mod folders;
 mod input;
 mod messages;
+mod quota;
 mod reply;
 mod selected;
 
@@ -38,6 +39,8 @@ pub struct Options {
     pub tls: Tls,
     /// Passwords may be sent without TLS (loopback, or an administrator who insists).
     pub plain_login: bool,
+    /// Some account can log in with SCRAM-SHA-256.
+    pub scram: bool,
     /// The name in the greeting.
     pub host: String,
 }
@@ -69,7 +72,9 @@ pub struct Session {
     active: bool,
     deadline: Option<Timestamp>,
     woken: bool,
-    /// Between `StartTls` and the end of the handshake.
+    /// DEFLATE is active.
+    compressed: bool,
+    /// Between `StartTls` (or `StartDeflate`) and the end of what it begins.
     handshake: bool,
 }
 
@@ -94,6 +99,8 @@ enum Job {
     Bye(&'static str),
     /// The tagged OK of STARTTLS was written.
     StartTls,
+    /// The tagged OK of COMPRESS was written.
+    StartDeflate,
     /// A poll was asked for, then the reply; none in IDLE.
     Poll(Option<Reply>),
     /// The poll's outcome is written, then the reply.
@@ -109,6 +116,7 @@ enum Job {
     Selected(selected::SelectedJob),
     Messages(messages::MessagesJob),
     Append(append::AppendJob),
+    Quota(quota::QuotaJob),
 }
 
 /// What a job wants next.
@@ -144,6 +152,7 @@ impl Session {
             active: false,
             deadline: None,
             woken: false,
+            compressed: false,
             handshake: false,
         }
     }
@@ -181,6 +190,12 @@ impl Session {
                 self.options.tls = Tls::Active;
                 Flow::Step(Step::StartTls, Job::Read)
             }
+            Job::StartDeflate => {
+                self.input.clear();
+                self.handshake = true;
+                self.compressed = true;
+                Flow::Step(Step::StartDeflate, Job::Read)
+            }
             Job::Announce(mut lines, reply) => {
                 let State::Open(view) = &self.state else { return Flow::Next(Job::Read) };
                 match (lines.write(view, out), reply) {
@@ -195,7 +210,7 @@ impl Session {
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
-            Job::Poll(_) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
+            Job::Poll(_) | Job::Plain(_) | Job::Selected(_) | Job::Quota(_) => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
 
@@ -206,7 +221,8 @@ impl Session {
             (Job::Messages(job), answer) => self.messages_answered(job, answer, out),
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
-            (Job::Auth(job), answer) => self.logged_in(job, answer),
+            (Job::Auth(job), answer) => self.logged_in(job, answer, out),
+            (Job::Quota(job), answer) => self.quota_answered(job, answer, out),
             (Job::Poll(reply), Answer::Changes(changes)) => {
                 let stay = reply.is_some() && self.numbers == Numbers::Stay;
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };

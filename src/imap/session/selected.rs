@@ -51,9 +51,10 @@ impl Session {
         }
     }
 
-    fn open(&mut self, selected: Selected, out: &mut Vec<u8>) {
+    fn open(&mut self, mut selected: Selected, out: &mut Vec<u8>) {
         let figures = selected.figures;
         let (first_unseen, not_sticky) = (selected.first_unseen, selected.uid_not_sticky);
+        let mailbox_id = std::mem::take(&mut selected.mailbox_id);
         let view = View::new(selected);
         let all = Flags(u32::MAX >> (32 - TABLE.len()));
         out.extend_from_slice(b"* FLAGS ");
@@ -68,6 +69,8 @@ impl Session {
         out.extend_from_slice(b"] these can be changed\r\n");
         push(out, format_args!("* OK [UIDVALIDITY {}] UIDs are valid\r\n", figures.uid_validity));
         push(out, format_args!("* OK [UIDNEXT {}] the next UID, at the earliest\r\n", figures.uid_next));
+        // RFC 8474 4.2
+        push(out, format_args!("* OK [MAILBOXID ({mailbox_id})] this folder for good\r\n"));
         if not_sticky {
             out.extend_from_slice(b"* NO [UIDNOTSTICKY] what is put here does not stay\r\n");
         }
