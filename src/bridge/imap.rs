@@ -6,10 +6,10 @@ use super::{Bridge, Place};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::binary::Trouble;
 use crate::imap::question::{
-    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, FolderStatus, Question, Quota, Refusal, Rows,
-    Search, Selected, Store, StoreMode, Transferred,
+    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
+    StoreMode, Stored, Transferred, Watched,
 };
-use crate::imap::{Session, content::Row as ImapRow, fetch, objectid, search};
+use crate::imap::{Session, content::Row as ImapRow, fetch, search};
 use crate::mail::{Kept, Name};
 use crate::quarantine::act::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
@@ -42,6 +42,8 @@ pub struct ImapBridge {
     pub(super) known: Box<dyn Fn() + Send>,
     pub(super) account: Option<Account>,
     open: Option<Open>,
+    /// Folders besides it whose changes wake the session.
+    watched: Vec<Mailbox>,
     appending: Vec<Appending>,
     /// A SCRAM login that goes on.
     pub(super) exchange: Option<Box<Exchange>>,
@@ -61,6 +63,7 @@ impl ImapBridge {
             known: Box::new(known),
             account: None,
             open: None,
+            watched: Vec::new(),
             appending: Vec::new(),
             exchange: None,
         }
@@ -79,12 +82,14 @@ impl ImapBridge {
             Question::Subscribe(name, on) => self.subscribe(&name, on),
             Question::Status(name) => self.status(&name),
             Question::Quota(name) => self.quota(name.as_deref()).map(Answer::Quota),
+            Question::Watch(on) => self.watch(on),
             Question::Select { folder, read_only } => self.select(&folder, read_only),
             Question::Unselect => {
                 self.open = None;
                 Ok(Answer::Done)
             }
             Question::Poll { since } => self.poll(since),
+            Question::Vanished { since, known } => self.vanished(since, &known),
             Question::Fetch(fetch) => self.fetch(&fetch),
             Question::Search(search) => self.search(&search),
             Question::Store(store) => self.store(&store),
@@ -109,7 +114,7 @@ impl ImapBridge {
         }
     }
 
-    fn account(&self) -> Result<&Account, Refusal> {
+    pub(super) fn account(&self) -> Result<&Account, Refusal> {
         self.account.as_ref().ok_or_else(out_of_step)
     }
 
@@ -152,7 +157,7 @@ impl ImapBridge {
         Ok(Answer::Done)
     }
 
-    fn open(&self, name: &str) -> Result<Mailbox, Refusal> {
+    pub(super) fn open(&self, name: &str) -> Result<Mailbox, Refusal> {
         let folder = self.folder(name)?;
         self.shared.quarantine.open_folder(self.account()?, folder).map_err(|error| match error {
             OpenError::Denied(denied) => denial(denied),
@@ -160,42 +165,7 @@ impl ImapBridge {
         })
     }
 
-    fn status(&self, name: &str) -> Result<Answer, Refusal> {
-        let mailbox = self.open(name)?;
-        let figures = self.figures(&mailbox);
-        let deleted_size = if figures.deleted > 0 { self.shared.quarantine.deleted_bytes(&mailbox) } else { 0 };
-        let mailbox_id = self.mailbox_id(mailbox.folder, &figures)?;
-        Ok(Answer::Status(FolderStatus { figures, mailbox_id, deleted_size }))
-    }
-
-    /// The same for this account and folder as long as its UIDs mean the same (RFC 8474 4).
-    fn mailbox_id(&self, folder: Folder, figures: &Figures) -> Result<String, Refusal> {
-        let login = &self.account()?.login;
-        Ok(objectid::mailbox_id(&format!("{}.{}.{login}", folder.label(), figures.uid_validity)))
-    }
-
-    /// RFC 9208 4.1.2: the mailbox need not exist; of a folder that cannot be read, usage would tell something.
-    fn quota(&self, name: Option<&str>) -> Result<Option<Quota>, Refusal> {
-        if let Some(name) = name {
-            match self.shared.quarantine.folder(name) {
-                None => return Ok(None),
-                Some(folder) if !folder.row().rights.contains('r') => {
-                    return Err(Refusal::new("NOPERM", "this folder is write-only: it has no quota root"));
-                }
-                Some(_) => {}
-            }
-        }
-        let usage = self.shared.quarantine.usage(self.account()?).map_err(|fault| refused(fault.into()))?;
-        Ok(Some(Quota {
-            bytes: usage.bytes,
-            most_bytes: usage.most_bytes,
-            messages: usage.messages,
-            // there are no more UIDs
-            most_messages: u64::from(u32::MAX),
-        }))
-    }
-
-    fn figures(&self, mailbox: &Mailbox) -> Figures {
+    pub(super) fn figures(&self, mailbox: &Mailbox) -> Figures {
         let counts = self.shared.quarantine.counts(mailbox);
         Figures {
             messages: counts.messages,
@@ -207,6 +177,26 @@ impl ImapBridge {
             modseq: counts.modseq,
             size: counts.bytes,
         }
+    }
+
+    fn watch(&mut self, on: bool) -> Result<Answer, Refusal> {
+        let account = self.account()?;
+        let quarantine = &self.shared.quarantine;
+        let naming = &quarantine.options().naming;
+        let mut answer = Vec::new();
+        let mut watched = Vec::new();
+        for listed in quarantine.folders() {
+            let mailbox = quarantine.open_folder(account, listed.folder).ok();
+            let name = listed.folder.name(naming);
+            answer.push(Watched {
+                name: name.to_string(),
+                subscribed: self.shared.subscriptions.has(&account.login, name),
+                figures: mailbox.as_ref().map(|mailbox| self.figures(mailbox)),
+            });
+            watched.extend(mailbox.filter(|_| on));
+        }
+        self.watched = watched;
+        Ok(Answer::Watched(answer))
     }
 
     fn select(&mut self, name: &str, read_only: bool) -> Result<Answer, Refusal> {
@@ -272,6 +262,14 @@ impl ImapBridge {
         Ok(Answer::Changes(Changes { list: view.list, recent, flags, modseq: view.modseq, uid_next: view.uid_next }))
     }
 
+    fn vanished(&self, since: u64, known: &UidRanges) -> Result<Answer, Refusal> {
+        let gone = match self.content()? {
+            Some(content) => self.shared.quarantine.store.vanished_since(content.reach, content.kept, since, known),
+            None => known.clone(),
+        };
+        Ok(Answer::Vanished(gone))
+    }
+
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
@@ -282,6 +280,7 @@ impl ImapBridge {
         let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
         let mut found = self.rows(content, batch);
         rows.vanished = found.len() < batch.len();
+        found.retain(|(row, _)| row.modseq > wanted.since);
         if wanted.mark_seen {
             rows.changed = self.mark_seen(content, &mut found)?;
         }
@@ -325,8 +324,8 @@ impl ImapBridge {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN);
-        let rows = rows.map_err(|fault| refused(fault.into()))?;
+        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN, None);
+        let rows = rows.map_err(|fault| refused(fault.into()))?.rows;
         for (row, _) in found.iter_mut() {
             if let Some(new) = rows.iter().find(|new| new.uid == row.uid) {
                 (row.flags, row.modseq) = (new.flags, new.modseq);
@@ -361,15 +360,16 @@ impl ImapBridge {
     }
 
     fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
-        let Some(content) = self.content()? else { return Ok(Answer::Stored(Vec::new())) };
+        let Some(content) = self.content()? else { return Ok(Answer::Stored(Stored::default())) };
         let how = match wanted.mode {
             StoreMode::Add => Flagging::Add,
             StoreMode::Remove => Flagging::Remove,
             StoreMode::Replace => Flagging::Replace,
         };
-        let rows = self.shared.quarantine.set_flags(content, &wanted.uids, how, wanted.flags);
-        let rows = rows.map_err(|fault| refused(fault.into()))?;
-        Ok(Answer::Stored(rows.iter().map(flag_row).collect()))
+        let quarantine = &self.shared.quarantine;
+        let stored = quarantine.set_flags(content, &wanted.uids, how, wanted.flags, wanted.unchanged_since);
+        let stored = stored.map_err(|fault| refused(fault.into()))?;
+        Ok(Answer::Stored(Stored { rows: stored.rows.iter().map(flag_row).collect(), modified: stored.modified }))
     }
 
     fn transfer(&self, uids: &UidRanges, target: &str, take: bool) -> Result<Answer, Refusal> {
@@ -437,8 +437,10 @@ impl Bridge<Session> for ImapBridge {
         Answer::Refused(Refusal::new("UNAVAILABLE", "the server is busy, try again in a moment"))
     }
 
-    fn changed(&self) -> Option<EventListener> {
-        Some(self.open.as_ref()?.mailbox.content.as_ref()?.cell.listen())
+    fn changed(&self) -> Vec<EventListener> {
+        let open = self.open.as_ref().map(|open| &open.mailbox);
+        let contents = open.into_iter().chain(&self.watched).filter_map(|mailbox| mailbox.content.as_ref());
+        contents.map(|content| content.cell.listen()).collect()
     }
 }
 
@@ -474,7 +476,7 @@ fn denial(denied: Denied) -> Refusal {
 }
 
 /// What the client is told; what failed inside goes to the log.
-fn refused(failed: Failed) -> Refusal {
+pub(super) fn refused(failed: Failed) -> Refusal {
     match failed {
         Failed::Denied(denied) => denial(denied),
         Failed::Disk(fault) => {

@@ -6,6 +6,7 @@ use crate::base::limits;
 /// Announced at all times.
 const ALWAYS: &[&str] = &[
     "IMAP4rev1", //
+    "IMAP4rev2",
     "LITERAL+",
     "SASL-IR",
     "ID",
@@ -43,6 +44,9 @@ const LOGGED_IN: &[&str] = &[
     "MULTIAPPEND",
     "UTF8=ACCEPT",
     "COMPRESS=DEFLATE",
+    "CONDSTORE",
+    "QRESYNC",
+    "NOTIFY",
 ];
 
 /// The capabilities in this state, in one line.
@@ -80,15 +84,19 @@ pub struct Enabled {
 }
 
 impl Enabled {
-    /// Switches one on by its name, upper-case; what is new by it, if anything is.
+    /// Switches one on by its name, upper-case; its name if it is known and was off.
     pub fn enable(&mut self, name: &str) -> Option<&'static str> {
-        match name {
-            "UTF8=ACCEPT" if !self.utf8 => {
-                self.utf8 = true;
-                Some("UTF8=ACCEPT")
-            }
-            _ => None,
-        }
+        let (known, on) = match name {
+            "IMAP4REV2" => ("IMAP4rev2", &mut self.rev2),
+            "UTF8=ACCEPT" => ("UTF8=ACCEPT", &mut self.utf8),
+            "CONDSTORE" => ("CONDSTORE", &mut self.condstore),
+            "QRESYNC" => ("QRESYNC", &mut self.qresync),
+            _ => return None,
+        };
+        let new = !std::mem::replace(on, true);
+        // RFC 7162 3.2.3: QRESYNC includes CONDSTORE
+        self.condstore |= self.qresync;
+        new.then_some(known)
     }
 
     /// Whether mailbox names are UTF-8 both ways, not modified UTF-7 (RFC 6855 3, RFC 9051 5.1).

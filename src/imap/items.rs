@@ -50,6 +50,8 @@ pub enum Item {
     EmailId,
     /// THREADID: NIL, since no threads are kept
     ThreadId,
+    /// MODSEQ (RFC 7162 3.1.4.2)
+    ModSeq,
     /// RFC822
     Rfc822,
     /// RFC822.HEADER
@@ -77,6 +79,7 @@ impl Item {
             ("ENVELOPE", Item::Envelope),
             ("BODY", Item::Body),
             ("BODYSTRUCTURE", Item::BodyStructure),
+            ("MODSEQ", Item::ModSeq),
             ("RFC822", Item::Rfc822),
             ("RFC822.HEADER", Item::Rfc822Header),
             ("RFC822.TEXT", Item::Rfc822Text),

@@ -42,6 +42,11 @@ impl<'a> Parser<'a> {
         there
     }
 
+    /// Gives back the byte that was read last.
+    pub fn back(&mut self) {
+        self.at = self.at.saturating_sub(1);
+    }
+
     /// Reads `word` in any case if it is next.
     pub fn eat_word(&mut self, word: &str) -> bool {
         let there = self.rest().get(..word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word.as_bytes()));
@@ -87,6 +92,13 @@ impl<'a> Parser<'a> {
     pub fn number(&mut self) -> Parsing<u32> {
         let digits = std::str::from_utf8(self.run(|b| b.is_ascii_digit())).unwrap_or_default();
         digits.parse().map_err(|_| Bad("a number below 4294967296 was expected"))
+    }
+
+    /// A number that fits in 63 bits (RFC 7162 7 `mod-sequence-valzer`, RFC 9051 9 `number64`).
+    pub fn number64(&mut self) -> Parsing<u64> {
+        let digits = std::str::from_utf8(self.run(|b| b.is_ascii_digit())).unwrap_or_default();
+        let number = digits.parse().ok().filter(|n| *n <= i64::MAX as u64);
+        number.ok_or(Bad("a number below 9223372036854775808 was expected"))
     }
 
     /// A literal, a quoted string or an atom.

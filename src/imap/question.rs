@@ -33,6 +33,8 @@ pub enum Question {
     Status(String),
     /// What the account uses, of what it may use; of a mailbox of this name, if there is one. Answer: `Quota` or `Refused`.
     Quota(Option<String>),
+    /// Figures of all folders; with `true`, changes in any of them wake the session from here on. Answer: `Watched`.
+    Watch(bool),
     /// Open a folder; the one that was open is closed first, also when this fails (RFC 3501 6.3.1).
     /// Answer: `Selected` or `Refused`.
     Select {
@@ -47,6 +49,14 @@ pub enum Question {
     Poll {
         /// The modseq of the last `Selected` or `Changes`.
         since: u64,
+    },
+    /// Which of these UIDs left the open folder after this modseq? More may be named that are not in it, never fewer
+    /// (RFC 7162 3.2.6). Answer: `Vanished` or `Refused`.
+    Vanished {
+        /// The modseq up to which the client knows.
+        since: u64,
+        /// The UIDs that it asks about.
+        known: UidRanges,
     },
     /// FETCH lines. Answer: `Rows`, or `Refused`.
     Fetch(Fetch),
@@ -101,6 +111,8 @@ pub struct Fetch {
     pub items: Arc<[Item]>,
     /// UIDs that are `\Recent` in this session.
     pub recent: Arc<UidRanges>,
+    /// Only messages that changed after it (RFC 7162 3.1.4.1); 0 is all.
+    pub since: u64,
     /// Set `\Seen`: an item asks for a body without PEEK and the folder was not opened read-only.
     pub mark_seen: bool,
 }
@@ -127,6 +139,8 @@ pub struct Store {
     pub mode: StoreMode,
     /// These flags.
     pub flags: Flags,
+    /// Leave messages alone that changed after it (RFC 7162 3.1.3).
+    pub unchanged_since: Option<u64>,
 }
 
 /// How STORE combines flags (RFC 3501 6.4.6).
@@ -166,6 +180,8 @@ pub enum Answer {
     Status(FolderStatus),
     /// Usage; `None`: there is no quota root.
     Quota(Option<Quota>),
+    /// Figures of all folders.
+    Watched(Vec<Watched>),
     /// The folder is open.
     Selected(Selected),
     /// What changed.
@@ -179,8 +195,10 @@ pub enum Answer {
         /// Where to go on; `None`: that was all.
         next: Option<u32>,
     },
-    /// Flags after a STORE, one row for each message that is still there.
-    Stored(Vec<FlagRow>),
+    /// UIDs that are gone.
+    Vanished(UidRanges),
+    /// Flags after a STORE.
+    Stored(Stored),
     /// COPY or MOVE was done, durably.
     Transferred(Transferred),
     /// APPEND was done, durably.
@@ -272,6 +290,17 @@ pub struct Quota {
     pub most_messages: u64,
 }
 
+/// A folder and what STATUS tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// Its listed name.
+    pub name: String,
+    /// The account is subscribed to it.
+    pub subscribed: bool,
+    /// `None`: it cannot be looked into.
+    pub figures: Option<Figures>,
+}
+
 /// A folder that was opened.
 #[derive(Debug, Clone)]
 pub struct Selected {
@@ -319,6 +348,15 @@ pub struct FlagRow {
     pub flags: Flags,
     /// When they changed.
     pub modseq: u64,
+}
+
+/// A STORE that was done. A message in neither list is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The messages that it was about, as they are now.
+    pub rows: Vec<FlagRow>,
+    /// UIDs of those that were left alone because they had changed, ascending.
+    pub modified: Vec<u32>,
 }
 
 /// Some FETCH lines.

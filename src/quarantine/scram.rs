@@ -101,7 +101,8 @@ impl Accounts {
                 self.right(&exchange.login);
                 Ended::Good(account.clone(), format!("v={signature}"))
             }
-            _ => Ended::Bad(self.wrong(&exchange.user, &exchange.login, last, peer, now)),
+            // Each counts: nothing tells whether it is the same wrong password again.
+            _ => Ended::Bad(self.wrong(&exchange.user, &exchange.login, exchange.nonce.as_bytes(), peer, now)),
         }
     }
 }

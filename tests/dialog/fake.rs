@@ -3,7 +3,7 @@
 
 use super::world::{Mailbox, World, figures, found, listed, rows, stored, transferred};
 use lazaret::base::{Core, Flags, Step, Timestamp, UidRanges};
-use lazaret::imap::question::{Answer, Changes, FlagRow, FolderStatus, Question, Quota, Refusal, Selected};
+use lazaret::imap::question::{Answer, Changes, FlagRow, FolderStatus, Question, Quota, Refusal, Selected, Watched};
 use lazaret::imap::{Options, Session};
 use std::cell::RefCell;
 use std::os::unix::fs::FileExt;
@@ -180,6 +180,19 @@ impl Peer {
                     most_messages: 1000,
                 }))
             }
+            Question::Watch(_) => {
+                let removed = &world.removed;
+                let watched = world.folders.iter().map(|folder| {
+                    let gone = removed.iter().filter(|(name, ..)| *name == folder.name).map(|(_, _, at)| *at);
+                    let modseq = folder.messages.values().map(|m| m.modseq).chain(gone).max().unwrap_or(1);
+                    Watched {
+                        name: folder.name.clone(),
+                        subscribed: folder.subscribed,
+                        figures: folder.rights.contains('r').then(|| figures(folder, modseq)),
+                    }
+                });
+                Answer::Watched(watched.collect())
+            }
             Question::Select { folder, read_only } => {
                 self.open = None;
                 let modseq = world.modseq;
@@ -226,6 +239,14 @@ impl Peer {
                     uid_next: folder.uid_next,
                 })
             }
+            Question::Vanished { since, known } => {
+                let name = open.map(|(name, _)| name).unwrap_or_default();
+                let gone =
+                    world.removed.iter().filter(|(from, uid, at)| *from == name && *at > since && known.contains(*uid));
+                let mut gone: Vec<u32> = gone.map(|(_, uid, _)| *uid).collect();
+                gone.sort_unstable();
+                Answer::Vanished(gone.into_iter().collect())
+            }
             Question::Fetch(fetch) => {
                 let name = open.map(|(name, _)| name).unwrap_or_default();
                 Answer::Rows(rows(world, &name, &fetch)?)
@@ -242,9 +263,14 @@ impl Peer {
             }
             Question::Expunge { uids } => {
                 let name = open.map(|(name, _)| name).unwrap_or_default();
-                world.modseq += 1;
                 let gone = |uid: u32| uids.as_ref().is_none_or(|uids| uids.contains(uid));
-                world.readable(&name)?.messages.retain(|&uid, m| !(m.flags.has(Flags::DELETED) && gone(uid)));
+                let deleted = |(uid, m): (&u32, &super::world::Message)| {
+                    (m.flags.has(Flags::DELETED) && gone(*uid)).then_some(*uid)
+                };
+                let uids: Vec<u32> = world.readable(&name)?.messages.iter().filter_map(deleted).collect();
+                for uid in uids {
+                    world.remove(&name, uid);
+                }
                 Answer::Done
             }
             Question::AppendStart { folder, flags, size, .. } => {

@@ -80,6 +80,9 @@ impl Session {
                 Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
             }
             (FoldersJob::Status { mailbox, items }, Answer::Status(status)) => {
+                if items.contains(&StatusItem::HighestModSeq) {
+                    self.condstore(out);
+                }
                 write_status(out, &mailbox, &items, &status, self.enabled.names_are_utf8());
                 self.finish(Reply::ok("done"))
             }
@@ -178,7 +181,7 @@ fn write_line(out: &mut Vec<u8>, list: &List, line: &Line, utf8: bool) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], status: &FolderStatus, utf8: bool) {
+pub(super) fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], status: &FolderStatus, utf8: bool) {
     let figures = &status.figures;
     out.extend_from_slice(b"* STATUS ");
     write::mailbox(out, name, utf8);

@@ -1,9 +1,9 @@
 //! From input to the job that carries out the next command.
 
 use super::folders::FoldersJob;
+use super::notify::Moment;
 use super::reply::Reply;
-use super::selected::SelectedJob;
-use super::{Flow, Job, Session, State};
+use super::{After, Flow, Job, Session, State};
 use crate::base::limits;
 use crate::imap::capability;
 use crate::imap::commands::{Numbers, States};
@@ -20,6 +20,10 @@ impl Session {
         if matches!(self.state, State::Nobody) && self.input.first() == Some(0x16) {
             // the first byte of a TLS handshake, which has no line end to wait for
             return Flow::Next(Job::Bye("this port does not begin with TLS: use STARTTLS, or the port for TLS"));
+        }
+        // RFC 5465 3: what changes is told between commands, too
+        if self.notify.is_some() && std::mem::take(&mut self.woken) {
+            return self.look(Moment::Between, After::Read);
         }
         match self.input.event() {
             Event::More => Flow::Wait(Job::Read),
@@ -124,12 +128,19 @@ impl Session {
             Request::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial, out),
             Request::Login { user, password } => self.login(user, password),
             Request::Enable(names) => {
+                let had = self.enabled;
                 out.extend_from_slice(b"* ENABLED");
                 // RFC 5161 3.1: what is not known is left out
                 for name in names.iter().filter_map(|name| self.enabled.enable(name)) {
                     push(out, format_args!(" {name}"));
                 }
                 out.extend_from_slice(b"\r\n");
+                if std::mem::replace(&mut self.enabled.condstore, had.condstore) {
+                    self.condstore(out);
+                }
+                if let Some(view) = self.enabled.rev2.then(|| self.view_mut()).flatten() {
+                    view.recent = Default::default();
+                }
                 self.finish(Reply::ok("done"))
             }
             Request::Namespace => {
@@ -161,18 +172,15 @@ impl Session {
                 self.woken = true;
                 Flow::Next(Job::Idle)
             }
-            Request::Select { mailbox, read_only } => {
-                self.state = State::User;
-                Flow::Ask(
-                    Question::Select { folder: mailbox, read_only },
-                    Job::Selected(SelectedJob::Select { read_only }),
-                )
-            }
+            Request::Select { mailbox, read_only, known } => self.select(mailbox, read_only, known, out),
+            Request::Notify(notify) => self.notify(notify),
             Request::Close { expunge } => self.close(expunge),
             Request::Expunge(set) => self.expunge(set),
             Request::Search { uid, key } => self.search(uid, key, out),
-            Request::Fetch { uid, set, items } => self.fetch(uid, &set, items),
-            Request::Store { uid, set, mode, silent, flags } => self.store(uid, &set, mode, silent, flags),
+            Request::Fetch { uid, set, items, since } => self.fetch(uid, &set, items, since, out),
+            Request::Store { uid, set, mode, silent, flags, unchanged_since } => {
+                self.store(uid, &set, mode, silent, flags, unchanged_since, out)
+            }
             Request::Transfer { uid, set, target, take } => self.transfer(uid, &set, target, take),
             Request::Append => Flow::Next(Job::Reply(Reply::bad(
                 "APPEND takes a mailbox, flags and a date if wanted, and the message as a literal",
@@ -183,10 +191,8 @@ impl Session {
     /// IDLE goes on until DONE (RFC 2177).
     pub(super) fn idle(&mut self) -> Flow {
         // before input: what is told does not depend on how much of it is there
-        if let Some(since) = self.view().map(|view| view.modseq)
-            && std::mem::take(&mut self.woken)
-        {
-            return Flow::Ask(Question::Poll { since }, Job::Poll(None));
+        if std::mem::take(&mut self.woken) {
+            return self.look(Moment::Idle, After::Idle);
         }
         match self.input.event() {
             Event::More => Flow::Wait(Job::Idle),

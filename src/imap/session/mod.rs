@@ -6,6 +6,7 @@ mod auth;
 mod folders;
 mod input;
 mod messages;
+mod notify;
 mod quota;
 mod reply;
 mod selected;
@@ -13,10 +14,12 @@ mod selected;
 use super::capability::Enabled;
 use super::commands::{Numbers, States};
 use super::fragment::Fragmenter;
+use super::notify::Notify;
 use super::question::{Answer, Question};
-use super::view::{Announcement, View};
+use super::view::{Announcement, Tell, View};
 use super::write::push;
 use crate::base::{Core, Piece, Step, Timestamp, limits};
+use notify::Moment;
 use reply::{Reply, Status};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -54,6 +57,8 @@ pub struct Session {
     /// The login name; empty before.
     user: String,
     enabled: Enabled,
+    /// What NOTIFY asked for; `None`: it was never used.
+    notify: Option<Box<Notify>>,
     job: Job,
     /// A question was asked, and this is its answer once it is there.
     asked: bool,
@@ -101,10 +106,11 @@ enum Job {
     StartTls,
     /// The tagged OK of COMPRESS was written.
     StartDeflate,
-    /// A poll was asked for, then the reply; none in IDLE.
-    Poll(Option<Reply>),
-    /// The poll's outcome is written, then the reply.
-    Announce(Announcement, Option<Reply>),
+    /// What changed in the open folder is asked for, as far as it may be told.
+    Poll(Tell, After),
+    Notify(notify::NotifyJob),
+    /// It is written.
+    Announce(Announcement, After),
     /// The reply is written.
     Reply(Reply),
     /// IDLE: DONE or a change comes.
@@ -117,6 +123,27 @@ enum Job {
     Messages(messages::MessagesJob),
     Append(append::AppendJob),
     Quota(quota::QuotaJob),
+}
+
+/// What follows when changes were told.
+#[derive(Debug)]
+enum After {
+    /// The end of the command.
+    Reply(Reply),
+    /// IDLE goes on.
+    Idle,
+    /// The next command is waited for.
+    Read,
+}
+
+impl From<After> for Job {
+    fn from(after: After) -> Job {
+        match after {
+            After::Reply(reply) => Job::Reply(reply),
+            After::Idle => Job::Idle,
+            After::Read => Job::Read,
+        }
+    }
 }
 
 /// What a job wants next.
@@ -140,6 +167,7 @@ impl Session {
             state: State::Nobody,
             user: String::new(),
             enabled: Enabled::default(),
+            notify: None,
             job: Job::Greet,
             asked: false,
             answer: None,
@@ -196,21 +224,16 @@ impl Session {
                 self.compressed = true;
                 Flow::Step(Step::StartDeflate, Job::Read)
             }
-            Job::Announce(mut lines, reply) => {
-                let State::Open(view) = &self.state else { return Flow::Next(Job::Read) };
-                match (lines.write(view, out), reply) {
-                    (false, reply) => Flow::Next(Job::Announce(lines, reply)),
-                    (true, Some(reply)) => Flow::Next(Job::Reply(reply)),
-                    (true, None) => Flow::Next(Job::Idle),
-                }
-            }
+            Job::Announce(lines, after) => self.announce(lines, after, out),
             Job::Reply(reply) => self.reply(reply, out),
             Job::Idle => self.idle(),
             Job::Auth(job) => self.auth_line(job, out),
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
-            Job::Poll(_) | Job::Plain(_) | Job::Selected(_) | Job::Quota(_) => Flow::Next(Job::Reply(Reply::bug())),
+            Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) | Job::Quota(_) => {
+                Flow::Next(Job::Reply(Reply::bug()))
+            }
         }
     }
 
@@ -223,14 +246,12 @@ impl Session {
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
             (Job::Auth(job), answer) => self.logged_in(job, answer, out),
             (Job::Quota(job), answer) => self.quota_answered(job, answer, out),
-            (Job::Poll(reply), Answer::Changes(changes)) => {
-                let stay = reply.is_some() && self.numbers == Numbers::Stay;
+            (Job::Notify(job), answer) => self.notify_answered(job, answer, out),
+            (Job::Poll(tell, after), Answer::Changes(changes)) => {
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };
-                let lines = view.update(changes, stay);
-                Flow::Next(Job::Announce(lines, reply))
+                Flow::Next(Job::Announce(view.update(changes, tell, self.enabled), after))
             }
-            (Job::Poll(Some(reply)), _) => Flow::Next(Job::Reply(reply)),
-            (Job::Poll(None), _) => Flow::Next(Job::Idle),
+            (Job::Poll(_, after), _) => self.after(after),
             (Job::Plain(text), Answer::Done) => self.finish(Reply::ok(text)),
             (_, Answer::Refused(refusal)) => self.finish(refusal.into()),
             _ => self.finish(Reply::bug()),
@@ -239,12 +260,57 @@ impl Session {
 
     /// Ends a command: in an open folder, what changed is told first.
     fn finish(&mut self, reply: Reply) -> Flow {
-        match self.view().map(|view| view.modseq) {
-            Some(since) if reply.status != Status::Bad => {
-                self.woken = false;
-                Flow::Ask(Question::Poll { since }, Job::Poll(Some(reply)))
+        if reply.status == Status::Bad {
+            return Flow::Next(Job::Reply(reply));
+        }
+        if self.notify.is_none() {
+            // the poll is all that there is to look at
+            self.woken = false;
+        }
+        self.look(Moment::Command, After::Reply(reply))
+    }
+
+    /// Writes what a poll found.
+    fn announce(&mut self, mut lines: Announcement, mut after: After, out: &mut Vec<u8>) -> Flow {
+        let State::Open(view) = &self.state else { return Flow::Next(Job::Read) };
+        if !lines.write(view, self.enabled, out) {
+            return Flow::Next(Job::Announce(lines, after));
+        }
+        if let Some(settled) = lines.settled.filter(|_| self.enabled.qresync) {
+            let code = format!("HIGHESTMODSEQ {settled}");
+            match &mut after {
+                // RFC 7162 3.2.7: the end of an EXPUNGE says it
+                After::Reply(reply) if reply.status == Status::Ok && reply.code.is_none() => {
+                    reply.code = Some(code.into());
+                }
+                _ => Reply::ok("all up to there was told").with_code(code).write("*", out),
             }
-            _ => Flow::Next(Job::Reply(reply)),
+        }
+        self.news(after)
+    }
+
+    /// The open folder was looked at: now the others, between commands.
+    fn after(&mut self, after: After) -> Flow {
+        match after {
+            After::Reply(reply) => {
+                if let Some(view) = self.view_mut() {
+                    view.forget_told();
+                }
+                Flow::Next(Job::Reply(reply))
+            }
+            after => self.watch(after),
+        }
+    }
+
+    /// The client is one that knows of MODSEQ from here on; with a folder open it is told where that stands
+    /// (RFC 7162 3.1).
+    fn condstore(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.enabled.condstore, true) {
+            return;
+        }
+        if let Some(view) = self.view() {
+            let code = format!("HIGHESTMODSEQ {}", view.settled);
+            Reply::ok("all up to there was told").with_code(code).write("*", out);
         }
     }
 
