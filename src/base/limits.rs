@@ -56,6 +56,12 @@ pub const RESYNC_PAIRS: usize = 10_000;
 pub const SEARCH_PART: usize = 16 << 20;
 /// Items of one FETCH: each repeats part of the message. `BAD`.
 pub const FETCH_ITEMS: usize = 200;
+/// Messages of one APPEND; all of them are taken or none. `NO [LIMIT]`.
+pub const APPEND_MESSAGES: usize = 1_000;
+/// Decoded bytes of one BINARY item, which are held in memory. `NO [LIMIT]`: a client asks for pieces (`<0.n>`) then.
+pub const BINARY_BYTES: usize = 16 << 20;
+/// Bytes of a text part that a preview looks at.
+pub const PREVIEW_BYTES: usize = 32 << 10;
 /// Errors in a row after which the connection is closed.
 pub const IMAP_ERRORS: u32 = 20;
 /// Idle time after login: RFC 3501 5.4 asks for 30 minutes at least. `* BYE`.

@@ -20,6 +20,8 @@ pub struct Row {
     pub date: u64,
     /// When it last changed.
     pub modseq: u64,
+    /// SAVEDATE (RFC 8514 3): when it entered the folder, seconds since 1970.
+    pub saved: u64,
 }
 
 /// Access to one message. Offsets count from its first byte in wire form (CRLF). Every call may read the disk; what is
@@ -28,7 +30,7 @@ pub trait Content {
     /// The catalogue's row.
     fn row(&self) -> Row;
 
-    /// The message id: base name of the file before the first comma. Never changes.
+    /// The message id: base name of the file before the first comma; of a copy, that of its original. Never changes.
     fn id(&self) -> String;
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
@@ -49,6 +51,12 @@ pub trait Content {
     /// Bytes of the message in wire form: in memory when they are few, a range of the file when they are many.
     fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece>;
 
-    /// The same, always in memory, cut at `most` bytes.
+    /// Hands out the same with each NUL as it is, piece by piece, until `sink` has had enough and says `false`.
+    fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
+
+    /// The PREVIEW, made by [`super::preview::render`]; `None` only when it is `lazy` and would take long.
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>>;
+
+    /// The same as [`Content::bytes`], always in memory, cut at `most` bytes.
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>>;
 }

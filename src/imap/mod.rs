@@ -4,6 +4,7 @@
 //! From the wire inwards: `fragment` finds the end of a command, `parse*` understand it with the table in `commands`,
 //! `session` carries it out. `fetch` and `search` read messages through [`content::Content`], wherever they run.
 
+pub mod binary;
 mod capability;
 pub mod commands;
 pub mod content;
@@ -13,6 +14,7 @@ pub mod fragment;
 pub mod items;
 pub mod mutf7;
 mod notify;
+pub mod objectid;
 pub mod parse;
 mod parse_fetch;
 mod parse_list;
@@ -20,6 +22,7 @@ mod parse_notify;
 mod parse_search;
 mod parse_sync;
 mod parser;
+pub mod preview;
 pub mod question;
 pub mod request;
 pub mod search;

@@ -9,6 +9,7 @@ pub mod name;
 pub mod text;
 pub mod token;
 pub mod trace;
+pub mod transfer;
 pub mod words;
 
 pub use address::Address;

@@ -6,7 +6,7 @@
 use super::trees::{DomainId, Half, TreeId};
 use crate::base::{Flags, UidRanges};
 use crate::mail::name::{Base, Name, Stamp};
-use crate::mail::{Class, Kind};
+use crate::mail::{Class, Kept, Kind};
 use std::collections::HashMap;
 
 /// Rows in a chunk, at the most.
@@ -198,6 +198,15 @@ impl Folder {
         }
     }
 
+    /// When the message entered this folder, in seconds since 1970.
+    pub fn saved(&self, row: &Row, kept: Kept) -> u64 {
+        match self.odd_name(row) {
+            Some(name) => name.saved().unwrap_or_else(|| entered(&name, kept)),
+            None if kept == Kept::Trash && row.retain_from > 0 => u64::from(row.retain_from),
+            None => row.stamp.secs,
+        }
+    }
+
     fn odd_name(&self, row: &Row) -> Option<Name> {
         if row.odd { self.odd.get(&row.uid).and_then(|text| Name::parse(text)) } else { None }
     }
@@ -210,6 +219,15 @@ impl Folder {
             && name.left.is_none()
             && name.more.is_empty()
             && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok())
+    }
+}
+
+/// When a message with this name entered the folder, as far as it shows without [`Name::saved`]: in Trash retention starts
+/// with it, and a message of ours came in when its id was made.
+pub(super) fn entered(name: &Name, kept: Kept) -> u64 {
+    match name.base {
+        Base::Ours(stamp, _) if kept != Kept::Trash => stamp.secs,
+        _ => name.retain_from.or_else(|| name.base.secs()).unwrap_or(0),
     }
 }
 

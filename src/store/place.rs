@@ -1,13 +1,16 @@
 //! How a message enters a folder: from a door, from the queue, or from another folder. Each time it gets a new UID.
 
-use super::catalogue::Row;
+use super::catalogue::{Row, entered};
 use super::{Half, Located, Reach, Store, Tree};
 use crate::base::{Fault, UidRanges};
-use crate::mail::name::Base;
+use crate::mail::name::{Base, COPY_OF, SAVED};
 use crate::mail::{Kept, Name};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Seconds between the making of an id and the entry into a folder that are not worth a field of their own.
+const SAVED_SLACK: u64 = 60;
 
 /// A message that entered a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +147,9 @@ impl Store {
         for _ in 0..3 {
             let mut name = located.name.clone();
             if copy {
+                // RFC 8474 5.1: a copy has the EMAILID of its original
+                let original = name.original();
+                name = name.with_field(COPY_OF, Some(original));
                 name.base = self.base_instead_of(&name.base);
             }
             edit(&mut name);
@@ -196,8 +202,14 @@ impl Store {
         let _entry = self.entry();
         let uid = self.marks().take_uid()?;
         name.uid = Some(uid);
+        let now = self.now().secs();
+        name = name.with_field(SAVED, None);
+        if entered(&name, kept).abs_diff(now) > SAVED_SLACK {
+            name = name.with_field(SAVED, Some(now.to_string()));
+        }
         if !name.fits() {
             // A foreign base may be as long as a name can be.
+            name = name.with_field(COPY_OF, None);
             name.base = self.base_instead_of(&name.base);
         }
         let half = if name.flags.is_some() { Half::Cur } else { Half::New };

@@ -4,7 +4,7 @@ use super::reply::Reply;
 use super::{Flow, Job, Session};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::items::Item;
-use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Stored, Transferred};
+use crate::imap::question::{Answer, Fetch, FlagRow, Question, Refusal, Search, Store, StoreMode, Stored, Transferred};
 use crate::imap::request::Since;
 use crate::imap::search::Key;
 use crate::imap::sequence::SequenceSet;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub(super) enum MessagesJob {
     /// FETCH: the messages that are gone are told before it (RFC 7162 3.2.6); `None`: none of the others is wanted.
     Vanished(Option<Fetch>),
-    /// FETCH; whether messages turned out to be gone; how it ends.
-    Fetch { fetch: Fetch, gone: bool, reply: Reply },
+    /// FETCH; the first reason for which not all of it was done; how it ends otherwise.
+    Fetch { fetch: Fetch, trouble: Option<Refusal>, reply: Reply },
     /// SEARCH; answer with UIDs.
     Search(Search, bool),
     /// STORE with `.SILENT`: what others changed is asked for first, since the client will not read the outcome.
@@ -66,7 +66,7 @@ impl Session {
                 let question = Question::Vanished { since: since.modseq, known };
                 Flow::Ask(question, Job::Messages(MessagesJob::Vanished(fetch.ok())))
             }
-            (Ok(fetch), ..) => fetching(fetch, false, Reply::ok("fetched")),
+            (Ok(fetch), ..) => fetching(fetch, None, Reply::ok("fetched")),
             (Err(reply), ..) => self.finish(reply),
         }
     }
@@ -155,7 +155,7 @@ impl Session {
 
     pub(super) fn messages_go(&mut self, job: MessagesJob, out: &mut Vec<u8>) -> Flow {
         match job {
-            MessagesJob::Fetch { fetch, gone, reply } => fetching(fetch, gone, reply),
+            MessagesJob::Fetch { fetch, trouble, reply } => fetching(fetch, trouble, reply),
             MessagesJob::Search(search, uid) => {
                 Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
             }
@@ -192,23 +192,23 @@ impl Session {
             (MessagesJob::Vanished(fetch), Answer::Vanished(gone)) => {
                 self.vanished(&gone);
                 match fetch {
-                    Some(fetch) => fetching(fetch, false, Reply::ok("fetched")),
+                    Some(fetch) => fetching(fetch, None, Reply::ok("fetched")),
                     None => self.finish(Reply::ok("fetched")),
                 }
             }
-            (MessagesJob::Fetch { mut fetch, gone, reply }, Answer::Rows(rows)) => {
+            (MessagesJob::Fetch { mut fetch, trouble, reply }, Answer::Rows(rows)) => {
                 self.pieces.extend(rows.pieces);
                 if let Some(view) = self.view_mut() {
                     view.told(rows.changed);
                 }
-                let gone = gone || rows.vanished;
+                let gone = || Refusal::new("EXPUNGEISSUED", "some of these messages are gone");
+                let trouble = trouble.or(rows.refused).or_else(|| rows.vanished.then(gone));
                 match rows.next {
                     Some(next) if next > fetch.from => {
                         fetch.from = next;
-                        Flow::Next(Job::Messages(MessagesJob::Fetch { fetch, gone, reply }))
+                        Flow::Next(Job::Messages(MessagesJob::Fetch { fetch, trouble, reply }))
                     }
-                    _ if gone => self.finish(Reply::no("EXPUNGEISSUED", "some of these messages are gone")),
-                    _ => self.finish(reply),
+                    _ => self.finish(trouble.map_or(reply, Reply::from)),
                 }
             }
             (MessagesJob::Search(mut search, uid), Answer::Found { uids, next }) => {
@@ -298,8 +298,8 @@ impl Session {
 }
 
 /// Asks for the next lines of a FETCH.
-fn fetching(fetch: Fetch, gone: bool, reply: Reply) -> Flow {
-    Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch { fetch, gone, reply }))
+fn fetching(fetch: Fetch, trouble: Option<Refusal>, reply: Reply) -> Flow {
+    Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch { fetch, trouble, reply }))
 }
 
 /// `MODIFIED` with the numbers that the client used (RFC 7162 3.1.3).

@@ -7,6 +7,7 @@ mod folders;
 mod input;
 mod messages;
 mod notify;
+mod quota;
 mod reply;
 mod selected;
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub tls: Tls,
     /// Passwords may be sent without TLS (loopback, or an administrator who insists).
     pub plain_login: bool,
+    /// Some account can log in with SCRAM-SHA-256.
+    pub scram: bool,
     /// The name in the greeting.
     pub host: String,
 }
@@ -74,7 +77,9 @@ pub struct Session {
     active: bool,
     deadline: Option<Timestamp>,
     woken: bool,
-    /// Between `StartTls` and the end of the handshake.
+    /// DEFLATE is active.
+    compressed: bool,
+    /// Between `StartTls` (or `StartDeflate`) and the end of what it begins.
     handshake: bool,
 }
 
@@ -99,6 +104,8 @@ enum Job {
     Bye(&'static str),
     /// The tagged OK of STARTTLS was written.
     StartTls,
+    /// The tagged OK of COMPRESS was written.
+    StartDeflate,
     /// What changed in the open folder is asked for, as far as it may be told.
     Poll(Tell, After),
     Notify(notify::NotifyJob),
@@ -115,6 +122,7 @@ enum Job {
     Selected(selected::SelectedJob),
     Messages(messages::MessagesJob),
     Append(append::AppendJob),
+    Quota(quota::QuotaJob),
 }
 
 /// What follows when changes were told.
@@ -172,6 +180,7 @@ impl Session {
             active: false,
             deadline: None,
             woken: false,
+            compressed: false,
             handshake: false,
         }
     }
@@ -209,6 +218,12 @@ impl Session {
                 self.options.tls = Tls::Active;
                 Flow::Step(Step::StartTls, Job::Read)
             }
+            Job::StartDeflate => {
+                self.input.clear();
+                self.handshake = true;
+                self.compressed = true;
+                Flow::Step(Step::StartDeflate, Job::Read)
+            }
             Job::Announce(lines, after) => self.announce(lines, after, out),
             Job::Reply(reply) => self.reply(reply, out),
             Job::Idle => self.idle(),
@@ -216,7 +231,9 @@ impl Session {
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
-            Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
+            Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) | Job::Quota(_) => {
+                Flow::Next(Job::Reply(Reply::bug()))
+            }
         }
     }
 
@@ -227,7 +244,8 @@ impl Session {
             (Job::Messages(job), answer) => self.messages_answered(job, answer, out),
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
-            (Job::Auth(job), answer) => self.logged_in(job, answer),
+            (Job::Auth(job), answer) => self.logged_in(job, answer, out),
+            (Job::Quota(job), answer) => self.quota_answered(job, answer, out),
             (Job::Notify(job), answer) => self.notify_answered(job, answer, out),
             (Job::Poll(tell, after), Answer::Changes(changes)) => {
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };

@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
 fn talk(how: u8, input: &[u8], chunk: usize) -> [Vec<u8>; 2] {
     let mut now = Timestamp::from_secs(1_700_000_000);
     let tls = if how & 64 == 0 { Tls::Absent } else { Tls::Offered };
-    let options = Options { tls, plain_login: how & 128 == 0, host: "h".into() };
+    let options = Options { tls, plain_login: how & 128 == 0, scram: false, host: "h".into() };
     let start = ["", "a LOGIN alice secret\r\n", "b SELECT Caught\r\n", "b EXAMINE Caught\r\n"];
     let (start, select) = match how >> 2 & 3 {
         0 => ("", ""),

@@ -222,7 +222,7 @@ impl World {
             for piece in bytes.chunks(100) {
                 appending.write(piece).map_err(|e| e.to_string())?;
             }
-            self.quarantine.append_end(&alice, appending).map_err(|e| e.to_string())
+            self.quarantine.append_end(&alice, vec![appending]).map_err(|e| e.to_string())
         };
         self.asked(vec![(key("alice@x.test", word), fate)], act).is_ok()
     }
