@@ -12,7 +12,7 @@
 //! | F | `queue/orders/…` | renamed or linked by the queue; synced before the asker is told | see `queue` |
 //! | – | gone | unlinked | may be there again after a power failure until the directory was synced |
 //!
-//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted: see [`scan`].
+//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted: see `store/adopt.rs`.
 //!
 //! Locks, in the order in which they may be taken: `entry` (giving a UID and publishing it is one step), one folder, then
 //! any of the leaves: trees, views, marks, seen. None is held while a peer is waited for, nor during an fsync, except that
@@ -22,6 +22,7 @@
 //! A MODSEQ is taken while the folder is locked for writing, so whoever read the folder's MODSEQ has seen every change up
 //! to it.
 
+mod adopt;
 pub mod cache;
 pub mod catalogue;
 mod change;
