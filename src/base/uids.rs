@@ -207,6 +207,11 @@ impl UidRanges {
         UidRanges(vec![(low.min(high), low.max(high))])
     }
 
+    /// All UIDs up to `last`.
+    pub fn up_to(last: u32) -> Self {
+        if last == 0 { UidRanges::new() } else { UidRanges::one(1, last) }
+    }
+
     /// Adds a range, joining those that touch. Ranges given in ascending order are added in constant time.
     pub fn add(&mut self, low: u32, high: u32) {
         let (low, high) = (low.min(high), low.max(high));
@@ -244,6 +249,16 @@ impl UidRanges {
     pub fn touches(&self, low: u32, high: u32) -> bool {
         let at = self.0.partition_point(|r| r.1 < low);
         self.0.get(at).is_some_and(|r| r.0 <= high)
+    }
+}
+
+impl FromIterator<(u32, u32)> for UidRanges {
+    fn from_iter<I: IntoIterator<Item = (u32, u32)>>(ranges: I) -> Self {
+        let mut all = UidRanges::new();
+        for (low, high) in ranges {
+            all.add(low, high);
+        }
+        all
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Bridge, Place};
 use crate::base::{Flags, Piece, Secret, UidRanges, limits};
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
-    StoreMode, Transferred,
+    StoreMode, Stored, Transferred,
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch, search};
 use crate::mail::Name;
@@ -70,6 +70,7 @@ impl ImapBridge {
                 Ok(Answer::Done)
             }
             Question::Poll { since } => self.poll(since),
+            Question::Vanished { since, known } => self.vanished(since, &known),
             Question::Fetch(fetch) => self.fetch(&fetch),
             Question::Search(search) => self.search(&search),
             Question::Store(store) => self.store(&store),
@@ -248,6 +249,14 @@ impl ImapBridge {
         Ok(Answer::Changes(Changes { list: view.list, recent, flags, modseq: view.modseq, uid_next: view.uid_next }))
     }
 
+    fn vanished(&self, since: u64, known: &UidRanges) -> Result<Answer, Refusal> {
+        let gone = match self.content()? {
+            Some(content) => self.shared.quarantine.store.vanished_since(content.reach, content.kept, since, known),
+            None => known.clone(),
+        };
+        Ok(Answer::Vanished(gone))
+    }
+
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
@@ -258,6 +267,7 @@ impl ImapBridge {
         let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
         let mut found = self.rows(content, batch);
         rows.vanished = found.len() < batch.len();
+        found.retain(|(row, _)| row.modseq > wanted.since);
         if wanted.mark_seen {
             rows.changed = self.mark_seen(content, &mut found)?;
         }
@@ -302,8 +312,8 @@ impl ImapBridge {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN);
-        let rows = rows.map_err(|fault| refused(fault.into()))?;
+        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN, None);
+        let rows = rows.map_err(|fault| refused(fault.into()))?.rows;
         for (row, _) in found.iter_mut() {
             if let Some(new) = rows.iter().find(|new| new.uid == row.uid) {
                 (row.flags, row.modseq) = (new.flags, new.modseq);
@@ -338,15 +348,16 @@ impl ImapBridge {
     }
 
     fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
-        let Some(content) = self.content()? else { return Ok(Answer::Stored(Vec::new())) };
+        let Some(content) = self.content()? else { return Ok(Answer::Stored(Stored::default())) };
         let how = match wanted.mode {
             StoreMode::Add => Flagging::Add,
             StoreMode::Remove => Flagging::Remove,
             StoreMode::Replace => Flagging::Replace,
         };
-        let rows = self.shared.quarantine.set_flags(content, &wanted.uids, how, wanted.flags);
-        let rows = rows.map_err(|fault| refused(fault.into()))?;
-        Ok(Answer::Stored(rows.iter().map(flag_row).collect()))
+        let quarantine = &self.shared.quarantine;
+        let stored = quarantine.set_flags(content, &wanted.uids, how, wanted.flags, wanted.unchanged_since);
+        let stored = stored.map_err(|fault| refused(fault.into()))?;
+        Ok(Answer::Stored(Stored { rows: stored.rows.iter().map(flag_row).collect(), modified: stored.modified }))
     }
 
     fn transfer(&self, uids: &UidRanges, target: &str, take: bool) -> Result<Answer, Refusal> {

@@ -5,6 +5,7 @@ use super::session::{Options, Tls};
 /// Announced at all times.
 const ALWAYS: &[&str] = &[
     "IMAP4rev1", //
+    "IMAP4rev2",
     "LITERAL+",
     "SASL-IR",
     "ID",
@@ -31,6 +32,8 @@ const LOGGED_IN: &[&str] = &[
     "STATUS=SIZE",
     "ACL",
     "RIGHTS=kxte",
+    "CONDSTORE",
+    "QRESYNC",
 ];
 
 /// The capabilities in this state, in one line.
@@ -64,8 +67,17 @@ pub struct Enabled {
 }
 
 impl Enabled {
-    /// Switches one on by its name, upper-case; what is new by it, if anything is.
-    pub fn enable(&mut self, _name: &str) -> Option<&'static str> {
-        None
+    /// Switches one on by its name, upper-case; its name if it is known and was off.
+    pub fn enable(&mut self, name: &str) -> Option<&'static str> {
+        let (known, on) = match name {
+            "IMAP4REV2" => ("IMAP4rev2", &mut self.rev2),
+            "CONDSTORE" => ("CONDSTORE", &mut self.condstore),
+            "QRESYNC" => ("QRESYNC", &mut self.qresync),
+            _ => return None,
+        };
+        let new = !std::mem::replace(on, true);
+        // RFC 7162 3.2.3: QRESYNC includes CONDSTORE
+        self.condstore |= self.qresync;
+        new.then_some(known)
     }
 }

@@ -54,6 +54,7 @@ impl Line {
                     push(&mut self.text, format_args!("INTERNALDATE \"{}\"", Timestamp::from_secs(row.date).imap()));
                 }
                 Item::Size => push(&mut self.text, format_args!("RFC822.SIZE {}", row.size)),
+                Item::ModSeq => push(&mut self.text, format_args!("MODSEQ ({})", row.modseq)),
                 Item::Envelope => {
                     self.text.extend_from_slice(b"ENVELOPE ");
                     self.text.extend_from_slice(&content.envelope()?);

@@ -28,6 +28,8 @@ pub enum Item {
         /// Offset and length.
         partial: Option<(u32, u32)>,
     },
+    /// MODSEQ (RFC 7162 3.1.4.2)
+    ModSeq,
     /// RFC822
     Rfc822,
     /// RFC822.HEADER
@@ -44,7 +46,7 @@ impl Item {
 
     /// Items that stand for themselves.
     pub(super) fn by_name(name: &[u8]) -> Option<Item> {
-        const NAMES: [(&str, Item); 10] = [
+        const NAMES: &[(&str, Item)] = &[
             ("FLAGS", Item::Flags),
             ("UID", Item::Uid),
             ("INTERNALDATE", Item::InternalDate),
@@ -52,11 +54,12 @@ impl Item {
             ("ENVELOPE", Item::Envelope),
             ("BODY", Item::Body),
             ("BODYSTRUCTURE", Item::BodyStructure),
+            ("MODSEQ", Item::ModSeq),
             ("RFC822", Item::Rfc822),
             ("RFC822.HEADER", Item::Rfc822Header),
             ("RFC822.TEXT", Item::Rfc822Text),
         ];
-        NAMES.into_iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, item)| item)
+        NAMES.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, item)| item.clone())
     }
 
     /// What a macro stands for.

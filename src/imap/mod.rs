@@ -16,6 +16,7 @@ pub mod parse;
 mod parse_fetch;
 mod parse_list;
 mod parse_search;
+mod parse_sync;
 mod parser;
 pub mod question;
 pub mod request;

@@ -2,9 +2,10 @@
 
 use super::commands::Command;
 use super::items::StatusItem;
+use super::parse_sync;
 use super::parser::{Parser, Parsing};
 use super::question::StoreMode;
-use super::request::{AppendHead, Bad, Request, RightsAsk};
+use super::request::{AppendHead, Bad, Known, Request, RightsAsk};
 use crate::base::Secret;
 
 /// A command as far as it was understood.
@@ -94,7 +95,9 @@ pub(super) fn enable(p: &mut Parser<'_>) -> Parsing<Request> {
 
 pub(super) fn select(p: &mut Parser<'_>, read_only: bool) -> Parsing<Request> {
     p.space()?;
-    Ok(Request::Select { mailbox: p.mailbox()?, read_only })
+    let mailbox = p.mailbox()?;
+    let known = if p.eat_word(" (") { parse_sync::known(p)? } else { Known::Nothing };
+    Ok(Request::Select { mailbox, read_only, known })
 }
 
 pub(super) fn one_mailbox(p: &mut Parser<'_>) -> Parsing<String> {
@@ -149,6 +152,7 @@ pub(super) fn store(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
     p.space()?;
     let set = p.set()?;
     p.space()?;
+    let unchanged_since = if p.eat(b'(') { Some(parse_sync::unchanged_since(p)?) } else { None };
     let mode = if p.eat(b'+') {
         StoreMode::Add
     } else if p.eat(b'-') {
@@ -171,7 +175,7 @@ pub(super) fn store(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
         }
         flags
     };
-    Ok(Request::Store { uid, set, mode, silent, flags })
+    Ok(Request::Store { uid, set, mode, silent, flags, unchanged_since })
 }
 
 pub(super) fn transfer(p: &mut Parser<'_>, uid: bool, take: bool) -> Parsing<Request> {

@@ -1,6 +1,7 @@
 //! The arguments of FETCH (RFC 3501 6.4.5, 9 `fetch-att`).
 
 use super::items::Item;
+use super::parse_sync;
 use super::parser::{Parser, Parsing};
 use super::request::{Bad, Request};
 use super::section::{Section, What};
@@ -27,11 +28,16 @@ pub(super) fn fetch(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
     if items.len() > crate::base::limits::FETCH_ITEMS {
         return Err(Bad("too many FETCH items"));
     }
+    let since = if p.eat_word(" (") { Some(parse_sync::since(p)?) } else { None };
+    if since.is_some() && !items.contains(&Item::ModSeq) {
+        // RFC 7162 3.1.4.1
+        items.push(Item::ModSeq);
+    }
     if uid && !items.contains(&Item::Uid) {
         // RFC 3501 6.4.8: UID FETCH always answers with UID
         items.insert(0, Item::Uid);
     }
-    Ok(Request::Fetch { uid, set, items })
+    Ok(Request::Fetch { uid, set, items, since })
 }
 
 fn item(p: &mut Parser<'_>) -> Parsing<Item> {

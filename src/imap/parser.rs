@@ -87,6 +87,13 @@ impl<'a> Parser<'a> {
         digits.parse().map_err(|_| Bad("a number below 4294967296 was expected"))
     }
 
+    /// A number that fits in 63 bits (RFC 7162 7 `mod-sequence-valzer`, RFC 9051 9 `number64`).
+    pub fn number64(&mut self) -> Parsing<u64> {
+        let digits = std::str::from_utf8(self.run(|b| b.is_ascii_digit())).unwrap_or_default();
+        let number = digits.parse().ok().filter(|n| *n <= i64::MAX as u64);
+        number.ok_or(Bad("a number below 9223372036854775808 was expected"))
+    }
+
     /// A literal, a quoted string or an atom.
     pub fn astring(&mut self) -> Parsing<Vec<u8>> {
         match self.peek() {

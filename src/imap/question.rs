@@ -42,6 +42,14 @@ pub enum Question {
         /// The modseq of the last `Selected` or `Changes`.
         since: u64,
     },
+    /// Which of these UIDs left the open folder after this modseq? More may be named that are not in it, never fewer
+    /// (RFC 7162 3.2.6). Answer: `Vanished` or `Refused`.
+    Vanished {
+        /// The modseq up to which the client knows.
+        since: u64,
+        /// The UIDs that it asks about.
+        known: UidRanges,
+    },
     /// FETCH lines. Answer: `Rows`, or `Refused`.
     Fetch(Fetch),
     /// Which messages match. Answer: `Found`, or `Refused`.
@@ -94,6 +102,8 @@ pub struct Fetch {
     pub items: Arc<[Item]>,
     /// UIDs that are `\Recent` in this session.
     pub recent: Arc<UidRanges>,
+    /// Only messages that changed after it (RFC 7162 3.1.4.1); 0 is all.
+    pub since: u64,
     /// Set `\Seen`: an item asks for a body without PEEK and the folder was not opened read-only.
     pub mark_seen: bool,
 }
@@ -120,6 +130,8 @@ pub struct Store {
     pub mode: StoreMode,
     /// These flags.
     pub flags: Flags,
+    /// Leave messages alone that changed after it (RFC 7162 3.1.3).
+    pub unchanged_since: Option<u64>,
 }
 
 /// How STORE combines flags (RFC 3501 6.4.6).
@@ -161,8 +173,10 @@ pub enum Answer {
         /// Where to go on; `None`: that was all.
         next: Option<u32>,
     },
-    /// Flags after a STORE, one row for each message that is still there.
-    Stored(Vec<FlagRow>),
+    /// UIDs that are gone.
+    Vanished(UidRanges),
+    /// Flags after a STORE.
+    Stored(Stored),
     /// COPY or MOVE was done, durably.
     Transferred(Transferred),
     /// APPEND was done, durably.
@@ -275,6 +289,15 @@ pub struct FlagRow {
     pub flags: Flags,
     /// When they changed.
     pub modseq: u64,
+}
+
+/// A STORE that was done. A message in neither list is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The messages that it was about, as they are now.
+    pub rows: Vec<FlagRow>,
+    /// UIDs of those that were left alone because they had changed, ascending.
+    pub modified: Vec<u32>,
 }
 
 /// Some FETCH lines.

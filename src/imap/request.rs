@@ -45,6 +45,8 @@ pub enum Request {
         mailbox: String,
         /// EXAMINE.
         read_only: bool,
+        /// What the client knows of it already.
+        known: Known,
     },
     /// CREATE
     Create(String),
@@ -103,6 +105,8 @@ pub enum Request {
         set: SequenceSet,
         /// What of each.
         items: Vec<Item>,
+        /// Only what changed.
+        since: Option<Since>,
     },
     /// STORE, UID STORE
     Store {
@@ -116,6 +120,8 @@ pub enum Request {
         silent: bool,
         /// Known flags; unknown ones cannot be kept and are left out.
         flags: Flags,
+        /// Only messages that did not change after this (RFC 7162 3.1.3).
+        unchanged_since: Option<u64>,
     },
     /// COPY, MOVE, UID COPY, UID MOVE
     Transfer {
@@ -130,6 +136,39 @@ pub enum Request {
     },
     /// APPEND whose message is no literal, or is one that was gathered: always an error of syntax.
     Append,
+}
+
+/// The parameters of SELECT and EXAMINE (RFC 7162 3.1.8, 3.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// None.
+    Nothing,
+    /// `(CONDSTORE)`
+    Condstore,
+    /// `(QRESYNC (…))`
+    Resync(Resync),
+}
+
+/// What a client that comes back remembers of a folder (RFC 7162 3.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resync {
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// Up to where it knows the changes.
+    pub modseq: u64,
+    /// The UIDs that it knows; `None`: all.
+    pub uids: Option<SequenceSet>,
+    /// Some sequence numbers and the UIDs that they had, ascending.
+    pub pairs: Vec<(u32, u32)>,
+}
+
+/// The modifiers of FETCH (RFC 7162 3.1.4.1, 3.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Messages that changed after it.
+    pub modseq: u64,
+    /// Those that are gone are told, too.
+    pub vanished: bool,
 }
 
 /// The beginning of an APPEND, up to its message.

@@ -29,8 +29,12 @@ impl SequenceSet {
     /// The UIDs of `list` that a set of UIDs names. UIDs that are not there are no error; `*` is the last UID, and
     /// above it nothing is named, since the client was not told of it (RFC 3501 6.4.8).
     pub fn uids(&self, list: &UidList) -> UidRanges {
+        list.last().map(|last| self.up_to(last)).unwrap_or_default()
+    }
+
+    /// The UIDs that a set names, in the list or not, up to `last`, which is also `*`.
+    pub fn up_to(&self, last: u32) -> UidRanges {
         let mut ranges = UidRanges::new();
-        let Some(last) = list.last() else { return ranges };
         for &(a, b) in &self.0 {
             let (a, b) = (if a == STAR { last } else { a }, if b == STAR { last } else { b });
             let (low, high) = (a.min(b), a.max(b).min(last));
@@ -39,6 +43,11 @@ impl SequenceSet {
             }
         }
         ranges
+    }
+
+    /// The numbers of a set one by one, in the order in which they were written; `*` is left out.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().flat_map(|&(a, b)| if a == STAR || b == STAR { 1..=0 } else { a.min(b)..=a.max(b) })
     }
 
     /// The UIDs of the messages with these sequence numbers. A number above the last message is an error (RFC 3501 9

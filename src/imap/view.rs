@@ -1,19 +1,29 @@
 //! What a session last told its client about the open folder, and what there is to tell now.
 
+use super::capability::Enabled;
 use super::question::{Changes, FlagRow, Selected};
 use super::write::{self, push};
 use crate::base::{Flags, UidList, UidRanges, limits};
 use std::sync::Arc;
 
+/// UIDs, or ranges of them, in one VANISHED line.
+const VANISHED_IN_A_LINE: usize = 1_000;
+
 /// The open folder as the client knows it.
 #[derive(Debug)]
 pub struct View {
+    /// Its listed name.
+    pub name: String,
     /// The messages; position + 1 is the sequence number.
     pub list: UidList,
     /// `\Recent` in this session.
     pub recent: Arc<UidRanges>,
-    /// Up to where changes were told.
+    /// Up to where changes of flags were told.
     pub modseq: u64,
+    /// Up to where everything was told, removals too: what HIGHESTMODSEQ may say (RFC 7162 3.2).
+    pub settled: u64,
+    /// UIDNEXT.
+    pub uid_next: u32,
     /// EXAMINE, or a folder that can only be read.
     pub read_only: bool,
     /// Flags that STORE may change.
@@ -22,13 +32,27 @@ pub struct View {
     told: Vec<FlagRow>,
 }
 
+/// What of a poll may be told now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tell {
+    /// Removals: they change sequence numbers (RFC 3501 7.4.1).
+    pub removals: bool,
+    /// Changes of flags.
+    pub flags: bool,
+}
+
 impl View {
     /// A folder that was just opened.
-    pub fn new(selected: Selected) -> Self {
+    pub fn new(selected: Selected, enabled: Enabled) -> Self {
+        // RFC 9051 E: it has no \Recent
+        let recent = if enabled.rev2 { UidRanges::new() } else { selected.recent };
         View {
+            name: selected.name,
             list: selected.list,
-            recent: Arc::new(selected.recent),
+            recent: Arc::new(recent),
             modseq: selected.figures.modseq,
+            settled: selected.figures.modseq,
+            uid_next: selected.figures.uid_next,
             read_only: selected.read_only,
             permanent: selected.permanent,
             told: Vec::new(),
@@ -41,8 +65,8 @@ impl View {
     }
 
     /// Takes what a poll found. The list that numbers messages changes here, so the lines of the result must be written
-    /// before anything else. With `numbers_stay`, messages that are gone keep their place until a later poll.
-    pub fn update(&mut self, changes: Changes, numbers_stay: bool) -> Announcement {
+    /// before anything else. Messages whose removal may not be told keep their place until a later poll.
+    pub fn update(&mut self, changes: Changes, tell: Tell, enabled: Enabled) -> Announcement {
         let mut told = std::mem::take(&mut self.told);
         told.sort_unstable_by_key(|row| (row.uid, row.modseq));
         let known = |row: &FlagRow| {
@@ -51,18 +75,28 @@ impl View {
             last.is_some_and(|t| t.uid == row.uid && t.modseq >= row.modseq)
         };
         let had = self.list.clone();
-        let gone = if numbers_stay { Vec::new() } else { had.missing_in(&changes.list) };
-        self.list = if numbers_stay { had.with_tail(&changes.list) } else { changes.list };
+        let mut gone = had.missing_in(&changes.list);
+        let pending = !tell.removals && !gone.is_empty();
+        if pending {
+            gone.clear();
+            self.list = had.with_tail(&changes.list);
+        } else {
+            self.list = changes.list;
+            self.settled = changes.modseq;
+        }
         // a message that came since is told by EXISTS; its flags are asked for
         let last = had.last().unwrap_or(0);
-        let flags = changes.flags.into_iter().filter(|row| row.uid <= last && !known(row)).collect();
-        if !changes.recent.is_empty() {
+        let flags = changes.flags.into_iter().filter(|row| tell.flags && row.uid <= last && !known(row)).collect();
+        if !changes.recent.is_empty() && !enabled.rev2 {
             let recent = Arc::make_mut(&mut self.recent);
             changes.recent.iter().for_each(|(low, high)| recent.add(low, high));
         }
         self.modseq = changes.modseq;
+        self.uid_next = self.uid_next.max(changes.uid_next);
         let grown = self.list.len() as usize + gone.len() > had.len() as usize;
-        Announcement { had, gone, at: 0, grown, flags, flags_at: 0 }
+        // RFC 7162 3.2, 6: what HIGHESTMODSEQ is must be said while removals are held back, and after they were told
+        let settled = (pending || !gone.is_empty()).then_some(self.settled);
+        Announcement { had, gone, at: 0, grown, flags, flags_at: 0, settled }
     }
 
     /// How many messages are `\Recent`.
@@ -82,28 +116,48 @@ pub struct Announcement {
     grown: bool,
     flags: Vec<FlagRow>,
     flags_at: usize,
+    /// HIGHESTMODSEQ, when a client that counts on VANISHED must be told.
+    pub settled: Option<u64>,
 }
 
 impl Announcement {
+    /// The UIDs from here on are new to the client.
+    pub fn new_from(&self) -> u32 {
+        self.had.last().map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Whether messages came.
+    pub fn has_new(&self, view: &View) -> bool {
+        view.list.last() > self.had.last()
+    }
+
     /// Writes lines until `out` is full enough; says whether that was all.
-    pub fn write(&mut self, view: &View, out: &mut Vec<u8>) -> bool {
-        while let Some(&uid) = self.gone.get(self.at) {
+    pub fn write(&mut self, view: &View, enabled: Enabled, out: &mut Vec<u8>) -> bool {
+        while let Some(gone) = self.gone.get(self.at..).filter(|gone| !gone.is_empty()) {
             if out.len() >= limits::OUTPUT_BYTES {
                 return false;
             }
-            // each line renumbers what follows it (RFC 3501 7.4.1), and all before this one are lower
-            push(out, format_args!("* {} EXPUNGE\r\n", self.had.rank(uid) + 1 - self.at as u32));
-            self.at += 1;
+            if enabled.qresync {
+                let gone = gone.get(..VANISHED_IN_A_LINE).unwrap_or(gone);
+                out.extend_from_slice(b"* VANISHED ");
+                write::uid_set(out, gone);
+                out.extend_from_slice(b"\r\n");
+                self.at += gone.len();
+            } else if let Some(&uid) = gone.first() {
+                // each line renumbers what follows it (RFC 3501 7.4.1), and all before this one are lower
+                push(out, format_args!("* {} EXPUNGE\r\n", self.had.rank(uid) + 1 - self.at as u32));
+                self.at += 1;
+            }
         }
         if std::mem::take(&mut self.grown) {
-            push(out, format_args!("* {} EXISTS\r\n* {} RECENT\r\n", view.list.len(), view.recent_count()));
+            write_exists(out, view, enabled);
         }
         while let Some(row) = self.flags.get(self.flags_at) {
             if out.len() >= limits::OUTPUT_BYTES {
                 return false;
             }
             if let Some(seq) = view.list.seq(row.uid) {
-                flag_line(out, seq, row, view, true);
+                flag_line(out, seq, row, view, enabled, Show { uid: true, flags: true });
             }
             self.flags_at += 1;
         }
@@ -111,13 +165,71 @@ impl Announcement {
     }
 }
 
-/// `* seq FETCH (FLAGS …)`, with the UID where the client works with UIDs.
-pub fn flag_line(out: &mut Vec<u8>, seq: u32, row: &FlagRow, view: &View, uid: bool) {
-    push(out, format_args!("* {seq} FETCH ("));
-    if uid {
-        push(out, format_args!("UID {} ", row.uid));
+/// `* n EXISTS`, and RECENT where there is such a thing.
+pub fn write_exists(out: &mut Vec<u8>, view: &View, enabled: Enabled) {
+    push(out, format_args!("* {} EXISTS\r\n", view.list.len()));
+    if !enabled.rev2 {
+        // RFC 9051 E: it has no RECENT
+        push(out, format_args!("* {} RECENT\r\n", view.recent_count()));
     }
-    out.extend_from_slice(b"FLAGS ");
-    write::flags(out, row.flags, view.recent.contains(row.uid));
+}
+
+/// What a FETCH line that nobody asked for shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Show {
+    /// The client works with UIDs.
+    pub uid: bool,
+    /// It has not said `.SILENT`.
+    pub flags: bool,
+}
+
+/// `* seq FETCH (UID … FLAGS … MODSEQ …)`.
+pub fn flag_line(out: &mut Vec<u8>, seq: u32, row: &FlagRow, view: &View, enabled: Enabled, show: Show) {
+    let mut next = "(";
+    push(out, format_args!("* {seq} FETCH "));
+    // RFC 7162 3.2.4: a client that counts on VANISHED needs the UID always
+    if show.uid || enabled.qresync {
+        push(out, format_args!("{next}UID {}", row.uid));
+        next = " ";
+    }
+    if show.flags {
+        push(out, format_args!("{next}FLAGS "));
+        write::flags(out, row.flags, view.recent.contains(row.uid));
+        next = " ";
+    }
+    if enabled.condstore {
+        push(out, format_args!("{next}MODSEQ ({})", row.modseq));
+    }
     out.extend_from_slice(b")\r\n");
+}
+
+/// `* VANISHED (EARLIER) …`: those of `gone` that are not in `list` (RFC 7162 3.2.10.1).
+pub fn write_earlier(out: &mut Vec<u8>, gone: &UidRanges, list: &UidList) {
+    let mut in_line = 0;
+    let mut range = |low: u32, high: u32| {
+        if low > high {
+            return;
+        }
+        if in_line == VANISHED_IN_A_LINE {
+            out.extend_from_slice(b"\r\n");
+            in_line = 0;
+        }
+        out.extend_from_slice(if in_line == 0 { b"* VANISHED (EARLIER) " } else { b"," });
+        in_line += 1;
+        match low == high {
+            true => push(out, format_args!("{low}")),
+            false => push(out, format_args!("{low}:{high}")),
+        }
+    };
+    for (low, high) in gone.iter() {
+        let mut from = low;
+        for uid in list.iter_from(low).take_while(|&uid| uid <= high) {
+            range(from, uid - 1);
+            from = uid.saturating_add(1);
+        }
+        range(from, high);
+    }
+    if in_line > 0 {
+        out.extend_from_slice(b"\r\n");
+    }
 }

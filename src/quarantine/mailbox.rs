@@ -6,7 +6,7 @@ use super::folders::{Folder, Inbox, WriteOnly};
 use super::policy::Denied;
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::Kept;
-use crate::store::{Flagging, Reach, Row, ViewCell};
+use crate::store::{Flagged, Flagging, Reach, ViewCell};
 use std::sync::Arc;
 
 /// A folder that an account has open. The view is kept up to date as long as this lives.
@@ -99,15 +99,17 @@ impl Quarantine {
         first
     }
 
-    /// Changes flags that clients may change; returns the rows afterwards.
+    /// Changes flags that clients may change, unless a message changed after `unchanged_since`.
     pub fn set_flags(
         &self,
         content: &Content,
         uids: &UidRanges,
         how: Flagging,
         flags: Flags,
-    ) -> Result<Vec<Row>, Fault> {
-        self.store.set_flags(content.reach, content.kept, uids, how, flags.without(Flags::OURS))
+        unchanged_since: Option<u64>,
+    ) -> Result<Flagged, Fault> {
+        let flags = flags.without(Flags::OURS);
+        self.store.set_flags_unless_changed(content.reach, content.kept, uids, how, flags, unchanged_since)
     }
 
     /// Whether INBOX stands for Caught.

@@ -49,9 +49,7 @@ impl Store {
             name.flags = Some(Default::default());
         }
         // A rename into the same half, under a UID of its own.
-        self.move_in(&file.tree, file.kept, &file.path(), name)?;
-        file.tree.note_time(file.kept, file.half);
-        Ok(())
+        self.move_in(&file.tree, file.kept, &file.path(), name).map(|_| ())
     }
 }
 

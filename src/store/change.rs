@@ -36,6 +36,23 @@ pub enum Flagging {
     Replace,
 }
 
+/// What a change of flags came to.
+#[derive(Debug, Default)]
+pub struct Flagged {
+    /// The messages that it was about, as they are now.
+    pub rows: Vec<Row>,
+    /// UIDs of those that were left alone: they had changed.
+    pub modified: Vec<u32>,
+}
+
+/// Which flags are changed, and how.
+#[derive(Clone, Copy)]
+struct Change {
+    how: Flagging,
+    flags: Flags,
+    unchanged_since: Option<u64>,
+}
+
 impl Flagging {
     fn apply(self, old: Flags, flags: Flags) -> Flags {
         match self {
@@ -114,23 +131,37 @@ impl Store {
         how: Flagging,
         flags: Flags,
     ) -> Result<Vec<Row>, Fault> {
+        self.set_flags_unless_changed(reach, kept, uids, how, flags, None).map(|flagged| flagged.rows)
+    }
+
+    /// As [`Store::set_flags`]; messages that changed after a modseq are left alone.
+    pub fn set_flags_unless_changed(
+        &self,
+        reach: Reach,
+        kept: Kept,
+        uids: &UidRanges,
+        how: Flagging,
+        flags: Flags,
+        unchanged_since: Option<u64>,
+    ) -> Result<Flagged, Fault> {
+        let change = Change { how, flags, unchanged_since };
         let wanted: Vec<u32> = self.locate_all(reach, kept, uids).into_iter().map(|l| l.row.uid).collect();
-        let mut rows = Vec::with_capacity(wanted.len());
+        let mut done = Flagged { rows: Vec::with_capacity(wanted.len()), modified: Vec::new() };
         for batch in wanted.chunks(BATCH) {
-            let mut lost = self.set_flags_of(reach, kept, batch, how, flags, &mut rows)?;
+            let mut lost = self.set_flags_of(reach, kept, batch, change, &mut done)?;
             for _ in 1..TRIES {
                 if lost.is_empty() {
                     break;
                 }
                 let again = self.look_for(kept, &lost)?;
-                lost = self.set_flags_of(reach, kept, &again, how, flags, &mut rows)?;
+                lost = self.set_flags_of(reach, kept, &again, change, &mut done)?;
             }
             if let Some(located) = lost.first().and_then(|row| self.locate(kept, row.uid)) {
                 let moving = std::io::Error::other("another program renames it all the time");
                 return Err(Fault::new("change the flags of", located.path, moving));
             }
         }
-        Ok(rows)
+        Ok(done)
     }
 
     /// Another program renamed or removed files, or a directory that was empty: those that are still there after all.
@@ -153,32 +184,37 @@ impl Store {
         reach: Reach,
         kept: Kept,
         uids: &[u32],
-        how: Flagging,
-        flags: Flags,
-        rows: &mut Vec<Row>,
+        change: Change,
+        done: &mut Flagged,
     ) -> Result<Vec<Row>, Fault> {
+        let Change { how, flags, unchanged_since } = change;
         let seen = self.seen_set(reach, kept);
         let own = if seen.is_some() { Flags::SEEN } else { Flags::NONE };
         let mut lost = Vec::new();
         {
             let mut folder = self.folder_mut(kept);
             let modseq = self.marks().take_modseq(self.now())?;
+            // Those that are gone would be counted as seen for ever.
+            let there = uids.iter().filter_map(|&uid| folder.get(uid));
+            let (uids, modified): (Vec<_>, Vec<_>) = there
+                .map(|row| seen_row(row, seen.as_deref()))
+                .partition(|row| unchanged_since.is_none_or(|since| row.modseq <= since));
+            done.modified.extend(modified.iter().map(|row| row.uid));
+            let uids: Vec<u32> = uids.iter().map(|row| row.uid).collect();
             if let Some(set) = &seen
                 && (flags.has(Flags::SEEN) || how == Flagging::Replace)
             {
                 let on = flags.has(Flags::SEEN) && how != Flagging::Remove;
-                // Those that are gone would be counted as seen for ever.
-                let there: Vec<u32> = uids.iter().copied().filter(|&uid| folder.get(uid).is_some()).collect();
-                if !set.set(&there, on, modseq).is_empty() {
+                if !set.set(&uids, on, modseq).is_empty() {
                     self.views.touched(reach, kept, modseq);
                 }
             }
             let mut changes = Vec::new();
-            for &uid in uids {
+            for uid in uids {
                 let Some(row) = folder.get(uid).copied() else { continue };
                 let new = (how.apply(row.flags, flags) & !own) | (row.flags & own);
                 if new == row.flags {
-                    rows.push(seen_row(&row, seen.as_deref()));
+                    done.rows.push(seen_row(&row, seen.as_deref()));
                     continue;
                 }
                 match self.rename_flags(kept, &row, folder.name(&row), new) {
@@ -189,7 +225,7 @@ impl Store {
                         });
                         let after = after.unwrap_or(row);
                         changes.push((row.flags, after));
-                        rows.push(seen_row(&after, seen.as_deref()));
+                        done.rows.push(seen_row(&after, seen.as_deref()));
                     }
                     Err(fault) if fault.is_missing() => lost.push(row),
                     Err(fault) => {
@@ -208,12 +244,11 @@ impl Store {
         let from = tree.half(kept, row.half).join(name.to_string());
         let renamed = Name { flags: Some(flags), ..name };
         let to = tree.half(kept, Half::Cur).join(renamed.to_string());
-        self.disk.rename(&from, &to)?;
-        tree.note_time(kept, Half::Cur);
-        if row.half == Half::New {
-            tree.note_time(kept, Half::New);
+        let rename = || tree.change(kept, Half::Cur, || self.disk.rename(&from, &to));
+        match row.half {
+            Half::New => tree.change(kept, Half::New, rename),
+            Half::Cur => rename(),
         }
-        Ok(())
     }
 
     /// Makes the name that a message has now durable: its flags, and what else was changed.
@@ -233,12 +268,12 @@ impl Store {
             return Ok(true);
         }
         let directory = tree.half(kept, row.half);
-        self.disk.rename(&directory.join(old.to_string()), &directory.join(new.to_string()))?;
+        let (from, to) = (directory.join(old.to_string()), directory.join(new.to_string()));
+        tree.change(kept, row.half, || self.disk.rename(&from, &to))?;
         folder.set_name(uid, &new);
         folder.update(uid, |r| {
             r.retain_from = new.retain_from.and_then(|s| u32::try_from(s).ok()).unwrap_or(0);
         });
-        tree.note_time(kept, row.half);
         Ok(true)
     }
 

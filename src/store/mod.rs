@@ -41,7 +41,7 @@ pub mod views;
 
 pub use cache::Cache;
 pub use catalogue::{Folder, Row};
-pub use change::{Flagging, Located};
+pub use change::{Flagged, Flagging, Located};
 pub use place::{Placed, dovecot_keywords};
 pub use trees::{DomainId, Half, Tree, TreeId};
 pub use views::{Reach, View, ViewCell, Views};
@@ -218,6 +218,25 @@ impl Store {
         rows
     }
 
+    /// Those of `known` that left a folder after `since`; more may be named that are not in it, never fewer.
+    pub fn vanished_since(&self, reach: Reach, kept: Kept, _since: u64, known: &UidRanges) -> UidRanges {
+        let view = self.view(reach, kept).view();
+        let mut gone = UidRanges::new();
+        for (low, high) in known.iter() {
+            let mut from = low;
+            for uid in view.list.iter_from(low).take_while(|&uid| uid <= high) {
+                if from < uid {
+                    gone.add(from, uid - 1);
+                }
+                from = uid.saturating_add(1);
+            }
+            if from <= high {
+                gone.add(from, high);
+            }
+        }
+        gone
+    }
+
     /// Messages within a view that are not seen, as the reach sees them.
     pub fn unseen(&self, reach: Reach, kept: Kept, view: &View) -> u32 {
         match self.seen_set(reach, kept) {
@@ -313,13 +332,14 @@ impl Store {
     }
 }
 
-/// A row with `\Seen` as a wide reach has it.
+/// A row with `\Seen` as a wide reach has it, and when that changed.
 fn seen_row(row: &Row, seen: Option<&SeenSet>) -> Row {
     match seen {
         None => *row,
         Some(set) => {
             let own = if set.has(row.uid) { Flags::SEEN } else { Flags::NONE };
-            Row { flags: row.flags.without(Flags::SEEN) | own, ..*row }
+            let modseq = row.modseq.max(set.changed_at(row.uid));
+            Row { flags: row.flags.without(Flags::SEEN) | own, modseq, ..*row }
         }
     }
 }

@@ -194,9 +194,11 @@ impl Store {
         let half = if name.flags.is_some() { Half::Cur } else { Half::New };
         let path = tree.half(kept, half).join(name.to_string());
         let mut folder = self.folder_mut(kept);
-        let act = || match how {
-            How::Rename => self.disk.rename(from, &path),
-            How::Link => self.disk.link(from, &path),
+        let act = || {
+            tree.change(kept, half, || match how {
+                How::Rename => self.disk.rename(from, &path),
+                How::Link => self.disk.link(from, &path),
+            })
         };
         if let Err(fault) = act() {
             // The folder may have been removed as empty since it was made.
@@ -212,7 +214,6 @@ impl Store {
         let row = Row::of(&name, uid, tree.id, tree.domain, size, half, modseq);
         folder.push(row, &name);
         tree.entered[kept.index()].store(uid, Ordering::Release);
-        tree.note_time(kept, half);
         self.views.added(kept, &[row]);
         Ok(Placed { uid, name, path })
     }
@@ -237,14 +238,6 @@ impl Store {
         for ((reach, folder), set) in self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
             if *folder == kept {
                 set.forget(rows.iter().filter(|r| reach.covers(r)).map(|r| r.uid));
-            }
-        }
-        let mut trees: Vec<_> = rows.iter().map(|r| (r.tree, r.half)).collect();
-        trees.sort_unstable_by_key(|(tree, half)| (*tree, *half as u8));
-        trees.dedup();
-        for (id, half) in trees {
-            if let Some(tree) = self.tree_by_id(id) {
-                tree.note_time(kept, half);
             }
         }
     }

@@ -55,6 +55,11 @@ impl SeenSet {
         self.lock().uids.get(&uid).is_some_and(|(seen, _)| *seen)
     }
 
+    /// When a message's `\Seen` last changed in this process (0: not).
+    pub fn changed_at(&self, uid: u32) -> u64 {
+        self.lock().uids.get(&uid).map_or(0, |(_, at)| *at)
+    }
+
     /// How many messages are seen.
     pub fn count(&self) -> u32 {
         self.lock().seen

@@ -1,6 +1,7 @@
 //! Looking again while we run: other programs may add, rename and remove files at any time.
 //!
-//! A directory is read again when its modification time is not the one that we noted after our own last change. A listing
+//! A directory is read again when its modification time is not the one that we noted after our own last change (removals
+//! are not noted: they are rare, and one more reading finds nothing). A listing
 //! without a lock may miss names that are being renamed and show some twice, so it only says *that* something differs;
 //! what differs is decided by a second listing under the folder's lock.
 
@@ -93,6 +94,7 @@ impl Store {
         }
         let mut swept = Swept::default();
         let mut foreign = Vec::new();
+        let mut result = Ok(());
         {
             let mut folder = self.folder_mut(kept);
             let files = self.listing(tree, kept)?;
@@ -118,7 +120,12 @@ impl Store {
                 let kept_name = Name { uid: Some(row.uid), flags: named, ..name };
                 if !file.is_called(&kept_name) {
                     let path = file.path();
-                    self.disk.rename(&path, &path.with_file_name(kept_name.to_string()))?;
+                    let to = path.with_file_name(kept_name.to_string());
+                    // It stays as it was known, and what others are is still published.
+                    if let Err(fault) = tree.change(kept, file.half, || self.disk.rename(&path, &to)) {
+                        result = Err(fault);
+                        continue;
+                    }
                 }
                 let after = folder.update(row.uid, |r| {
                     (r.flags, r.half, r.modseq) = (flags, file.half, modseq);
@@ -129,11 +136,9 @@ impl Store {
             self.views.flagged(kept, &changes);
             let rows = folder.remove(&gone);
             self.left(kept, &rows);
-            for half in [Half::New, Half::Cur] {
-                tree.note_time(kept, half);
-            }
             foreign.extend(on_disk.into_values());
         }
+        result?;
         // What is missing was taken away again meanwhile.
         let told = |fault: Fault| {
             if !fault.is_missing() {
@@ -220,6 +225,34 @@ mod tests {
             )
             .unwrap();
         assert_eq!(rows[0].flags, Flags::SEEN | Flags::ANSWERED | Flags::FLAGGED);
+    }
+
+    #[test]
+    fn our_own_changes_do_not_hide_those_of_other_hands() {
+        let scratch = Scratch::new("hidden");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        let ours: [&dyn Fn(); 3] = [
+            &|| {
+                let one = UidRanges::one(1, 1);
+                store.set_flags(Reach::All, Kept::Caught, &one, super::super::Flagging::Add, Flags::FLAGGED).unwrap();
+            },
+            &|| drop(deliver()),
+            &|| drop(store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 1)).unwrap()),
+        ];
+        let cell = store.view(Reach::All, Kept::Caught);
+        deliver();
+        for ours in ours {
+            let theirs = deliver();
+            store.sweep_open();
+            let cur = tree.half(Kept::Caught, Half::Cur);
+            std::fs::rename(&theirs.path, cur.join(format!("{}:2,S", theirs.name))).unwrap();
+            ours();
+            assert_eq!(store.sweep_open(), Swept { renamed: 1, ..Swept::default() });
+            assert!(!store.sweep_open().any());
+        }
+        assert_eq!(cell.view().list.len(), 4);
     }
 
     #[test]

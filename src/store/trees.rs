@@ -84,10 +84,16 @@ impl Tree {
         }
     }
 
-    /// Notes the modification time of a half after a change of ours or a look at it.
-    pub fn note_time(&self, kept: Kept, half: Half) {
-        let time = modified(&self.half(kept, half));
-        self.times[kept.index()][half as usize].store(time, Ordering::Relaxed);
+    /// Carries out a change of ours in a half. The modification time after it is remembered only if nobody else had
+    /// changed the half before: ours must not hide theirs from the next look.
+    pub fn change<T>(&self, kept: Kept, half: Half, change: impl FnOnce() -> T) -> T {
+        let directory = self.half(kept, half);
+        let alone = modified(&directory) == self.time(kept, half);
+        let result = change();
+        if alone {
+            self.set_time(kept, half, modified(&directory));
+        }
+        result
     }
 
     /// Remembers a modification time that was read before a listing.

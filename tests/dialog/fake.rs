@@ -177,6 +177,14 @@ impl Peer {
                     uid_next: folder.uid_next,
                 })
             }
+            Question::Vanished { since, known } => {
+                let name = open.map(|(name, _)| name).unwrap_or_default();
+                let gone =
+                    world.removed.iter().filter(|(from, uid, at)| *from == name && *at > since && known.contains(*uid));
+                let mut gone: Vec<u32> = gone.map(|(_, uid, _)| *uid).collect();
+                gone.sort_unstable();
+                Answer::Vanished(gone.into_iter().collect())
+            }
             Question::Fetch(fetch) => {
                 let name = open.map(|(name, _)| name).unwrap_or_default();
                 Answer::Rows(rows(world, &name, &fetch)?)
@@ -193,9 +201,14 @@ impl Peer {
             }
             Question::Expunge { uids } => {
                 let name = open.map(|(name, _)| name).unwrap_or_default();
-                world.modseq += 1;
                 let gone = |uid: u32| uids.as_ref().is_none_or(|uids| uids.contains(uid));
-                world.readable(&name)?.messages.retain(|&uid, m| !(m.flags.has(Flags::DELETED) && gone(uid)));
+                let deleted = |(uid, m): (&u32, &super::world::Message)| {
+                    (m.flags.has(Flags::DELETED) && gone(*uid)).then_some(*uid)
+                };
+                let uids: Vec<u32> = world.readable(&name)?.messages.iter().filter_map(deleted).collect();
+                for uid in uids {
+                    world.remove(&name, uid);
+                }
                 Answer::Done
             }
             Question::AppendStart { folder, flags, size, .. } => {

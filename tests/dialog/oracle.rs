@@ -10,12 +10,13 @@ const CODEC: [&str; 3] = ["* NAMESPACE", "* STATUS", " FETCH (BODY ("];
 /// Those that neither can: extended data of LIST (RFC 5258 3.5), and ENABLED without a name (RFC 5161 3.2).
 const NEITHER: [&str; 2] = ["* LIST", "* ENABLED\r\n"];
 /// Response codes that imap-proto leaves in the text.
-const CODES: [&str; 18] = [
+const CODES: [&str; 20] = [
     "ALREADYEXISTS",
     "AUTHENTICATIONFAILED",
     "AUTHORIZATIONFAILED",
     "BADCHARSET",
     "CANNOT",
+    "CLOSED",
     "EXPUNGEISSUED",
     "NONEXISTENT",
     "NOPERM",
@@ -26,6 +27,7 @@ const CODES: [&str; 18] = [
     "UNAVAILABLE",
     "INUSE",
     "LIMIT",
+    "MODIFIED",
     "CONTACTADMIN",
     "EXPIRED",
     "UIDNOTSTICKY",

@@ -212,7 +212,12 @@ fn peer_number(text: &str) -> Result<usize, String> {
     if text.is_empty() { Ok(1) } else { text.parse().map_err(|_| "no connection".to_string()) }
 }
 
+/// A star at the end is any text, two stars anywhere, once, too.
 fn fits(pattern: &str, line: &str) -> bool {
+    if let Some((beginning, end)) = pattern.split_once("**") {
+        let Some(left) = line.strip_prefix(beginning) else { return false };
+        return (0..=left.len()).any(|at| left.get(at..).is_some_and(|left| fits(end, left)));
+    }
     match pattern.strip_suffix(" *") {
         Some(beginning) => line.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
         None => pattern == line,

@@ -3,7 +3,8 @@
 use lazaret::base::{Flags, Form, Piece, UidList, UidRanges};
 use lazaret::imap::content::{Content, Row};
 use lazaret::imap::question::{
-    Answer, Fetch, Figures, FlagRow, Folder, Refusal, Rows, Search, Store, StoreMode, Transferred,
+    Answer, Fetch, Figures, FlagRow, Folder, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
+    Transferred,
 };
 use lazaret::imap::{envelope, fetch, search, structure};
 use lazaret::mail::header;
@@ -46,6 +47,8 @@ pub struct World {
     pub orders: usize,
     /// Rows in one piece of an answer.
     pub piece: usize,
+    /// What left which folder, and when.
+    pub removed: Vec<(String, u32, u64)>,
     /// The next AppendData is refused.
     pub full: bool,
     /// Appends that were begun and neither finished nor cancelled.
@@ -106,8 +109,9 @@ impl World {
     /// Takes a message away behind everybody's back.
     pub fn remove(&mut self, folder: &str, uid: u32) {
         self.modseq += 1;
-        if let Some(mailbox) = self.find(folder) {
-            mailbox.messages.remove(&uid);
+        let modseq = self.modseq;
+        if self.find(folder).is_some_and(|mailbox| mailbox.messages.remove(&uid).is_some()) {
+            self.removed.push((folder.to_string(), uid, modseq));
         }
     }
 
@@ -232,6 +236,9 @@ pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusa
             rows.vanished = true;
             continue;
         };
+        if message.modseq <= fetch.since {
+            continue;
+        }
         let mut stored = Stored { uid, message: message.clone() };
         let seq = fetch.list.seq(uid).expect("it came from the list");
         fetch::line(seq, fetch, &mut stored, &mut rows.pieces).expect("the fake can be read");
@@ -262,12 +269,14 @@ pub fn found(folder: &Mailbox, question: &Search, piece: usize) -> Answer {
     Answer::Found { uids, next }
 }
 
-pub fn stored(world: &mut World, name: &str, store: &Store) -> Result<Vec<FlagRow>, Refusal> {
+pub fn stored(world: &mut World, name: &str, store: &Store) -> Result<StoredFlags, Refusal> {
     world.modseq += 1;
     let modseq = world.modseq;
-    let mut rows = Vec::new();
+    let mut done = StoredFlags::default();
     for (&uid, message) in &mut world.readable(name)?.messages {
-        if store.uids.contains(uid) {
+        if store.uids.contains(uid) && store.unchanged_since.is_some_and(|since| message.modseq > since) {
+            done.modified.push(uid);
+        } else if store.uids.contains(uid) {
             let flags = match store.mode {
                 StoreMode::Add => message.flags | store.flags,
                 StoreMode::Remove => message.flags.without(store.flags),
@@ -276,10 +285,10 @@ pub fn stored(world: &mut World, name: &str, store: &Store) -> Result<Vec<FlagRo
             if flags != message.flags {
                 (message.flags, message.modseq) = (flags, modseq);
             }
-            rows.push(FlagRow { uid, flags, modseq: message.modseq });
+            done.rows.push(FlagRow { uid, flags, modseq: message.modseq });
         }
     }
-    Ok(rows)
+    Ok(done)
 }
 
 pub fn transferred(

@@ -3,8 +3,7 @@
 use super::append::AppendJob;
 use super::folders::FoldersJob;
 use super::reply::Reply;
-use super::selected::SelectedJob;
-use super::{Flow, Job, Session, State};
+use super::{After, Flow, Job, Session, State};
 use crate::base::limits;
 use crate::imap::capability;
 use crate::imap::commands::{Numbers, States};
@@ -13,6 +12,7 @@ use crate::imap::parse::{self, Parsed};
 use crate::imap::parse_search::BAD_CHARSET;
 use crate::imap::question::Question;
 use crate::imap::request::Request;
+use crate::imap::view::Tell;
 use crate::imap::write::push;
 
 impl Session {
@@ -126,12 +126,19 @@ impl Session {
             Request::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial, out),
             Request::Login { user, password } => self.login(user, password),
             Request::Enable(names) => {
+                let had = self.enabled;
                 out.extend_from_slice(b"* ENABLED");
                 // RFC 5161 3.1: what is not known is left out
                 for name in names.iter().filter_map(|name| self.enabled.enable(name)) {
                     push(out, format_args!(" {name}"));
                 }
                 out.extend_from_slice(b"\r\n");
+                if std::mem::replace(&mut self.enabled.condstore, had.condstore) {
+                    self.condstore(out);
+                }
+                if let Some(view) = self.enabled.rev2.then(|| self.view_mut()).flatten() {
+                    view.recent = Default::default();
+                }
                 self.finish(Reply::ok("done"))
             }
             Request::Namespace => {
@@ -161,18 +168,14 @@ impl Session {
                 self.woken = true;
                 Flow::Next(Job::Idle)
             }
-            Request::Select { mailbox, read_only } => {
-                self.state = State::User;
-                Flow::Ask(
-                    Question::Select { folder: mailbox, read_only },
-                    Job::Selected(SelectedJob::Select { read_only }),
-                )
-            }
+            Request::Select { mailbox, read_only, known } => self.select(mailbox, read_only, known, out),
             Request::Close { expunge } => self.close(expunge),
             Request::Expunge(set) => self.expunge(set),
             Request::Search { uid, key } => self.search(uid, key, out),
-            Request::Fetch { uid, set, items } => self.fetch(uid, &set, items),
-            Request::Store { uid, set, mode, silent, flags } => self.store(uid, &set, mode, silent, flags),
+            Request::Fetch { uid, set, items, since } => self.fetch(uid, &set, items, since, out),
+            Request::Store { uid, set, mode, silent, flags, unchanged_since } => {
+                self.store(uid, &set, mode, silent, flags, unchanged_since, out)
+            }
             Request::Transfer { uid, set, target, take } => self.transfer(uid, &set, target, take),
             Request::Append => Flow::Next(Job::Reply(Reply::bad(
                 "APPEND takes a mailbox, flags and a date if wanted, and the message as a literal",
@@ -186,7 +189,8 @@ impl Session {
         if let Some(since) = self.view().map(|view| view.modseq)
             && std::mem::take(&mut self.woken)
         {
-            return Flow::Ask(Question::Poll { since }, Job::Poll(None));
+            let tell = Tell { removals: true, flags: true };
+            return Flow::Ask(Question::Poll { since }, Job::Poll(tell, After::Idle));
         }
         match self.input.event() {
             Event::More => Flow::Wait(Job::Idle),

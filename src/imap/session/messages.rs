@@ -4,18 +4,21 @@ use super::reply::Reply;
 use super::{Flow, Job, Session};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::items::Item;
-use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Transferred};
+use crate::imap::question::{Answer, Fetch, FlagRow, Question, Search, Store, StoreMode, Stored, Transferred};
+use crate::imap::request::Since;
 use crate::imap::search::Key;
 use crate::imap::sequence::SequenceSet;
-use crate::imap::view::{self, Announcement};
+use crate::imap::view::{self, Announcement, Show, Tell, View};
 use crate::imap::write::{self, push};
 use std::sync::Arc;
 
 /// What goes on with messages.
 #[derive(Debug)]
 pub(super) enum MessagesJob {
-    /// FETCH; whether messages turned out to be gone.
-    Fetch(Fetch, bool),
+    /// FETCH: the messages that are gone are told before it (RFC 7162 3.2.6); `None`: none of the others is wanted.
+    Vanished(Option<Fetch>),
+    /// FETCH; whether messages turned out to be gone; how it ends.
+    Fetch { fetch: Fetch, gone: bool, reply: Reply },
     /// SEARCH; answer with UIDs.
     Search(Search, bool),
     /// STORE with `.SILENT`: what others changed is asked for first, since the client will not read the outcome.
@@ -25,22 +28,44 @@ pub(super) enum MessagesJob {
     /// STORE; how many messages of the list it is about.
     Store { uid: bool, silent: bool, count: usize },
     /// The FETCH lines of a STORE are written, then the reply.
-    Stored { uid: bool, rows: Vec<FlagRow>, at: usize, reply: Reply },
+    Stored { show: Show, rows: Vec<FlagRow>, at: usize, reply: Reply },
     /// COPY or MOVE.
     Transfer { take: bool },
 }
 
 impl Session {
-    pub(super) fn fetch(&mut self, uid: bool, set: &SequenceSet, items: Vec<Item>) -> Flow {
-        let uids = match self.uids(uid, set) {
-            Ok(uids) => uids,
-            Err(reply) => return self.finish(reply),
-        };
-        let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
-        let mark_seen = !view.read_only && items.iter().any(Item::marks_seen);
-        let (list, recent) = (view.list.clone(), view.recent.clone());
-        let fetch = Fetch { list, uids, from: 0, items: items.into(), recent, mark_seen };
-        Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, false)))
+    pub(super) fn fetch(
+        &mut self,
+        uid: bool,
+        set: &SequenceSet,
+        items: Vec<Item>,
+        since: Option<Since>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let vanished = since.is_some_and(|since| since.vanished);
+        if vanished && !(uid && self.enabled.qresync) {
+            // RFC 7162 3.2.6
+            return Flow::Next(Job::Reply(Reply::bad("VANISHED is for UID FETCH after ENABLE QRESYNC")));
+        }
+        if items.contains(&Item::ModSeq) {
+            self.condstore(out);
+        }
+        let fetch = self.uids(uid, set).and_then(|uids| {
+            let view = self.view().ok_or_else(Reply::bug)?;
+            let mark_seen = !view.read_only && items.iter().any(Item::marks_seen);
+            let (list, recent) = (view.list.clone(), view.recent.clone());
+            let since = since.map_or(0, |since| since.modseq);
+            Ok(Fetch { list, uids, from: 0, items: items.into(), recent, since, mark_seen })
+        });
+        match (fetch, self.view(), since) {
+            (fetch, Some(view), Some(since)) if vanished => {
+                let known = set.up_to(view.uid_next.saturating_sub(1));
+                let question = Question::Vanished { since: since.modseq, known };
+                Flow::Ask(question, Job::Messages(MessagesJob::Vanished(fetch.ok())))
+            }
+            (Ok(fetch), ..) => fetching(fetch, false, Reply::ok("fetched")),
+            (Err(reply), ..) => self.finish(reply),
+        }
     }
 
     pub(super) fn search(&mut self, uid: bool, key: Key, out: &mut Vec<u8>) -> Flow {
@@ -56,7 +81,20 @@ impl Session {
         }
     }
 
-    pub(super) fn store(&mut self, uid: bool, set: &SequenceSet, mode: StoreMode, silent: bool, flags: Flags) -> Flow {
+    #[allow(clippy::too_many_arguments)] // they are the command's
+    pub(super) fn store(
+        &mut self,
+        uid: bool,
+        set: &SequenceSet,
+        mode: StoreMode,
+        silent: bool,
+        flags: Flags,
+        unchanged_since: Option<u64>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        if unchanged_since.is_some() {
+            self.condstore(out);
+        }
         let uids = match self.writable().and_then(|()| self.uids(uid, set)) {
             Ok(uids) => uids,
             Err(reply) => return self.finish(reply),
@@ -64,7 +102,7 @@ impl Session {
         let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
         let count = view.list.within(&uids).count();
         let flags = flags & view.permanent;
-        let store = Store { uids, mode, flags };
+        let store = Store { uids, mode, flags, unchanged_since };
         if silent {
             let since = view.modseq;
             return Flow::Ask(Question::Poll { since }, Job::Messages(MessagesJob::Before { store, uid, count }));
@@ -114,20 +152,18 @@ impl Session {
 
     pub(super) fn messages_go(&mut self, job: MessagesJob, out: &mut Vec<u8>) -> Flow {
         match job {
-            MessagesJob::Fetch(fetch, gone) => {
-                Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch(fetch, gone)))
-            }
+            MessagesJob::Fetch { fetch, gone, reply } => fetching(fetch, gone, reply),
             MessagesJob::Search(search, uid) => {
                 Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
             }
-            MessagesJob::Stored { uid, rows, mut at, reply } => {
+            MessagesJob::Stored { show, rows, mut at, reply } => {
                 let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
                 while let Some(row) = rows.get(at) {
                     if out.len() >= limits::OUTPUT_BYTES {
-                        return Flow::Next(Job::Messages(MessagesJob::Stored { uid, rows, at, reply }));
+                        return Flow::Next(Job::Messages(MessagesJob::Stored { show, rows, at, reply }));
                     }
                     if let Some(seq) = view.list.seq(row.uid) {
-                        view::flag_line(out, seq, row, view, uid);
+                        view::flag_line(out, seq, row, view, self.enabled, show);
                     }
                     at += 1;
                 }
@@ -135,21 +171,29 @@ impl Session {
             }
             MessagesJob::Told { mut lines, store, uid, count } => {
                 let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
-                if !lines.write(view, out) {
+                if !lines.write(view, self.enabled, out) {
                     return Flow::Next(Job::Messages(MessagesJob::Told { lines, store, uid, count }));
                 }
                 let job = MessagesJob::Store { uid, silent: true, count };
                 Flow::Ask(Question::Store(store), Job::Messages(job))
             }
-            MessagesJob::Before { .. } | MessagesJob::Store { .. } | MessagesJob::Transfer { .. } => {
-                Flow::Next(Job::Reply(Reply::bug()))
-            }
+            MessagesJob::Vanished(_)
+            | MessagesJob::Before { .. }
+            | MessagesJob::Store { .. }
+            | MessagesJob::Transfer { .. } => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
 
     pub(super) fn messages_answered(&mut self, job: MessagesJob, answer: Answer, out: &mut Vec<u8>) -> Flow {
         match (job, answer) {
-            (MessagesJob::Fetch(mut fetch, gone), Answer::Rows(rows)) => {
+            (MessagesJob::Vanished(fetch), Answer::Vanished(gone)) => {
+                self.vanished(&gone);
+                match fetch {
+                    Some(fetch) => fetching(fetch, false, Reply::ok("fetched")),
+                    None => self.finish(Reply::ok("fetched")),
+                }
+            }
+            (MessagesJob::Fetch { mut fetch, gone, reply }, Answer::Rows(rows)) => {
                 self.pieces.extend(rows.pieces);
                 if let Some(view) = self.view_mut() {
                     view.told(rows.changed);
@@ -158,10 +202,10 @@ impl Session {
                 match rows.next {
                     Some(next) if next > fetch.from => {
                         fetch.from = next;
-                        Flow::Next(Job::Messages(MessagesJob::Fetch(fetch, gone)))
+                        Flow::Next(Job::Messages(MessagesJob::Fetch { fetch, gone, reply }))
                     }
                     _ if gone => self.finish(Reply::no("EXPUNGEISSUED", "some of these messages are gone")),
-                    _ => self.finish(Reply::ok("fetched")),
+                    _ => self.finish(reply),
                 }
             }
             (MessagesJob::Search(mut search, uid), Answer::Found { uids, next }) => {
@@ -192,22 +236,29 @@ impl Session {
                 self.refused(refused)
             }
             (MessagesJob::Before { store, uid, count }, Answer::Changes(changes)) => {
+                let enabled = self.enabled;
                 let Some(view) = self.view_mut() else { return Flow::Next(Job::Reply(Reply::bug())) };
-                let lines = view.update(changes, true);
+                let lines = view.update(changes, Tell { removals: false, flags: true }, enabled);
                 Flow::Next(Job::Messages(MessagesJob::Told { lines, store, uid, count }))
             }
-            (MessagesJob::Store { uid, silent, count }, Answer::Stored(rows)) => {
-                if let Some(view) = self.view_mut() {
-                    view.told(rows.iter().copied());
-                }
-                let reply = if rows.len() < count && !silent {
+            (MessagesJob::Store { uid, silent, count }, Answer::Stored(Stored { rows, modified })) => {
+                let enabled = self.enabled;
+                let Some(view) = self.view_mut() else { return Flow::Next(Job::Reply(Reply::bug())) };
+                view.told(rows.iter().copied());
+                let reply = if rows.len() + modified.len() < count && !silent {
                     // RFC 2180 4.2.1
                     Reply::no("EXPUNGEISSUED", "some of these messages are gone")
                 } else {
                     Reply::ok("stored")
                 };
-                let rows = if silent { Vec::new() } else { rows };
-                Flow::Next(Job::Messages(MessagesJob::Stored { uid, rows, at: 0, reply }))
+                let reply = match modified.as_slice() {
+                    [] => reply,
+                    modified => Reply { code: Some(modified_code(view, modified, uid).into()), ..reply },
+                };
+                // RFC 7162 3.1.3: .SILENT hides the flags, not the MODSEQ
+                let rows = if silent && !enabled.condstore { Vec::new() } else { rows };
+                let show = Show { uid, flags: !silent };
+                Flow::Next(Job::Messages(MessagesJob::Stored { show, rows, at: 0, reply }))
             }
             (MessagesJob::Transfer { take }, Answer::Transferred(done)) => self.transferred(take, done, out),
             (_, refused) => self.refused(refused),
@@ -241,4 +292,17 @@ impl Session {
             _ => self.finish(Reply::bug()),
         }
     }
+}
+
+/// Asks for the next lines of a FETCH.
+fn fetching(fetch: Fetch, gone: bool, reply: Reply) -> Flow {
+    Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch { fetch, gone, reply }))
+}
+
+/// `MODIFIED` with the numbers that the client used (RFC 7162 3.1.3).
+fn modified_code(view: &View, modified: &[u32], uid: bool) -> String {
+    let seqs: Vec<u32> = modified.iter().filter_map(|&uid| view.list.seq(uid)).collect();
+    let mut code = b"MODIFIED ".to_vec();
+    write::uid_set(&mut code, if uid { modified } else { &seqs });
+    String::from_utf8_lossy(&code).into_owned()
 }

@@ -13,7 +13,7 @@ use super::capability::Enabled;
 use super::commands::{Numbers, States};
 use super::fragment::Fragmenter;
 use super::question::{Answer, Question};
-use super::view::{Announcement, View};
+use super::view::{Announcement, Tell, View};
 use super::write::push;
 use crate::base::{Core, Piece, Step, Timestamp, limits};
 use reply::{Reply, Status};
@@ -94,10 +94,10 @@ enum Job {
     Bye(&'static str),
     /// The tagged OK of STARTTLS was written.
     StartTls,
-    /// A poll was asked for, then the reply; none in IDLE.
-    Poll(Option<Reply>),
-    /// The poll's outcome is written, then the reply.
-    Announce(Announcement, Option<Reply>),
+    /// What changed in the open folder is asked for, as far as it may be told.
+    Poll(Tell, After),
+    /// It is written.
+    Announce(Announcement, After),
     /// The reply is written.
     Reply(Reply),
     /// IDLE: DONE or a change comes.
@@ -109,6 +109,15 @@ enum Job {
     Selected(selected::SelectedJob),
     Messages(messages::MessagesJob),
     Append(append::AppendJob),
+}
+
+/// What follows when changes were told.
+#[derive(Debug)]
+enum After {
+    /// The end of the command.
+    Reply(Reply),
+    /// IDLE goes on.
+    Idle,
 }
 
 /// What a job wants next.
@@ -181,21 +190,14 @@ impl Session {
                 self.options.tls = Tls::Active;
                 Flow::Step(Step::StartTls, Job::Read)
             }
-            Job::Announce(mut lines, reply) => {
-                let State::Open(view) = &self.state else { return Flow::Next(Job::Read) };
-                match (lines.write(view, out), reply) {
-                    (false, reply) => Flow::Next(Job::Announce(lines, reply)),
-                    (true, Some(reply)) => Flow::Next(Job::Reply(reply)),
-                    (true, None) => Flow::Next(Job::Idle),
-                }
-            }
+            Job::Announce(lines, after) => self.announce(lines, after, out),
             Job::Reply(reply) => self.reply(reply, out),
             Job::Idle => self.idle(),
             Job::Auth(job) => self.auth_line(job, out),
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
-            Job::Poll(_) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
+            Job::Poll(..) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
 
@@ -207,14 +209,11 @@ impl Session {
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
             (Job::Auth(job), answer) => self.logged_in(job, answer),
-            (Job::Poll(reply), Answer::Changes(changes)) => {
-                let stay = reply.is_some() && self.numbers == Numbers::Stay;
+            (Job::Poll(tell, after), Answer::Changes(changes)) => {
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };
-                let lines = view.update(changes, stay);
-                Flow::Next(Job::Announce(lines, reply))
+                Flow::Next(Job::Announce(view.update(changes, tell, self.enabled), after))
             }
-            (Job::Poll(Some(reply)), _) => Flow::Next(Job::Reply(reply)),
-            (Job::Poll(None), _) => Flow::Next(Job::Idle),
+            (Job::Poll(_, after), _) => self.after(after),
             (Job::Plain(text), Answer::Done) => self.finish(Reply::ok(text)),
             (_, Answer::Refused(refusal)) => self.finish(refusal.into()),
             _ => self.finish(Reply::bug()),
@@ -226,9 +225,48 @@ impl Session {
         match self.view().map(|view| view.modseq) {
             Some(since) if reply.status != Status::Bad => {
                 self.woken = false;
-                Flow::Ask(Question::Poll { since }, Job::Poll(Some(reply)))
+                let tell = Tell { removals: self.numbers == Numbers::MayChange, flags: true };
+                Flow::Ask(Question::Poll { since }, Job::Poll(tell, After::Reply(reply)))
             }
             _ => Flow::Next(Job::Reply(reply)),
+        }
+    }
+
+    /// Writes what a poll found.
+    fn announce(&mut self, mut lines: Announcement, mut after: After, out: &mut Vec<u8>) -> Flow {
+        let State::Open(view) = &self.state else { return Flow::Next(Job::Read) };
+        if !lines.write(view, self.enabled, out) {
+            return Flow::Next(Job::Announce(lines, after));
+        }
+        if let Some(settled) = lines.settled.filter(|_| self.enabled.qresync) {
+            let code = format!("HIGHESTMODSEQ {settled}");
+            match &mut after {
+                // RFC 7162 3.2.7: the end of an EXPUNGE says it
+                After::Reply(reply) if reply.status == Status::Ok && reply.code.is_none() => {
+                    reply.code = Some(code.into());
+                }
+                _ => Reply::ok("all up to there was told").with_code(code).write("*", out),
+            }
+        }
+        self.after(after)
+    }
+
+    fn after(&mut self, after: After) -> Flow {
+        match after {
+            After::Reply(reply) => Flow::Next(Job::Reply(reply)),
+            After::Idle => Flow::Next(Job::Idle),
+        }
+    }
+
+    /// The client is one that knows of MODSEQ from here on; with a folder open it is told where that stands
+    /// (RFC 7162 3.1).
+    fn condstore(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.enabled.condstore, true) {
+            return;
+        }
+        if let Some(view) = self.view() {
+            let code = format!("HIGHESTMODSEQ {}", view.settled);
+            Reply::ok("all up to there was told").with_code(code).write("*", out);
         }
     }
 

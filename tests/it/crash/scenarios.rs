@@ -289,7 +289,7 @@ fn flag(world: &World, word: &str, flags: Flags) {
     let uids = world.uids(Kept::Caught, &[word]);
     let Ok(mailbox) = world.quarantine.open_folder(&global(), Folder::Caught) else { return };
     let Some(content) = mailbox.content else { return };
-    let _ = world.quarantine.set_flags(&content, &uids, Flagging::Add, flags);
+    let _ = world.quarantine.set_flags(&content, &uids, Flagging::Add, flags, None);
 }
 
 fn trash_two(world: &World) {

@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""mbsync, full two-way (Create, Expunge, Sync Full on both sides), over a quarantine that changes between and during the
+runs: with and without the write-only folders in its Patterns, in both modes of write-only folders."""
+import concurrent.futures
+import os
+import re
+import subprocess
+import tempfile
+
+from changing import rounds
+from lazaret import Checks, need
+
+need("mbsync")
+check = Checks()
+SEED = int(os.environ.get("SEED", "7"))
+WITHOUT = '* !Release* !"Not Spam" !Spam'
+EXPECTED = [
+    r"Maildir notice: .*",
+    r"Notice: conflicting changes in .*",
+    # A message that another session expunged in the middle of a run: this folder is done by the next run.
+    r"IMAP command 'UID (FETCH|STORE) .*' returned an error: NO \[EXPUNGEISSUED\] .*",
+    r"Warning from IMAP server: \[UIDNOTSTICKY\] .*",
+]
+CLOSED = r"Error: channel all: both far side (.*) and near side \1 cannot be opened\."
+
+
+def sync(server, folder, patterns):
+    config = os.path.join(folder, "mbsyncrc")
+    with open(config, "w") as file:
+        file.write(f"""IMAPStore far
+Host localhost
+Port {server.ports['imaps']}
+User alice@example.org
+Pass a-secret
+SSLType IMAPS
+SystemCertificates no
+CertificateFile {server.ca}
+
+MaildirStore near
+Path {folder}/mail/
+Inbox {folder}/mail/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns {patterns}
+Create Both
+Expunge Both
+Sync Full
+SyncState *
+""")
+    os.makedirs(f"{folder}/mail", exist_ok=True)
+    done = subprocess.run(["mbsync", "-c", config, "-a"], capture_output=True, text=True, timeout=120)
+    return done.returncode, (done.stderr + done.stdout).strip()
+
+
+def run(mode, patterns):
+    shown = patterns == "*"
+    closed = shown and mode == "refuse"
+    expected = [*EXPECTED, CLOSED] if closed else EXPECTED
+
+    def judge(text):
+        return [line for line in text.splitlines() if not any(re.fullmatch(e, line) for e in expected)]
+
+    what = f"{mode}, {'with' if shown else 'without'} write-only folders"
+    with check.part(what), tempfile.TemporaryDirectory(prefix="lazaret-twoway-") as folder:
+        rounds(check, what, folder, mode, SEED, lambda server: sync(server, folder, patterns), judge, not closed)
+
+
+# mbsync sleeps a second now and then (Maildir mtimes), so the four run side by side.
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    list(pool.map(run, *zip(*[(mode, patterns) for mode in ("refuse", "empty") for patterns in (WITHOUT, "*")])))
+check.finish()
