@@ -4,6 +4,8 @@
 //! a `new/` or `cur/` is adopted (`store/adopt.rs`).
 
 use super::catalogue::{Folder, Row};
+use super::changes::{self, Past};
+use super::history::{Figures, History};
 use super::marks::{Found, Marks};
 use super::trees::{Trees, address_of, modified};
 use super::{Cache, Clock, Half, Reach, Store, Tree, TreeId, Views};
@@ -151,8 +153,13 @@ impl Store {
         let mut files = Listing { believed, blank: Folder::new(&host), files: Vec::new(), strange: Vec::new() };
         list_all(&disk, &mail, &mut trees, &mut files, &mut report)?;
         let highest = files.highest();
-        let marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
+        let mut marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
         report.trees = trees.iter().count();
+        let (history, past) = changes::read(&disk, marks.changes(), &mail, &mut trees).unzip();
+        // What changed while nobody looked has changed now; where nothing is known of the stop, all has.
+        let now = marks.take_modseq(clock())?;
+        let floor = Figures { uid_next: marks.next_uid(), modseq: now };
+        let history = history.unwrap_or_else(|| History::new(floor));
         let store = Store {
             cache: Cache::new(&disk),
             disk,
@@ -163,25 +170,24 @@ impl Store {
             clock,
             entry: Mutex::new(()),
             making: Mutex::new(()),
-            views: Views::new(marks.next_uid()),
+            views: Views::new(marks.next_uid(), history),
             marks: Mutex::new(marks),
             trees: RwLock::new(trees),
             folders: std::array::from_fn(|_| RwLock::new(Folder::new(&host))),
             seen: Mutex::default(),
         };
-        store.fill(files, &mut report)?;
+        store.fill(files, past, now, &mut report)?;
         Ok((store, report))
     }
 
     /// Puts the listed files into the catalogue.
-    fn fill(&self, mut files: Listing, report: &mut Report) -> Result<(), Fault> {
+    fn fill(&self, mut files: Listing, mut past: Option<Past>, now: u64, report: &mut Report) -> Result<(), Fault> {
         files.mistrust_twins(&self.trees());
         self.drop_doubles(&mut files.strange, report)?;
         let by_uid = |a: &Listed, b: &Listed| (a.row.uid, a.odd.is_some()).cmp(&(b.row.uid, b.odd.is_some()));
         files.files.sort_unstable_by(by_uid);
         let mut foreign = self.name_strange(&mut files)?;
         files.files.sort_unstable_by(by_uid);
-        let modseq = self.marks().last_modseq();
         let mut last = 0;
         for file in files.files {
             if file.row.uid == last {
@@ -190,8 +196,16 @@ impl Store {
                 continue;
             }
             last = file.row.uid;
-            self.folder_mut(file.kept).put(Row { modseq, ..file.row }, file.odd);
+            let modseq = past.as_mut().map(|past| past.modseq_of(file.kept, &file.row));
+            let row = Row { modseq: modseq.flatten().unwrap_or(now), ..file.row };
+            if modseq == Some(None) {
+                self.views.history(|history| history.note(file.kept, &row));
+            }
+            self.folder_mut(file.kept).put(row, file.odd);
             report.messages += 1;
+        }
+        for (kept, removal) in past.map(|past| past.gone(now)).unwrap_or_default() {
+            self.views.history(|history| history.remove(kept, removal));
         }
         let adopted = self.adopt(foreign, |fault| report.odd.push(fault.to_string()))?;
         report.adopted += adopted;
