@@ -48,6 +48,8 @@ pub const LIST_PATTERNS: usize = 50;
 pub const SEARCH_DEPTH: usize = 50;
 /// Search keys of one command. `BAD`.
 pub const SEARCH_KEYS: usize = 1_000;
+/// Event groups of one NOTIFY. `BAD`.
+pub const NOTIFY_GROUPS: usize = 100;
 /// Pairs of sequence number and UID that a client who comes back may name. The rest is not looked at.
 pub const RESYNC_PAIRS: usize = 10_000;
 /// Bytes of one body part that a SEARCH looks at.

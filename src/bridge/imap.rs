@@ -6,7 +6,7 @@ use super::{Bridge, Place};
 use crate::base::{Flags, Piece, Secret, UidRanges, limits};
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
-    StoreMode, Stored, Transferred,
+    StoreMode, Stored, Transferred, Watched,
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch, search};
 use crate::mail::Name;
@@ -40,6 +40,8 @@ pub struct ImapBridge {
     known: Box<dyn Fn() + Send>,
     account: Option<Account>,
     open: Option<Open>,
+    /// Folders besides it whose changes wake the session.
+    watched: Vec<Mailbox>,
     appending: Option<Appending>,
 }
 
@@ -51,7 +53,15 @@ struct Open {
 impl ImapBridge {
     /// For a connection from `peer` (`None`: this machine, by a Unix socket); `known` is called when somebody logs in.
     pub fn new(shared: Arc<Shared>, peer: Option<IpAddr>, known: impl Fn() + Send + 'static) -> Self {
-        ImapBridge { shared, peer, known: Box::new(known), account: None, open: None, appending: None }
+        ImapBridge {
+            shared,
+            peer,
+            known: Box::new(known),
+            account: None,
+            open: None,
+            watched: Vec::new(),
+            appending: None,
+        }
     }
 
     fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
@@ -64,6 +74,7 @@ impl ImapBridge {
             }
             Question::Subscribe(name, on) => self.subscribe(&name, on),
             Question::Status(name) => self.status(&name),
+            Question::Watch(on) => self.watch(on),
             Question::Select { folder, read_only } => self.select(&folder, read_only),
             Question::Unselect => {
                 self.open = None;
@@ -185,6 +196,26 @@ impl ImapBridge {
             modseq: counts.modseq,
             size: counts.bytes,
         }
+    }
+
+    fn watch(&mut self, on: bool) -> Result<Answer, Refusal> {
+        let account = self.account()?;
+        let quarantine = &self.shared.quarantine;
+        let naming = &quarantine.options().naming;
+        let mut answer = Vec::new();
+        let mut watched = Vec::new();
+        for listed in quarantine.folders() {
+            let mailbox = quarantine.open_folder(account, listed.folder).ok();
+            let name = listed.folder.name(naming);
+            answer.push(Watched {
+                name: name.to_string(),
+                subscribed: self.shared.subscriptions.has(&account.login, name),
+                figures: mailbox.as_ref().map(|mailbox| self.figures(mailbox)),
+            });
+            watched.extend(mailbox.filter(|_| on));
+        }
+        self.watched = watched;
+        Ok(Answer::Watched(answer))
     }
 
     fn select(&mut self, name: &str, read_only: bool) -> Result<Answer, Refusal> {
@@ -420,8 +451,10 @@ impl Bridge<Session> for ImapBridge {
         Answer::Refused(Refusal::new("UNAVAILABLE", "the server is busy, try again in a moment"))
     }
 
-    fn changed(&self) -> Option<EventListener> {
-        Some(self.open.as_ref()?.mailbox.content.as_ref()?.cell.listen())
+    fn changed(&self) -> Vec<EventListener> {
+        let open = self.open.as_ref().map(|open| &open.mailbox);
+        let contents = open.into_iter().chain(&self.watched).filter_map(|mailbox| mailbox.content.as_ref());
+        contents.map(|content| content.cell.listen()).collect()
     }
 }
 

@@ -159,8 +159,8 @@ impl Bridge<Session> for LmtpBridge {
         Answer::Stored(Vec::new())
     }
 
-    fn changed(&self) -> Option<EventListener> {
-        None
+    fn changed(&self) -> Vec<EventListener> {
+        Vec::new()
     }
 }
 

@@ -26,8 +26,8 @@ pub trait Bridge<C: Core>: Send + 'static {
     /// The answer to any question when the pool's queue is full or answering panicked.
     fn busy(&self) -> C::Answer;
 
-    /// Completes when what this connection watches has changed (`None`: it watches nothing).
-    fn changed(&self) -> Option<EventListener>;
+    /// Each completes when something that this connection watches has changed; none: it watches nothing.
+    fn changed(&self) -> Vec<EventListener>;
 }
 
 /// Which threads answer a question.

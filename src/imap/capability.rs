@@ -34,6 +34,7 @@ const LOGGED_IN: &[&str] = &[
     "RIGHTS=kxte",
     "CONDSTORE",
     "QRESYNC",
+    "NOTIFY",
 ];
 
 /// The capabilities in this state, in one line.

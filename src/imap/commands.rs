@@ -2,7 +2,7 @@
 
 use super::parser::{Parser, Parsing};
 use super::request::{Request, RightsAsk};
-use super::{parse, parse_fetch, parse_list, parse_search};
+use super::{parse, parse_fetch, parse_list, parse_notify, parse_search};
 
 /// States in which a command is allowed (RFC 3501 3), as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,7 @@ pub const COMMANDS: &[Command] = &[
     command("NAMESPACE", States::LOGGED_IN, MayChange, |_| Ok(Request::Namespace)),
     command("APPEND", States::LOGGED_IN, MayChange, |_| Ok(Request::Append)),
     command("IDLE", States::LOGGED_IN, MayChange, |_| Ok(Request::Idle)),
+    command("NOTIFY", States::LOGGED_IN, MayChange, parse_notify::notify),
     command("MYRIGHTS", States::LOGGED_IN, MayChange, |p| parse::rights(p, |_| Ok(RightsAsk::Mine))),
     command("GETACL", States::LOGGED_IN, MayChange, |p| parse::rights(p, |_| Ok(RightsAsk::All))),
     command("LISTRIGHTS", States::LOGGED_IN, MayChange, |p| parse::rights(p, parse::identifier)),

@@ -91,11 +91,13 @@ pub enum StatusItem {
     Deleted,
     /// SIZE
     Size,
+    /// HIGHESTMODSEQ (RFC 7162 3.1.7)
+    HighestModSeq,
 }
 
 impl StatusItem {
     /// Every item with its name.
-    pub const ALL: [(&str, StatusItem); 7] = [
+    pub const ALL: &[(&str, StatusItem)] = &[
         ("MESSAGES", StatusItem::Messages),
         ("RECENT", StatusItem::Recent),
         ("UIDNEXT", StatusItem::UidNext),
@@ -103,6 +105,7 @@ impl StatusItem {
         ("UNSEEN", StatusItem::Unseen),
         ("DELETED", StatusItem::Deleted),
         ("SIZE", StatusItem::Size),
+        ("HIGHESTMODSEQ", StatusItem::HighestModSeq),
     ];
 
     /// Its name.

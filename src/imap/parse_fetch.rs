@@ -40,7 +40,7 @@ pub(super) fn fetch(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
     Ok(Request::Fetch { uid, set, items, since })
 }
 
-fn item(p: &mut Parser<'_>) -> Parsing<Item> {
+pub(super) fn item(p: &mut Parser<'_>) -> Parsing<Item> {
     let name = p.run(|b| b.is_ascii_alphanumeric() || b == b'.');
     if p.peek() != Some(b'[') {
         return Item::by_name(name).ok_or(Bad("unknown FETCH item"));

@@ -40,6 +40,11 @@ impl<'a> Parser<'a> {
         there
     }
 
+    /// Gives back the byte that was read last.
+    pub fn back(&mut self) {
+        self.at = self.at.saturating_sub(1);
+    }
+
     /// Reads `word` in any case if it is next.
     pub fn eat_word(&mut self, word: &str) -> bool {
         let there = self.rest().get(..word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word.as_bytes()));

@@ -27,6 +27,8 @@ pub enum Question {
     Subscribe(String, bool),
     /// Figures of a folder that is not open. Answer: `Status` or `Refused`.
     Status(String),
+    /// Figures of all folders; with `true`, changes in any of them wake the session from here on. Answer: `Watched`.
+    Watch(bool),
     /// Open a folder; the one that was open is closed first, also when this fails (RFC 3501 6.3.1).
     /// Answer: `Selected` or `Refused`.
     Select {
@@ -160,6 +162,8 @@ pub enum Answer {
     Folder(Folder),
     /// Figures of a folder.
     Status(Figures),
+    /// Figures of all folders.
+    Watched(Vec<Watched>),
     /// The folder is open.
     Selected(Selected),
     /// What changed.
@@ -242,6 +246,17 @@ pub struct Figures {
     pub modseq: u64,
     /// Bytes of all messages.
     pub size: u64,
+}
+
+/// A folder and what STATUS tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// Its listed name.
+    pub name: String,
+    /// The account is subscribed to it.
+    pub subscribed: bool,
+    /// `None`: it cannot be looked into.
+    pub figures: Option<Figures>,
 }
 
 /// A folder that was opened.

@@ -1,6 +1,7 @@
 //! What a client asks, after parsing. One variant for each thing to do; several commands may share one.
 
 use super::items::{Item, StatusItem};
+use super::notify::Notify;
 use super::question::StoreMode;
 use super::search::Key;
 use super::sequence::SequenceSet;
@@ -83,6 +84,8 @@ pub enum Request {
     ChangeRights,
     /// IDLE
     Idle,
+    /// NOTIFY; NONE wishes for nothing.
+    Notify(Box<Notify>),
     /// CLOSE, UNSELECT
     Close {
         /// CLOSE: remove what is marked `\Deleted`.

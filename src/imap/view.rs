@@ -28,6 +28,8 @@ pub struct View {
     pub read_only: bool,
     /// Flags that STORE may change.
     pub permanent: Flags,
+    /// Messages from this UID on came since this was last taken.
+    pub news_from: Option<u32>,
     /// Changes that the client knows from the command that made them; until the next poll has passed them.
     told: Vec<FlagRow>,
 }
@@ -55,8 +57,14 @@ impl View {
             uid_next: selected.figures.uid_next,
             read_only: selected.read_only,
             permanent: selected.permanent,
+            news_from: None,
             told: Vec::new(),
         }
+    }
+
+    /// Forgets what the client knows: it wants to be told of nothing, and a later poll tells it once more.
+    pub fn forget_told(&mut self) {
+        self.told.clear();
     }
 
     /// The client knows these flags already.
@@ -93,6 +101,9 @@ impl View {
         }
         self.modseq = changes.modseq;
         self.uid_next = self.uid_next.max(changes.uid_next);
+        if self.list.last() > had.last() {
+            self.news_from.get_or_insert(last.saturating_add(1));
+        }
         let grown = self.list.len() as usize + gone.len() > had.len() as usize;
         // RFC 7162 3.2, 6: what HIGHESTMODSEQ is must be said while removals are held back, and after they were told
         let settled = (pending || !gone.is_empty()).then_some(self.settled);
@@ -121,16 +132,6 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// The UIDs from here on are new to the client.
-    pub fn new_from(&self) -> u32 {
-        self.had.last().map_or(0, |last| last.saturating_add(1))
-    }
-
-    /// Whether messages came.
-    pub fn has_new(&self, view: &View) -> bool {
-        view.list.last() > self.had.last()
-    }
-
     /// Writes lines until `out` is full enough; says whether that was all.
     pub fn write(&mut self, view: &View, enabled: Enabled, out: &mut Vec<u8>) -> bool {
         while let Some(gone) = self.gone.get(self.at..).filter(|gone| !gone.is_empty()) {

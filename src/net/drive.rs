@@ -52,7 +52,7 @@ enum Watch {
     /// Take one, then wake the core.
     Due,
     /// The core has looked since it was taken.
-    Armed(EventListener),
+    Armed(Vec<EventListener>),
     /// Nothing is watched.
     Nothing,
 }
@@ -290,13 +290,12 @@ where
         }
         // The order matters, see `Bridge::changed`: first the listener, then the core looks.
         if let Watch::Due = self.watch {
-            let listener = self.bridge().changed();
-            self.watch = match listener {
-                Some(listener) => {
-                    self.core.wake();
-                    Watch::Armed(listener)
-                }
-                None => Watch::Nothing,
+            let listeners = self.bridge().changed();
+            self.watch = if listeners.is_empty() {
+                Watch::Nothing
+            } else {
+                self.core.wake();
+                Watch::Armed(listeners)
             };
             return Ok(());
         }
@@ -324,8 +323,8 @@ where
                 Poll::Ready(result) => return Poll::Ready(Woken::Read(result)),
                 Poll::Pending => {}
             }
-            if let Watch::Armed(listener) = watch
-                && pin!(listener).poll(cx).is_ready()
+            if let Watch::Armed(listeners) = watch
+                && listeners.iter_mut().any(|listener| pin!(listener).poll(cx).is_ready())
             {
                 return Poll::Ready(Woken::Changed);
             }

@@ -3,7 +3,7 @@
 
 use super::world::{Mailbox, World, figures, found, listed, rows, stored, transferred};
 use lazaret::base::{Core, Flags, Step, Timestamp, UidRanges};
-use lazaret::imap::question::{Answer, Changes, FlagRow, Question, Refusal, Selected};
+use lazaret::imap::question::{Answer, Changes, FlagRow, Question, Refusal, Selected, Watched};
 use lazaret::imap::{Options, Session};
 use std::cell::RefCell;
 use std::os::unix::fs::FileExt;
@@ -131,6 +131,19 @@ impl Peer {
             Question::Status(name) => {
                 let modseq = world.modseq;
                 Answer::Status(figures(world.readable(&name)?, modseq))
+            }
+            Question::Watch(_) => {
+                let removed = &world.removed;
+                let watched = world.folders.iter().map(|folder| {
+                    let gone = removed.iter().filter(|(name, ..)| *name == folder.name).map(|(_, _, at)| *at);
+                    let modseq = folder.messages.values().map(|m| m.modseq).chain(gone).max().unwrap_or(1);
+                    Watched {
+                        name: folder.name.clone(),
+                        subscribed: folder.subscribed,
+                        figures: folder.rights.contains('r').then(|| figures(folder, modseq)),
+                    }
+                });
+                Answer::Watched(watched.collect())
             }
             Question::Select { folder, read_only } => {
                 self.open = None;

@@ -10,11 +10,12 @@ const CODEC: [&str; 3] = ["* NAMESPACE", "* STATUS", " FETCH (BODY ("];
 /// Those that neither can: extended data of LIST (RFC 5258 3.5), and ENABLED without a name (RFC 5161 3.2).
 const NEITHER: [&str; 2] = ["* LIST", "* ENABLED\r\n"];
 /// Response codes that imap-proto leaves in the text.
-const CODES: [&str; 20] = [
+const CODES: [&str; 21] = [
     "ALREADYEXISTS",
     "AUTHENTICATIONFAILED",
     "AUTHORIZATIONFAILED",
     "BADCHARSET",
+    "BADEVENT",
     "CANNOT",
     "CLOSED",
     "EXPUNGEISSUED",

@@ -73,8 +73,8 @@ impl Bridge<Session> for Outside {
         Answer::Reply(Reply::new(451, "4.3.2", "busy"))
     }
 
-    fn changed(&self) -> Option<event_listener::EventListener> {
-        None
+    fn changed(&self) -> Vec<event_listener::EventListener> {
+        Vec::new()
     }
 }
 

@@ -69,8 +69,8 @@ impl Bridge<Toy> for ToyBridge {
         "busy".into()
     }
 
-    fn changed(&self) -> Option<EventListener> {
-        Some(self.0.changed.listen())
+    fn changed(&self) -> Vec<EventListener> {
+        vec![self.0.changed.listen()]
     }
 }
 

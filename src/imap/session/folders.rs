@@ -76,6 +76,9 @@ impl Session {
                 Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
             }
             (FoldersJob::Status { mailbox, items }, Answer::Status(figures)) => {
+                if items.contains(&StatusItem::HighestModSeq) {
+                    self.condstore(out);
+                }
                 write_status(out, &mailbox, &items, &figures);
                 self.finish(Reply::ok("done"))
             }
@@ -176,7 +179,7 @@ fn write_line(out: &mut Vec<u8>, list: &List, line: &Line) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], figures: &Figures) {
+pub(super) fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], figures: &Figures) {
     out.extend_from_slice(b"* STATUS ");
     write::mailbox(out, name);
     out.extend_from_slice(b" (");
@@ -189,6 +192,7 @@ fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], figures: &F
             StatusItem::Unseen => u64::from(figures.unseen),
             StatusItem::Deleted => u64::from(figures.deleted),
             StatusItem::Size => figures.size,
+            StatusItem::HighestModSeq => figures.modseq,
         };
         push(out, format_args!("{}{} {value}", if i > 0 { " " } else { "" }, item.name()));
     }

@@ -2,6 +2,7 @@
 
 use super::append::AppendJob;
 use super::folders::FoldersJob;
+use super::notify::Moment;
 use super::reply::Reply;
 use super::{After, Flow, Job, Session, State};
 use crate::base::limits;
@@ -12,7 +13,6 @@ use crate::imap::parse::{self, Parsed};
 use crate::imap::parse_search::BAD_CHARSET;
 use crate::imap::question::Question;
 use crate::imap::request::Request;
-use crate::imap::view::Tell;
 use crate::imap::write::push;
 
 impl Session {
@@ -21,6 +21,10 @@ impl Session {
         if matches!(self.state, State::Nobody) && self.input.first() == Some(0x16) {
             // the first byte of a TLS handshake, which has no line end to wait for
             return Flow::Next(Job::Bye("this port does not begin with TLS: use STARTTLS, or the port for TLS"));
+        }
+        // RFC 5465 3: what changes is told between commands, too
+        if self.notify.is_some() && std::mem::take(&mut self.woken) {
+            return self.look(Moment::Between, After::Read);
         }
         match self.input.event() {
             Event::More => Flow::Wait(Job::Read),
@@ -169,6 +173,7 @@ impl Session {
                 Flow::Next(Job::Idle)
             }
             Request::Select { mailbox, read_only, known } => self.select(mailbox, read_only, known, out),
+            Request::Notify(notify) => self.notify(notify),
             Request::Close { expunge } => self.close(expunge),
             Request::Expunge(set) => self.expunge(set),
             Request::Search { uid, key } => self.search(uid, key, out),
@@ -186,11 +191,8 @@ impl Session {
     /// IDLE goes on until DONE (RFC 2177).
     pub(super) fn idle(&mut self) -> Flow {
         // before input: what is told does not depend on how much of it is there
-        if let Some(since) = self.view().map(|view| view.modseq)
-            && std::mem::take(&mut self.woken)
-        {
-            let tell = Tell { removals: true, flags: true };
-            return Flow::Ask(Question::Poll { since }, Job::Poll(tell, After::Idle));
+        if std::mem::take(&mut self.woken) {
+            return self.look(Moment::Idle, After::Idle);
         }
         match self.input.event() {
             Event::More => Flow::Wait(Job::Idle),

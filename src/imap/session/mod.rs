@@ -6,16 +6,19 @@ mod auth;
 mod folders;
 mod input;
 mod messages;
+mod notify;
 mod reply;
 mod selected;
 
 use super::capability::Enabled;
 use super::commands::{Numbers, States};
 use super::fragment::Fragmenter;
+use super::notify::Notify;
 use super::question::{Answer, Question};
 use super::view::{Announcement, Tell, View};
 use super::write::push;
 use crate::base::{Core, Piece, Step, Timestamp, limits};
+use notify::Moment;
 use reply::{Reply, Status};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -51,6 +54,8 @@ pub struct Session {
     /// The login name; empty before.
     user: String,
     enabled: Enabled,
+    /// What NOTIFY asked for; `None`: it was never used.
+    notify: Option<Box<Notify>>,
     job: Job,
     /// A question was asked, and this is its answer once it is there.
     asked: bool,
@@ -96,6 +101,7 @@ enum Job {
     StartTls,
     /// What changed in the open folder is asked for, as far as it may be told.
     Poll(Tell, After),
+    Notify(notify::NotifyJob),
     /// It is written.
     Announce(Announcement, After),
     /// The reply is written.
@@ -118,6 +124,18 @@ enum After {
     Reply(Reply),
     /// IDLE goes on.
     Idle,
+    /// The next command is waited for.
+    Read,
+}
+
+impl From<After> for Job {
+    fn from(after: After) -> Job {
+        match after {
+            After::Reply(reply) => Job::Reply(reply),
+            After::Idle => Job::Idle,
+            After::Read => Job::Read,
+        }
+    }
 }
 
 /// What a job wants next.
@@ -141,6 +159,7 @@ impl Session {
             state: State::Nobody,
             user: String::new(),
             enabled: Enabled::default(),
+            notify: None,
             job: Job::Greet,
             asked: false,
             answer: None,
@@ -197,7 +216,7 @@ impl Session {
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
-            Job::Poll(..) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
+            Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
 
@@ -209,6 +228,7 @@ impl Session {
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
             (Job::Auth(job), answer) => self.logged_in(job, answer),
+            (Job::Notify(job), answer) => self.notify_answered(job, answer, out),
             (Job::Poll(tell, after), Answer::Changes(changes)) => {
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };
                 Flow::Next(Job::Announce(view.update(changes, tell, self.enabled), after))
@@ -222,14 +242,14 @@ impl Session {
 
     /// Ends a command: in an open folder, what changed is told first.
     fn finish(&mut self, reply: Reply) -> Flow {
-        match self.view().map(|view| view.modseq) {
-            Some(since) if reply.status != Status::Bad => {
-                self.woken = false;
-                let tell = Tell { removals: self.numbers == Numbers::MayChange, flags: true };
-                Flow::Ask(Question::Poll { since }, Job::Poll(tell, After::Reply(reply)))
-            }
-            _ => Flow::Next(Job::Reply(reply)),
+        if reply.status == Status::Bad {
+            return Flow::Next(Job::Reply(reply));
         }
+        if self.notify.is_none() {
+            // the poll is all that there is to look at
+            self.woken = false;
+        }
+        self.look(Moment::Command, After::Reply(reply))
     }
 
     /// Writes what a poll found.
@@ -248,13 +268,19 @@ impl Session {
                 _ => Reply::ok("all up to there was told").with_code(code).write("*", out),
             }
         }
-        self.after(after)
+        self.news(after)
     }
 
+    /// The open folder was looked at: now the others, between commands.
     fn after(&mut self, after: After) -> Flow {
         match after {
-            After::Reply(reply) => Flow::Next(Job::Reply(reply)),
-            After::Idle => Flow::Next(Job::Idle),
+            After::Reply(reply) => {
+                if let Some(view) = self.view_mut() {
+                    view.forget_told();
+                }
+                Flow::Next(Job::Reply(reply))
+            }
+            after => self.watch(after),
         }
     }
 

@@ -24,7 +24,9 @@ fuzz_target!(|data: &[u8]| {
     let Some((&how, input)) = data.split_first() else { return };
     let chunk = [usize::MAX, 1, 7, 64][usize::from(how & 3)];
     let sent = talk(how, input, chunk);
-    if chunk != usize::MAX && talk(how, input, usize::MAX) != sent {
+    // What NOTIFY tells comes between commands: where they are cut shows (RFC 5465 3).
+    let asynchronous = input.windows(6).any(|word| word.eq_ignore_ascii_case(b"NOTIFY"));
+    if chunk != usize::MAX && !asynchronous && talk(how, input, usize::MAX) != sent {
         panic!("chunks change the answer");
     }
     for stream in sent {
