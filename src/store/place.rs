@@ -215,6 +215,8 @@ impl Store {
         let half = if name.flags.is_some() { Half::Cur } else { Half::New };
         let path = tree.half(kept, half).join(name.to_string());
         let mut folder = self.folder_mut(kept);
+        // Before the rename: a name that is there is published.
+        let modseq = self.marks().take_modseq(self.now())?;
         let act = || {
             tree.change(kept, half, || match how {
                 How::Rename => self.disk.rename(from, &path),
@@ -230,11 +232,9 @@ impl Store {
             self.make_folder(tree, kept)?;
             act()?;
         }
-        let modseq = self.marks().take_modseq(self.now())?;
         let size = name.size_on_wire().unwrap_or(0);
         let row = Row::of(&name, uid, tree.id, tree.domain, size, half, modseq);
         folder.push(row, &name);
-        tree.entered[kept.index()].store(uid, Ordering::Release);
         self.views.added(kept, &[row]);
         Ok(Placed { uid, name, path })
     }
@@ -254,7 +254,12 @@ impl Store {
         }
         let now = self.now();
         // A mark that cannot be reserved leaves the old MODSEQ, which is stale and not wrong: the list itself tells.
-        let modseq = self.marks().take_modseq(now).unwrap_or(0);
+        let taken = self.marks().take_modseq(now);
+        let modseq = taken.unwrap_or_else(|_| {
+            let last = self.marks().last_modseq();
+            self.views.history(|history| history.lose(kept, last + 1));
+            last
+        });
         self.views.removed(kept, rows, modseq);
         for ((reach, folder), set) in self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
             if *folder == kept {
@@ -357,7 +362,8 @@ mod tests {
         assert!(view.list.iter().eq([uids[0], uids[3], uids[4]]));
         assert_eq!(view.unseen, 2);
         assert_eq!(second.view(Reach::All, Kept::Trash).view().list.len(), 2);
-        assert!(view.uid_next > moved[1].1.uid);
+        assert_eq!(view.uid_next, uids[4] + 1, "nothing else entered it");
+        assert_eq!(second.view(Reach::All, Kept::Trash).view().uid_next, moved[1].1.uid + 1);
         let opened = second.open_message(Reach::All, Kept::Caught, uids[3]).unwrap().unwrap();
         assert_eq!(std::io::read_to_string(&*opened.file).unwrap(), "Subject: 3\r\n\r\nx");
         assert!(second.open_message(Reach::All, Kept::Caught, 999_999).unwrap().is_none());
