@@ -144,6 +144,7 @@ impl Server {
                 let options = crate::imap::Options {
                     tls: if is_implicit { crate::imap::Tls::Active } else { crate::imap::Tls::Offered },
                     plain_login: plain_on_loopback && accepted.is_local(),
+                    scram: shared.accounts.has_scram(shared.quarantine.store.now()),
                     host: host.clone(),
                 };
                 let seat = accepted.seat.clone();

@@ -70,6 +70,12 @@ pub const SEARCH_CONTEXTS: usize = 8;
 pub const CONTEXT_RANGES: usize = 100_000;
 /// Items of one FETCH: each repeats part of the message. `BAD`.
 pub const FETCH_ITEMS: usize = 200;
+/// Messages of one APPEND; all of them are taken or none. `NO [LIMIT]`.
+pub const APPEND_MESSAGES: usize = 1_000;
+/// Decoded bytes of one BINARY item, which are held in memory. `NO [LIMIT]`: a client asks for pieces (`<0.n>`) then.
+pub const BINARY_BYTES: usize = 16 << 20;
+/// Bytes of a text part that a preview looks at.
+pub const PREVIEW_BYTES: usize = 32 << 10;
 /// Errors in a row after which the connection is closed.
 pub const IMAP_ERRORS: u32 = 20;
 /// Idle time after login: RFC 3501 5.4 asks for 30 minutes at least. `* BYE`.
@@ -191,3 +197,10 @@ pub const SMTP_CONNECT: Duration = Duration::from_secs(60);
 pub const SMTP_REPLY: Duration = Duration::from_secs(300);
 /// A mail server's reply after the message (RFC 5321 4.5.3.2.6).
 pub const SMTP_LAST_REPLY: Duration = Duration::from_secs(600);
+
+// Changes
+
+/// Removals that are remembered, a kept folder; a client that was away for longer has the whole list compared.
+pub const REMOVALS_KEPT: usize = 32_768;
+/// Views whose UIDNEXT and HIGHESTMODSEQ are kept over a stop, those that changed last.
+pub const FIGURES_KEPT: usize = 200_000;

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 /// What made these bytes. Another release may render differently, so what it made is not read; within a release the number
 /// changes with the form.
-const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/1 ").as_bytes();
+const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/2 ").as_bytes();
 /// The fields, in the order in which they lie.
-const FIELDS: usize = 5;
+const FIELDS: usize = 6;
 
 /// One message, parsed.
 pub struct Parsed {
@@ -19,8 +19,8 @@ pub struct Parsed {
 
 impl Parsed {
     /// From a structure that comes from a scan (one that was read back lacks the headers of embedded messages), and the
-    /// header block.
-    pub fn new(scanned: &Structure, header: &[u8]) -> Parsed {
+    /// header block and the preview.
+    pub fn new(scanned: &Structure, header: &[u8], preview: &str) -> Parsed {
         let mut envelope = Vec::new();
         envelope::render(header, &mut envelope);
         let mut body_structure = Vec::new();
@@ -28,7 +28,7 @@ impl Parsed {
         let mut body = Vec::new();
         structure::render_body(scanned, &mut body);
         let header = if header.len() <= limits::CACHE_HEADER { header } else { &[] };
-        let parts = [header, &envelope, &body_structure, &body, &scanned.to_bytes()];
+        let parts = [header, &envelope, &body_structure, &body, &scanned.to_bytes(), preview.as_bytes()];
 
         let mut bytes = FORM.to_vec();
         for part in parts {
@@ -84,6 +84,11 @@ impl Parsed {
         Structure::from_bytes(self.field(4))
     }
 
+    /// The preview.
+    pub fn preview(&self) -> &str {
+        std::str::from_utf8(self.field(5)).unwrap_or_default()
+    }
+
     fn field(&self, number: usize) -> &[u8] {
         self.fields.get(number).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
     }
@@ -99,7 +104,7 @@ mod tests {
         Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nx\r\n--b--\r\n";
 
     fn parsed(message: &[u8], header: usize) -> Parsed {
-        Parsed::new(&Structure::of(message, Form::Crlf), &message[..header])
+        Parsed::new(&Structure::of(message, Form::Crlf), &message[..header], "words")
     }
 
     #[test]
@@ -109,6 +114,7 @@ mod tests {
         let read = Parsed::read(made.bytes().to_vec()).unwrap();
         assert_eq!(read.header().unwrap(), &MESSAGE[..header]);
         assert_eq!(read.envelope(), made.envelope());
+        assert_eq!(read.preview(), "words");
         assert!(read.envelope().windows(4).any(|w| w == b"\"hi\""));
         assert!(read.body_structure().windows(7).any(|w| w == b"\"inner\""), "of the embedded message too");
         assert!(read.body().len() < read.body_structure().len());

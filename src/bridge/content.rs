@@ -4,7 +4,7 @@ use super::cached::Parsed;
 use crate::base::{FileRange, Form, Piece, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Content, Row};
-use crate::imap::envelope;
+use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, Name};
 use crate::store::{Opened, Reach, Store};
@@ -22,7 +22,7 @@ const AHEAD: u64 = 4 << 20;
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let mut found = None;
     store.rows(Reach::All, kept, &UidRanges::one(uid, uid), |row, folder| {
-        found = Some((super::imap::imap_row(row, folder.arrival(row)), folder.name(row)));
+        found = Some((super::imap::imap_row(row, folder, kept), folder.name(row)));
         false
     });
     let Some((row, name)) = found.filter(|(row, _)| row.size <= AHEAD) else { return };
@@ -95,7 +95,8 @@ impl<'a> Message<'a> {
     /// Parses it, and gives the cache what was found.
     fn parse(&mut self) -> io::Result<Arc<Parsed>> {
         let scanned = self.scan()?;
-        let parsed = Arc::new(Parsed::new(&scanned, &self.read_header()?));
+        let preview = self.words(&scanned)?;
+        let parsed = Arc::new(Parsed::new(&scanned, &self.read_header()?, &preview));
         self.structure = Some(scanned);
         self.store.cache().put(&self.name.id(), self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
@@ -114,6 +115,11 @@ impl<'a> Message<'a> {
                 scanner.finish()
             }
         }))
+    }
+
+    /// The preview, from the message itself.
+    fn words(&mut self, structure: &Structure) -> io::Result<String> {
+        preview::render(structure, &mut |range, most| self.read(range, most))
     }
 
     fn read_header(&mut self) -> io::Result<Arc<[u8]>> {
@@ -171,7 +177,7 @@ impl Content for Message<'_> {
     }
 
     fn id(&self) -> String {
-        self.name.id()
+        self.name.original()
     }
 
     fn header(&mut self) -> io::Result<Arc<[u8]>> {
@@ -235,6 +241,20 @@ impl Content for Message<'_> {
         Ok(Piece::File(self.range(range)?))
     }
 
+    fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        let mut reader = Reader::exact(self.range(range)?);
+        while !reader.is_done() && sink(&reader.next_piece()?) {}
+        Ok(())
+    }
+
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>> {
+        match self.cached()? {
+            Some(cached) => Ok(Some(cached.preview().into())),
+            None if lazy => Ok(None),
+            None => Ok(Some(self.parse()?.preview().into())),
+        }
+    }
+
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
         if let Some(mut bytes) = self.of_header(&range) {
             bytes.truncate(most);
@@ -285,7 +305,7 @@ mod tests {
     fn message(store: &Store, uid: u32) -> Message<'_> {
         let mut found = None;
         store.rows(Reach::All, Kept::Caught, &UidRanges::one(uid, uid), |row, folder| {
-            found = Some((super::super::imap::imap_row(row, folder.arrival(row)), folder.name(row)));
+            found = Some((super::super::imap::imap_row(row, folder, Kept::Caught), folder.name(row)));
             false
         });
         let (row, name) = found.unwrap();

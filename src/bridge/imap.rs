@@ -5,19 +5,21 @@ use super::memory::Memory;
 use super::search::Ordering;
 use super::turn::Turn;
 use super::{Bridge, Place};
-use crate::base::{Flags, Piece, Secret, UidRanges, limits};
+use crate::base::{Flags, Piece, UidRanges, limits};
+use crate::imap::binary::Trouble;
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Selected, Store,
     StoreMode, Stored, Transferred, Watched,
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch};
-use crate::mail::Name;
-use crate::quarantine::account::Verdict;
+use crate::mail::{Kept, Name};
 use crate::quarantine::act::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
 use crate::quarantine::mailbox::{Content, OpenError};
 use crate::quarantine::policy::{Denied, Why};
+use crate::quarantine::scram::Exchange;
 use crate::quarantine::{Account, Accounts, Failed, Mailbox, Quarantine};
+use crate::store::catalogue::Folder as Catalogue;
 use crate::store::subscriptions::Subscriptions;
 use crate::store::{Flagging, Row};
 use event_listener::EventListener;
@@ -39,14 +41,16 @@ pub struct Shared {
 /// One connection's side of the rules.
 pub struct ImapBridge {
     pub(super) shared: Arc<Shared>,
-    peer: Option<IpAddr>,
-    /// Called once, at the login.
-    known: Box<dyn Fn() + Send>,
-    account: Option<Account>,
+    pub(super) peer: Option<IpAddr>,
+    /// Called at the login.
+    pub(super) known: Box<dyn Fn() + Send>,
+    pub(super) account: Option<Account>,
     open: Option<Open>,
     /// Folders besides it whose changes wake the session.
     watched: Vec<Mailbox>,
-    appending: Option<Appending>,
+    appending: Vec<Appending>,
+    /// A SCRAM login that goes on.
+    pub(super) exchange: Option<Box<Exchange>>,
     pub(super) ordering: Option<Ordering>,
 }
 
@@ -65,7 +69,8 @@ impl ImapBridge {
             account: None,
             open: None,
             watched: Vec::new(),
-            appending: None,
+            appending: Vec::new(),
+            exchange: None,
             ordering: None,
         }
     }
@@ -77,6 +82,8 @@ impl ImapBridge {
         }
         match question {
             Question::Login { user, password } => self.login(&user, &password),
+            Question::ScramBegin(first) => self.scram_begin(first.expose()),
+            Question::ScramEnd(last) => self.scram_end(last.expose()),
             Question::Folders => self.folders().map(Answer::Folders),
             Question::Folder(name) => {
                 let folder = self.folder(&name)?;
@@ -84,6 +91,7 @@ impl ImapBridge {
             }
             Question::Subscribe(name, on) => self.subscribe(&name, on),
             Question::Status(name) => self.status(&name),
+            Question::Quota(name) => self.quota(name.as_deref()).map(Answer::Quota),
             Question::Watch(on) => self.watch(on),
             Question::Select { folder, read_only } => self.select(&folder, read_only),
             Question::Unselect => {
@@ -99,24 +107,24 @@ impl ImapBridge {
             Question::Expunge { uids } => self.expunge(uids),
             Question::AppendStart { folder, size, .. } => self.append_start(&folder, size),
             Question::AppendData(bytes) => {
-                let appending = self.appending.as_mut().ok_or_else(out_of_step)?;
+                let appending = self.appending.last_mut().ok_or_else(out_of_step)?;
                 appending.write(&bytes).map_err(|f| refused(f.into()))?;
                 Ok(Answer::Done)
             }
             Question::AppendEnd => {
-                let appending = self.appending.take().ok_or_else(out_of_step)?;
+                let appending = std::mem::take(&mut self.appending);
                 self.shared.quarantine.append_end(self.account()?, appending).map_err(refused)?;
                 // RFC 4315 3: no APPENDUID for a mailbox that cannot be read.
-                Ok(Answer::Appended { uid: None })
+                Ok(Answer::Appended { uids: None })
             }
             Question::AppendCancel => {
-                self.appending = None;
+                self.appending.clear();
                 Ok(Answer::Done)
             }
         }
     }
 
-    fn account(&self) -> Result<&Account, Refusal> {
+    pub(super) fn account(&self) -> Result<&Account, Refusal> {
         self.account.as_ref().ok_or_else(out_of_step)
     }
 
@@ -131,29 +139,6 @@ impl ImapBridge {
                 "there is no such folder; the folders of a quarantine are fixed, LIST shows them",
             )
         })
-    }
-
-    fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Result<Answer, Refusal> {
-        let now = self.shared.quarantine.store.now();
-        match self.shared.accounts.verify(user, password, self.peer, now) {
-            Verdict::Good(account) => {
-                log::info!(
-                    "login: user=<{}> from=<{}>",
-                    account.login,
-                    self.peer.map_or("local".to_string(), |p| p.to_string())
-                );
-                (self.known)();
-                self.account = Some(account);
-                Ok(Answer::LoggedIn)
-            }
-            Verdict::Wrong(pause) => {
-                Err(Refusal { pause, ..Refusal::new("AUTHENTICATIONFAILED", "login or password is wrong") })
-            }
-            Verdict::Later(pause) => Err(Refusal::new(
-                "UNAVAILABLE",
-                format!("too many wrong passwords: try again in {} seconds", pause.as_secs().max(1)),
-            )),
-        }
     }
 
     fn folders(&self) -> Result<Vec<ShownFolder>, Refusal> {
@@ -182,7 +167,7 @@ impl ImapBridge {
         Ok(Answer::Done)
     }
 
-    fn open(&self, name: &str) -> Result<Mailbox, Refusal> {
+    pub(super) fn open(&self, name: &str) -> Result<Mailbox, Refusal> {
         let folder = self.folder(name)?;
         self.shared.quarantine.open_folder(self.account()?, folder).map_err(|error| match error {
             OpenError::Denied(denied) => denial(denied),
@@ -190,11 +175,7 @@ impl ImapBridge {
         })
     }
 
-    fn status(&self, name: &str) -> Result<Answer, Refusal> {
-        Ok(Answer::Status(self.figures(&self.open(name)?)))
-    }
-
-    fn figures(&self, mailbox: &Mailbox) -> Figures {
+    pub(super) fn figures(&self, mailbox: &Mailbox) -> Figures {
         let counts = self.shared.quarantine.counts(mailbox);
         Figures {
             messages: counts.messages,
@@ -243,6 +224,7 @@ impl ImapBridge {
             recent: UidRanges::new(),
             first_unseen: None,
             read_only,
+            mailbox_id: self.mailbox_id(mailbox.folder, &figures)?,
             permanent: if mailbox.content.is_some() && !read_only { permanent() } else { Flags::NONE },
             uid_not_sticky: mailbox.content.is_none(),
         };
@@ -324,14 +306,13 @@ impl ImapBridge {
             let mark = rows.pieces.len();
             match fetch::line(seq, wanted, &mut message, &mut rows.pieces) {
                 Ok(()) => bytes += rows.pieces.get(mark..).unwrap_or_default().iter().map(piece_len).sum::<u64>(),
-                Err(error) => {
-                    // A line that was begun cannot be sent.
-                    rows.pieces.truncate(mark);
-                    rows.vanished = true;
-                    if error.kind() != std::io::ErrorKind::NotFound {
-                        log::error!("message {} cannot be read: {error}", row.uid);
-                    }
+                Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
+                Err(Trouble::Io(error)) => {
+                    log::error!("message {} cannot be read: {error}", row.uid);
+                    let text = "a message could not be read; the log of the server says why";
+                    rows.refused.get_or_insert_with(|| Refusal::new("CORRUPTION", text));
                 }
+                Err(trouble) => rows.refused = rows.refused.or(trouble.refusal()),
             }
         }
         Ok(Answer::Rows(rows))
@@ -342,7 +323,7 @@ impl ImapBridge {
         let mut found = Vec::with_capacity(uids.len());
         self.shared.quarantine.store.rows(content.reach, content.kept, &ranges, |row, folder| {
             let name = folder.name(row);
-            found.push((imap_row(row, folder.arrival(row)), name));
+            found.push((imap_row(row, folder, content.kept), name));
             true
         });
         found
@@ -404,16 +385,21 @@ impl ImapBridge {
     }
 
     fn append_start(&mut self, name: &str, size: u64) -> Result<Answer, Refusal> {
-        let folder = self.folder(name).map_err(|r| Refusal { code: Some("TRYCREATE"), ..r })?;
+        // RFC 3501 6.3.11: no TRYCREATE where nothing can be created
+        let folder = self.folder(name)?;
         let quarantine = &self.shared.quarantine;
         if size > limits::MESSAGE_BYTES {
             return Err(Refusal::new(
-                "LIMIT",
+                // RFC 7889 4
+                "TOOBIG",
                 format!("a message of {size} bytes is over the limit of {}", limits::MESSAGE_BYTES),
             ));
         }
         let appending = quarantine.append_start(self.account()?, folder, size).map_err(refused)?;
-        self.appending = Some(appending);
+        if let Some(last) = self.appending.last_mut() {
+            last.close().map_err(|fault| refused(fault.into()))?;
+        }
+        self.appending.push(appending);
         Ok(Answer::Done)
     }
 }
@@ -421,7 +407,7 @@ impl ImapBridge {
 impl Bridge<Session> for ImapBridge {
     fn place(&self, question: &Question) -> Place {
         match question {
-            Question::Login { .. } => Place::Password,
+            Question::Login { .. } | Question::ScramBegin(_) | Question::ScramEnd(_) => Place::Password,
             Question::Folders | Question::Folder(_) | Question::Unselect | Question::Poll { .. } => Place::Inline,
             Question::Search(_) => Place::Scan,
             _ => Place::Disk,
@@ -449,8 +435,9 @@ fn permanent() -> Flags {
     Flags((1 << all) - 1).without(Flags::OURS)
 }
 
-pub(super) fn imap_row(row: &Row, date: u64) -> ImapRow {
-    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq, saved: date, trace: row.trace }
+pub(super) fn imap_row(row: &Row, folder: &Catalogue, kept: Kept) -> ImapRow {
+    let (date, saved) = (folder.arrival(row), folder.saved(row, kept));
+    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq, saved, trace: row.trace }
 }
 
 fn flag_row(row: &Row) -> FlagRow {
@@ -468,12 +455,13 @@ fn denial(denied: Denied) -> Refusal {
     let code = match denied.why {
         Why::NotPermitted => "NOPERM",
         Why::Impossible => "CANNOT",
+        Why::Full => "OVERQUOTA",
     };
     Refusal::new(code, denied.text)
 }
 
 /// What the client is told; what failed inside goes to the log.
-fn refused(failed: Failed) -> Refusal {
+pub(super) fn refused(failed: Failed) -> Refusal {
     match failed {
         Failed::Denied(denied) => denial(denied),
         Failed::Disk(fault) => {
@@ -484,12 +472,12 @@ fn refused(failed: Failed) -> Refusal {
             } else {
                 "the server could not write to its disk; its log says why"
             };
-            Refusal::new(if full { "OVERQUOTA" } else { "SERVERBUG" }, text)
+            Refusal::new(if full { "OVERQUOTA" } else { "CONTACTADMIN" }, text)
         }
     }
 }
 
 /// The core asks nothing before a login or without an open folder.
-fn out_of_step() -> Refusal {
+pub(super) fn out_of_step() -> Refusal {
     Refusal::new("CLIENTBUG", "not now: no folder is open, or nobody is logged in")
 }

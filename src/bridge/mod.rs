@@ -3,8 +3,10 @@
 
 mod cached;
 mod content;
+mod figures;
 pub mod imap;
 pub mod lmtp;
+mod login;
 pub mod memory;
 mod search;
 mod turn;

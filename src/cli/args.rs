@@ -172,7 +172,7 @@ pub struct UserAdd {
     #[argh(positional)]
     pub login: String,
 
-    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2
+    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256
     #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
     pub scheme: Scheme,
 }
@@ -185,7 +185,7 @@ pub struct UserPasswd {
     #[argh(positional)]
     pub login: String,
 
-    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2
+    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256
     #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
     pub scheme: Scheme,
 }

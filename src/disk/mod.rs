@@ -238,9 +238,11 @@ impl Disk {
         }
     }
 
-    /// Free and all space of the data directory's file system, in its blocks. `None` when it cannot be told.
+    /// Free and all space of the data directory's file system, in bytes. `None` when it cannot be told.
     pub fn space(&self) -> Option<(u64, u64)> {
-        rustix::fs::statvfs(&*self.root).ok().map(|stat| (stat.f_bavail, stat.f_blocks))
+        rustix::fs::statvfs(&*self.root)
+            .ok()
+            .map(|s| (s.f_bavail.saturating_mul(s.f_frsize), s.f_blocks.saturating_mul(s.f_frsize)))
     }
 
     /// Removes the files (not the directories) of a directory that were last written before `before` (seconds since 1970); says how

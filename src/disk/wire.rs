@@ -20,6 +20,8 @@ pub struct Reader {
     after_cr: bool,
     /// Wire bytes that were handed out.
     sent: u64,
+    /// NUL stays as it is.
+    exact: bool,
 }
 
 impl Reader {
@@ -29,7 +31,12 @@ impl Reader {
             Form::Crlf => range.start,
             Form::Lf => 0,
         };
-        Reader { range, at, wire: at, after_cr: false, sent: 0 }
+        Reader { range, at, wire: at, after_cr: false, sent: 0, exact: false }
+    }
+
+    /// The same with each NUL as it is, for those who can carry it.
+    pub fn exact(range: FileRange) -> Self {
+        Reader { exact: true, ..Reader::new(range) }
     }
 
     /// Whether all was handed out.
@@ -84,7 +91,9 @@ impl Reader {
         let from = piece.len();
         piece.extend_from_slice(inside.get(..wanted).unwrap_or_default());
         self.sent += wanted as u64;
-        replace_nul(piece.get_mut(from..).unwrap_or_default());
+        if !self.exact {
+            replace_nul(piece.get_mut(from..).unwrap_or_default());
+        }
     }
 
     /// Adds a CR before each LF that has none.

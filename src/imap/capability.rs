@@ -1,6 +1,7 @@
 //! What is announced (RFC 3501 6.1.1), and what a client has switched on (RFC 5161).
 
 use super::session::{Options, Tls};
+use crate::base::limits;
 
 /// Announced at all times.
 const ALWAYS: &[&str] = &[
@@ -32,6 +33,17 @@ const LOGGED_IN: &[&str] = &[
     "STATUS=SIZE",
     "ACL",
     "RIGHTS=kxte",
+    "BINARY",
+    "PREVIEW",
+    "SAVEDATE",
+    "OBJECTID",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "LIST-MYRIGHTS",
+    "MULTIAPPEND",
+    "UTF8=ACCEPT",
+    "COMPRESS=DEFLATE",
     "CONDSTORE",
     "QRESYNC",
     "ESEARCH",
@@ -55,13 +67,17 @@ pub fn list(options: &Options, logged_in: bool, may_log_in: bool) -> String {
     let mut words = ALWAYS.to_vec();
     if logged_in {
         words.extend(LOGGED_IN);
-        return words.join(" ");
+        // RFC 7889 2: one limit for all mailboxes
+        return format!("{} APPENDLIMIT={}", words.join(" "), limits::MESSAGE_BYTES);
     }
     if options.tls == Tls::Offered {
         words.push("STARTTLS");
     }
     match may_log_in {
-        true => words.extend(LOGIN),
+        true => {
+            words.extend(LOGIN);
+            words.extend(options.scram.then_some("AUTH=SCRAM-SHA-256"));
+        }
         false => words.push("LOGINDISABLED"),
     }
     words.join(" ")
@@ -85,6 +101,7 @@ impl Enabled {
     pub fn enable(&mut self, name: &str) -> Option<&'static str> {
         let (known, on) = match name {
             "IMAP4REV2" => ("IMAP4rev2", &mut self.rev2),
+            "UTF8=ACCEPT" => ("UTF8=ACCEPT", &mut self.utf8),
             "CONDSTORE" => ("CONDSTORE", &mut self.condstore),
             "QRESYNC" => ("QRESYNC", &mut self.qresync),
             _ => return None,
@@ -93,5 +110,10 @@ impl Enabled {
         // RFC 7162 3.2.3: QRESYNC includes CONDSTORE
         self.condstore |= self.qresync;
         new.then_some(known)
+    }
+
+    /// Whether mailbox names are UTF-8 both ways, not modified UTF-7 (RFC 6855 3, RFC 9051 5.1).
+    pub fn names_are_utf8(self) -> bool {
+        self.utf8 || self.rev2
     }
 }

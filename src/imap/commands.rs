@@ -1,7 +1,7 @@
 //! The commands: the one table of their names, of when they are allowed and of what may be announced during them.
 
 use super::parser::{Parser, Parsing};
-use super::request::{Request, RightsAsk};
+use super::request::{QuotaAsk, Request, RightsAsk};
 use super::{parse, parse_fetch, parse_list, parse_notify, parse_query};
 
 /// States in which a command is allowed (RFC 3501 3), as a set of bits.
@@ -98,6 +98,12 @@ pub const COMMANDS: &[Command] = &[
     command("LISTRIGHTS", States::LOGGED_IN, MayChange, |p| parse::rights(p, parse::identifier)),
     command("SETACL", States::LOGGED_IN, MayChange, |p| parse::change_rights(p, 3)),
     command("DELETEACL", States::LOGGED_IN, MayChange, |p| parse::change_rights(p, 2)),
+    command("COMPRESS", States::LOGGED_IN, MayChange, parse::compress),
+    command("GETQUOTA", States::LOGGED_IN, MayChange, parse::get_quota),
+    command("GETQUOTAROOT", States::LOGGED_IN, MayChange, |p| {
+        parse::one_mailbox(p).map(QuotaAsk::Mailbox).map(Request::Quota)
+    }),
+    command("SETQUOTA", States::LOGGED_IN, MayChange, parse::set_quota),
     // a folder is open
     command("CHECK", States::OPEN, MayChange, |_| Ok(Request::Noop)),
     command("CLOSE", States::OPEN, MayChange, |_| Ok(Request::Close { expunge: true })),

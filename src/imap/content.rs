@@ -32,7 +32,7 @@ pub trait Content {
     /// The catalogue's row.
     fn row(&self) -> Row;
 
-    /// The message id: base name of the file before the first comma. Never changes.
+    /// The message id: base name of the file before the first comma; of a copy, that of its original. Never changes.
     fn id(&self) -> String;
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
@@ -53,6 +53,12 @@ pub trait Content {
     /// Bytes of the message in wire form: in memory when they are few, a range of the file when they are many.
     fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece>;
 
-    /// The same, always in memory, cut at `most` bytes.
+    /// Hands out the same with each NUL as it is, piece by piece, until `sink` has had enough and says `false`.
+    fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
+
+    /// The PREVIEW, made by [`super::preview::render`]; `None` only when it is `lazy` and would take long.
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>>;
+
+    /// The same as [`Content::bytes`], always in memory, cut at `most` bytes.
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>>;
 }

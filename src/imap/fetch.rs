@@ -1,9 +1,11 @@
 //! Renders FETCH lines (RFC 3501 7.4.2). Called where the message can be read.
 
+use super::binary::{self, Trouble};
 use super::content::Content;
 use super::items::Item;
+use super::objectid;
 use super::question::Fetch;
-use super::section::{self, Resolved, Section, What};
+use super::section::{self, Resolved, Section, What, cut};
 use super::write::{self, push};
 use crate::base::{Flags, Piece, Timestamp, limits};
 use std::io;
@@ -13,7 +15,7 @@ use std::ops::Range;
 /// the FETCH sets `\Seen`, the line shows the flags with it, asked for or not (RFC 3501 6.4.5).
 ///
 /// On an error the pieces that were added are taken back, so a line is whole or absent.
-pub fn line(seq: u32, fetch: &Fetch, content: &mut dyn Content, pieces: &mut Vec<Piece>) -> io::Result<()> {
+pub fn line(seq: u32, fetch: &Fetch, content: &mut dyn Content, pieces: &mut Vec<Piece>) -> Result<(), Trouble> {
     let mut line = Line::default();
     line.write(seq, fetch, content)?;
     for piece in line.into_pieces() {
@@ -34,7 +36,7 @@ struct Line {
 }
 
 impl Line {
-    fn write(&mut self, seq: u32, fetch: &Fetch, content: &mut dyn Content) -> io::Result<()> {
+    fn write(&mut self, seq: u32, fetch: &Fetch, content: &mut dyn Content) -> Result<(), Trouble> {
         let row = content.row();
         let marks = fetch.mark_seen && !row.flags.has(Flags::SEEN);
         let flags = if marks { row.flags | Flags::SEEN } else { row.flags };
@@ -75,6 +77,27 @@ impl Line {
                     self.text.push(b' ');
                     self.section(section, *partial, content)?;
                 }
+                Item::Binary { path, partial, .. } => self.binary(path, *partial, content)?,
+                Item::BinarySize(path) => {
+                    push(
+                        &mut self.text,
+                        format_args!("BINARY.SIZE[{}] {}", numbers(path), binary::size(path, content)?),
+                    );
+                }
+                Item::Preview { lazy } => {
+                    self.text.extend_from_slice(b"PREVIEW ");
+                    match content.preview(*lazy)? {
+                        Some(words) => write::string(&mut self.text, words.as_bytes()),
+                        None => self.text.extend_from_slice(b"NIL"),
+                    }
+                }
+                Item::SaveDate => {
+                    push(&mut self.text, format_args!("SAVEDATE \"{}\"", Timestamp::from_secs(row.saved).imap()));
+                }
+                Item::EmailId => {
+                    push(&mut self.text, format_args!("EMAILID ({})", objectid::email_id(&content.id())));
+                }
+                Item::ThreadId => self.text.extend_from_slice(b"THREADID NIL"),
                 Item::Rfc822 => self.old("RFC822 ", What::Whole, content)?,
                 Item::Rfc822Header => self.old("RFC822.HEADER ", What::Header, content)?,
                 Item::Rfc822Text => self.old("RFC822.TEXT ", What::Text, content)?,
@@ -85,6 +108,24 @@ impl Line {
             write::flags(&mut self.text, flags, recent);
         }
         self.text.extend_from_slice(b")\r\n");
+        Ok(())
+    }
+
+    /// RFC 3516 4.3: `literal8` only when there is a NUL, so that a client knows without looking.
+    fn binary(&mut self, path: &[u32], partial: Option<(u32, u32)>, content: &mut dyn Content) -> Result<(), Trouble> {
+        push(&mut self.text, format_args!("BINARY[{}]", numbers(path)));
+        if let Some((start, _)) = partial {
+            push(&mut self.text, format_args!("<{start}>"));
+        }
+        self.text.push(b' ');
+        let Some(binary) = binary::part(path, partial, content)? else {
+            self.text.extend_from_slice(b"NIL");
+            return Ok(());
+        };
+        if binary.has_nul {
+            self.text.push(b'~');
+        }
+        self.piece(binary.piece);
         Ok(())
     }
 
@@ -133,7 +174,12 @@ impl Line {
             self.text.extend_from_slice(b"\"\"");
             return Ok(());
         }
-        match content.bytes(range)? {
+        self.piece(content.bytes(range)?);
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        match piece {
             Piece::Bytes(bytes) => self.bytes(bytes),
             Piece::File(file) => {
                 push(&mut self.text, format_args!("{{{}}}\r\n", file.len));
@@ -141,7 +187,6 @@ impl Line {
                 self.done.push(Piece::File(file));
             }
         }
-        Ok(())
     }
 
     fn bytes(&mut self, bytes: Vec<u8>) {
@@ -154,7 +199,7 @@ impl Line {
             self.text.extend_from_slice(&bytes);
         } else {
             self.done.push(Piece::Bytes(std::mem::take(&mut self.text)));
-            self.done.push(Piece::Bytes(bytes));
+            self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
         }
     }
 
@@ -164,9 +209,7 @@ impl Line {
     }
 }
 
-/// The part of a range that `<offset.length>` asks for (RFC 3501 6.4.5: what lies beyond the end is empty).
-fn cut(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
-    let Some((offset, len)) = partial else { return range };
-    let start = range.start.saturating_add(u64::from(offset)).min(range.end);
-    start..start.saturating_add(u64::from(len)).min(range.end)
+/// `1.2`
+fn numbers(path: &[u32]) -> Section {
+    Section { path: path.to_vec(), what: What::Whole }
 }

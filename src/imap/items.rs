@@ -28,6 +28,28 @@ pub enum Item {
         /// Offset and length.
         partial: Option<(u32, u32)>,
     },
+    /// BINARY[…], BINARY.PEEK[…] (RFC 3516)
+    Binary {
+        /// Part numbers.
+        path: Vec<u32>,
+        /// `\Seen` stays as it is.
+        peek: bool,
+        /// Offset and length, in decoded bytes.
+        partial: Option<(u32, u32)>,
+    },
+    /// BINARY.SIZE[…]
+    BinarySize(Vec<u32>),
+    /// PREVIEW (RFC 8970)
+    Preview {
+        /// NIL will do when it would take long.
+        lazy: bool,
+    },
+    /// SAVEDATE (RFC 8514)
+    SaveDate,
+    /// EMAILID (RFC 8474)
+    EmailId,
+    /// THREADID: NIL, since no threads are kept
+    ThreadId,
     /// MODSEQ (RFC 7162 3.1.4.2)
     ModSeq,
     /// RFC822
@@ -41,7 +63,10 @@ pub enum Item {
 impl Item {
     /// Whether asking for it sets `\Seen` (RFC 3501 6.4.5).
     pub fn marks_seen(&self) -> bool {
-        matches!(self, Item::Section { peek: false, .. } | Item::Rfc822 | Item::Rfc822Text)
+        matches!(
+            self,
+            Item::Section { peek: false, .. } | Item::Binary { peek: false, .. } | Item::Rfc822 | Item::Rfc822Text
+        )
     }
 
     /// Items that stand for themselves.
@@ -58,6 +83,10 @@ impl Item {
             ("RFC822", Item::Rfc822),
             ("RFC822.HEADER", Item::Rfc822Header),
             ("RFC822.TEXT", Item::Rfc822Text),
+            ("PREVIEW", Item::Preview { lazy: false }),
+            ("SAVEDATE", Item::SaveDate),
+            ("EMAILID", Item::EmailId),
+            ("THREADID", Item::ThreadId),
         ];
         NAMES.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, item)| item.clone())
     }
@@ -93,6 +122,12 @@ pub enum StatusItem {
     Size,
     /// HIGHESTMODSEQ (RFC 7162 3.1.7)
     HighestModSeq,
+    /// MAILBOXID (RFC 8474 4.3)
+    MailboxId,
+    /// APPENDLIMIT (RFC 7889 3.1)
+    AppendLimit,
+    /// DELETED-STORAGE (RFC 9208 4.1.4)
+    DeletedStorage,
 }
 
 impl StatusItem {
@@ -106,6 +141,9 @@ impl StatusItem {
         ("DELETED", StatusItem::Deleted),
         ("SIZE", StatusItem::Size),
         ("HIGHESTMODSEQ", StatusItem::HighestModSeq),
+        ("MAILBOXID", StatusItem::MailboxId),
+        ("APPENDLIMIT", StatusItem::AppendLimit),
+        ("DELETED-STORAGE", StatusItem::DeletedStorage),
     ];
 
     /// Its name.

@@ -4,6 +4,7 @@
 //! From the wire inwards: `fragment` finds the end of a command, `parse*` understand it with the table in `commands`,
 //! `session` carries it out. `fetch` and `search` read messages through [`content::Content`], wherever they run.
 
+pub mod binary;
 mod capability;
 pub mod commands;
 pub mod content;
@@ -24,6 +25,7 @@ mod parse_query;
 mod parse_search;
 mod parse_sync;
 mod parser;
+pub mod preview;
 pub mod query;
 pub mod question;
 pub mod request;

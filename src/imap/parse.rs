@@ -5,7 +5,7 @@ use super::items::StatusItem;
 use super::parse_sync;
 use super::parser::{Parser, Parsing};
 use super::question::StoreMode;
-use super::request::{AppendHead, Bad, Known, Request, RightsAsk};
+use super::request::{AppendHead, Bad, Known, QuotaAsk, Request, RightsAsk};
 use crate::base::Secret;
 
 /// A command as far as it was understood.
@@ -21,7 +21,13 @@ pub struct Parsed {
 
 /// Parses a whole command, its line end included.
 pub fn command(input: &[u8]) -> Parsed {
+    command_in(input, false)
+}
+
+/// The same; `utf8`: names are UTF-8, since the client has enabled it.
+pub fn command_in(input: &[u8], utf8: bool) -> Parsed {
     let mut p = Parser::new(input);
+    p.utf8 = utf8;
     let Some(tag) = p.tag() else {
         return Parsed {
             tag: None,
@@ -43,15 +49,21 @@ pub fn tag(input: &[u8]) -> Option<String> {
 
 /// The tag and the head of an APPEND whose message literal was just announced at the end of `input`. `None` for
 /// everything else, also when the literal is the mailbox's name.
-pub fn append_head(input: &[u8]) -> Option<(String, AppendHead)> {
+pub fn append_head(input: &[u8], utf8: bool) -> Option<(String, AppendHead)> {
     let mut p = Parser::new(input);
+    p.utf8 = utf8;
     let tag = p.tag()?;
     if p.command_name()?.name != "APPEND" {
         return None;
     }
-    let head = p.append_head().ok()?;
-    let literal = p.rest().strip_prefix(b"{")?;
-    literal.iter().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'}' | b'\r' | b'\n')).then_some((tag, head))
+    p.space().ok()?;
+    let mailbox = p.mailbox().ok()?;
+    Some((tag, p.append_head(mailbox).ok()?))
+}
+
+/// The head of a further message of the same APPEND (RFC 3502): `input` is what followed the one before.
+pub fn append_next(input: &[u8]) -> Option<AppendHead> {
+    Parser::new(input).append_head(String::new()).ok()
 }
 
 /// `ID (…)` or `ID NIL` (RFC 2971).
@@ -80,6 +92,11 @@ pub(super) fn login(p: &mut Parser<'_>) -> Parsing<Request> {
     p.space()?;
     let password = Secret::new(p.astring()?);
     Ok(Request::Login { user, password })
+}
+
+pub(super) fn compress(p: &mut Parser<'_>) -> Parsing<Request> {
+    p.space()?;
+    Ok(Request::Compress(String::from_utf8_lossy(p.atom()?).to_ascii_uppercase()))
 }
 
 pub(super) fn enable(p: &mut Parser<'_>) -> Parsing<Request> {
@@ -141,6 +158,28 @@ pub(super) fn change_rights(p: &mut Parser<'_>, arguments: usize) -> Parsing<Req
         p.astring()?;
     }
     Ok(Request::ChangeRights)
+}
+
+pub(super) fn get_quota(p: &mut Parser<'_>) -> Parsing<Request> {
+    p.space()?;
+    p.text().map(QuotaAsk::Root).map(Request::Quota)
+}
+
+pub(super) fn set_quota(p: &mut Parser<'_>) -> Parsing<Request> {
+    get_quota(p)?;
+    p.space()?;
+    if !p.eat_word("()") {
+        p.list_of(|p| {
+            p.atom()?;
+            p.space()?;
+            // `number64`
+            match p.run(|b| b.is_ascii_digit()).len() {
+                1..=20 => Ok(()),
+                _ => Err(Bad("a limit is a number")),
+            }
+        })?;
+    }
+    Ok(Request::Quota(QuotaAsk::Set))
 }
 
 pub(super) fn uid_expunge(p: &mut Parser<'_>) -> Parsing<Request> {
@@ -223,12 +262,16 @@ mod tests {
 
     #[test]
     fn heads_of_append() {
-        let head = |text: &str| append_head(text.as_bytes()).map(|(_, head)| head);
+        let head = |text: &str| append_head(text.as_bytes(), false).map(|(_, head)| head);
         let full = head("a APPEND x (\\Seen $Junk $None) \" 2-Jan-2006 15:04:05 +0130\" {3}\r\n").unwrap();
         assert_eq!(full.mailbox, "x");
         assert_eq!(full.flags, Flags::SEEN | Flags::by_name("$Junk").unwrap());
         assert_eq!(full.date.unwrap().to_string(), "2006-01-02T13:34:05Z");
         assert!(head("a append \"x\" () {3+}\r\n").is_some());
+        assert!(!head("a append x ~{3+}\r\n").unwrap().wrapped);
+        assert!(head("a append x utf8 (~{3+}\r\n").unwrap().wrapped);
+        assert_eq!(append_next(b" (\\Seen) {3}\r\n").unwrap().flags, Flags::SEEN);
+        assert!(append_next(b" {3+}\r\n").is_some() && append_next(b"{3}\r\n").is_none());
         assert!(head("a APPEND {1}\r\nx {3+}\r\n").is_some());
         for other in [
             "a APPEND {3}\r\n",
@@ -239,6 +282,9 @@ mod tests {
             "a APPEND x ({3}\r\n",
             "a APPEND x y {3}\r\n",
             "APPEND x {3}\r\n",
+            "a APPEND x UTF8 ({3}\r\n",
+            "a APPEND x UTF8 ~{3}\r\n",
+            "a APPEND x ~~{3}\r\n",
         ] {
             assert_eq!(head(other), None, "{other}");
         }
@@ -266,7 +312,7 @@ mod tests {
         #[test]
         fn anything_is_understood_or_refused(input in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = command(&input);
-            let _ = append_head(&input);
+            let _ = (append_head(&input, true), append_next(&input));
             for command in super::super::commands::COMMANDS {
                 let _ = super::command(&[b"a ", command.name.as_bytes(), &input].concat());
             }

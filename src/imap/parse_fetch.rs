@@ -43,15 +43,44 @@ pub(super) fn fetch(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
 pub(super) fn item(p: &mut Parser<'_>) -> Parsing<Item> {
     let name = p.run(|b| b.is_ascii_alphanumeric() || b == b'.');
     if p.peek() != Some(b'[') {
-        return Item::by_name(name).ok_or(Bad("unknown FETCH item"));
+        let item = Item::by_name(name).ok_or(Bad("unknown FETCH item"))?;
+        return if matches!(item, Item::Preview { .. }) { preview(p) } else { Ok(item) };
     }
-    let peek = match name.to_ascii_uppercase().as_slice() {
-        b"BODY" => false,
-        b"BODY.PEEK" => true,
-        _ => return Err(Bad("only BODY and BODY.PEEK have a section")),
+    let (binary, peek) = match name.to_ascii_uppercase().as_slice() {
+        b"BODY" => (false, false),
+        b"BODY.PEEK" => (false, true),
+        b"BINARY" => (true, false),
+        b"BINARY.PEEK" => (true, true),
+        b"BINARY.SIZE" => return binary_section(p).map(Item::BinarySize),
+        _ => return Err(Bad("only BODY, BINARY and their kind have a section")),
     };
-    let section = section(p)?;
-    let partial = if p.eat(b'<') {
+    if binary {
+        return Ok(Item::Binary { path: binary_section(p)?, peek, partial: partial(p)? });
+    }
+    Ok(Item::Section { section: section(p)?, peek, partial: partial(p)? })
+}
+
+/// What may stand behind PREVIEW (RFC 8970 6). Another list there belongs to the command (RFC 4466 2.4).
+fn preview(p: &mut Parser<'_>) -> Parsing<Item> {
+    let lazy = p.eat_word(" (LAZY");
+    if lazy {
+        while p.eat_word(" LAZY") {}
+        p.expect(b')', "the modifier of PREVIEW is LAZY")?;
+    }
+    Ok(Item::Preview { lazy })
+}
+
+/// `section-binary`: part numbers alone.
+fn binary_section(p: &mut Parser<'_>) -> Parsing<Vec<u32>> {
+    match section(p)? {
+        Section { path, what: What::Whole } => Ok(path),
+        _ => Err(Bad("BINARY takes part numbers alone")),
+    }
+}
+
+/// `<offset.length>`, if it is there.
+fn partial(p: &mut Parser<'_>) -> Parsing<Option<(u32, u32)>> {
+    Ok(if p.eat(b'<') {
         let start = p.number()?;
         p.expect(b'.', "a partial fetch is <offset.length>")?;
         let len = p.number()?;
@@ -62,8 +91,7 @@ pub(super) fn item(p: &mut Parser<'_>) -> Parsing<Item> {
         Some((start, len))
     } else {
         None
-    };
-    Ok(Item::Section { section, peek, partial })
+    })
 }
 
 /// `[…]`.

@@ -1,14 +1,14 @@
 //! The arguments of LIST and LSUB (RFC 3501 6.3.8, 6.3.9, RFC 5258, RFC 5819, RFC 6154).
 
 use super::parse::status_item;
-use super::parser::{Parser, Parsing, mailbox_name};
+use super::parser::{Parser, Parsing};
 use super::request::{Bad, List, Request};
 use super::write::is_astring_char;
 use crate::base::limits;
 
 pub(super) fn lsub(p: &mut Parser<'_>) -> Parsing<Request> {
     p.space()?;
-    let reference = mailbox_name(&p.astring()?)?;
+    let reference = reference(p)?;
     p.space()?;
     let pattern = pattern(p)?;
     Ok(Request::List(List {
@@ -27,7 +27,7 @@ pub(super) fn list(p: &mut Parser<'_>) -> Parsing<Request> {
         selection_options(p, &mut list)?;
         p.space()?;
     }
-    let reference = mailbox_name(&p.astring()?)?;
+    let reference = reference(p)?;
     p.space()?;
     let extended = p.peek() == Some(b'(');
     let patterns = if extended { p.list_of(pattern)? } else { vec![pattern(p)?] };
@@ -73,6 +73,7 @@ fn return_options(p: &mut Parser<'_>, list: &mut List) -> Parsing<()> {
         match p.atom()?.to_ascii_uppercase().as_slice() {
             b"SUBSCRIBED" => list.return_subscribed = true,
             b"CHILDREN" | b"SPECIAL-USE" => {}
+            b"MYRIGHTS" => list.my_rights = true,
             b"STATUS" => {
                 p.space()?;
                 list.status = p.list_of(status_item)?;
@@ -93,7 +94,12 @@ fn pattern(p: &mut Parser<'_>) -> Parsing<String> {
             atom => atom.to_vec(),
         },
     };
-    mailbox_name(&wire)
+    p.mailbox_name(&wire)
+}
+
+fn reference(p: &mut Parser<'_>) -> Parsing<String> {
+    let wire = p.astring()?;
+    p.mailbox_name(&wire)
 }
 
 fn join(reference: &str, pattern: &str) -> String {

@@ -15,12 +15,14 @@ pub type Parsing<T> = Result<T, Bad>;
 pub struct Parser<'a> {
     input: &'a [u8],
     at: usize,
+    /// Strings and mailbox names are UTF-8: the client has enabled it.
+    pub(super) utf8: bool,
 }
 
 impl<'a> Parser<'a> {
     /// At the beginning of `input`.
     pub fn new(input: &'a [u8]) -> Self {
-        Parser { input, at: 0 }
+        Parser { input, at: 0, utf8: false }
     }
 
     /// What was not read yet.
@@ -129,6 +131,10 @@ impl<'a> Parser<'a> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
+                    if self.utf8 && std::str::from_utf8(&text).is_err() {
+                        // RFC 6855 3
+                        return Err(Bad("this is not UTF-8"));
+                    }
                     return Ok(text);
                 }
                 Some(b'\\') => {
@@ -162,8 +168,24 @@ impl<'a> Parser<'a> {
 
     /// A mailbox name. INBOX is written so whatever its case (RFC 3501 5.1).
     pub fn mailbox(&mut self) -> Parsing<String> {
-        let name = mailbox_name(&self.astring()?)?;
+        let wire = self.astring()?;
+        let name = self.mailbox_name(&wire)?;
         Ok(if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_string() } else { name })
+    }
+
+    /// What a mailbox name, or the beginning of one, means.
+    pub(super) fn mailbox_name(&self, wire: &[u8]) -> Parsing<String> {
+        if !self.utf8 {
+            return mailbox_name(wire);
+        }
+        // RFC 6855 3, RFC 9051 5.1
+        let text = std::str::from_utf8(wire).map_err(|_| Bad("this is not UTF-8"))?;
+        if text.len() > limits::MAILBOX_NAME
+            || text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+        {
+            return Err(Bad("such a mailbox name does not exist"));
+        }
+        Ok(text.to_string())
     }
 
     /// A sequence set.
@@ -259,9 +281,8 @@ impl<'a> Parser<'a> {
         Command::by_name(&[b"UID ", self.atom().ok()?].concat())
     }
 
-    pub(super) fn append_head(&mut self) -> Parsing<AppendHead> {
-        self.space()?;
-        let mailbox = self.mailbox()?;
+    /// What stands before the message of an APPEND, and the beginning of its literal: nothing follows but the size.
+    pub(super) fn append_head(&mut self, mailbox: String) -> Parsing<AppendHead> {
         self.space()?;
         let mut flags = Flags::NONE;
         if self.peek() == Some(b'(') {
@@ -273,13 +294,22 @@ impl<'a> Parser<'a> {
             date = Some(self.date_time()?);
             self.space()?;
         }
-        Ok(AppendHead { mailbox, flags, date })
+        let wrapped = self.eat_word("UTF8 (");
+        // `literal8` (RFC 3516 4.4); UTF8 asks for it
+        let eight = self.eat(b'~');
+        let size = self.rest().strip_prefix(b"{").ok_or(Bad("a message is a literal"))?;
+        let whole = size.iter().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'}' | b'\r' | b'\n'));
+        if whole && (eight || !wrapped) {
+            Ok(AppendHead { mailbox, flags, date, wrapped })
+        } else {
+            Err(Bad("a message is a literal"))
+        }
     }
 }
 
 /// Modified UTF-7, or UTF-8 as clients send it that care little. Other bytes become a name that does not exist, since
 /// that is what the client's user should be told.
-pub(super) fn mailbox_name(wire: &[u8]) -> Parsing<String> {
+fn mailbox_name(wire: &[u8]) -> Parsing<String> {
     if wire.len() > limits::MAILBOX_NAME {
         return Err(Bad("a mailbox name this long does not exist"));
     }

@@ -21,6 +21,10 @@ pub enum Question {
         /// The password as typed.
         password: Secret<Vec<u8>>,
     },
+    /// SCRAM-SHA-256: the client's first message (RFC 5802 7). Answer: `Challenge` or `Refused`.
+    ScramBegin(Secret<Vec<u8>>),
+    /// Its last message. Answer: `Proved` or `Refused`.
+    ScramEnd(Secret<Vec<u8>>),
     /// All folders that this account sees, in listing order. Answer: `Folders`.
     Folders,
     /// One folder by any accepted spelling. Answer: `Folder` or `Refused` (`NONEXISTENT`).
@@ -29,6 +33,8 @@ pub enum Question {
     Subscribe(String, bool),
     /// Figures of a folder that is not open. Answer: `Status` or `Refused`.
     Status(String),
+    /// What the account uses, of what it may use; of a mailbox of this name, if there is one. Answer: `Quota` or `Refused`.
+    Quota(Option<String>),
     /// Figures of all folders; with `true`, changes in any of them wake the session from here on. Answer: `Watched`.
     Watch(bool),
     /// Open a folder; the one that was open is closed first, also when this fails (RFC 3501 6.3.1).
@@ -74,7 +80,8 @@ pub enum Question {
         /// Only among these; `None` is all.
         uids: Option<UidRanges>,
     },
-    /// May a message be appended here? Asked before its literal is read. Answer: `Done` or `Refused`.
+    /// May a message be appended here? Asked before its literal is read, and again for each further one of the same command
+    /// (RFC 3502). Answer: `Done` or `Refused`; then `AppendCancel` follows.
     AppendStart {
         /// Any accepted spelling.
         folder: String,
@@ -85,11 +92,11 @@ pub enum Question {
         /// The literal's length.
         size: u64,
     },
-    /// The next bytes of that message, at most 64 KB. Answer: `Done` or `Refused` (the rest is then skipped).
+    /// The next bytes of that message, at most 64 KB. Answer: `Done` or `Refused`; then `AppendCancel` follows.
     AppendData(Vec<u8>),
-    /// The message is whole: make it durable. Answer: `Appended` or `Refused`.
+    /// All messages are whole: make them durable, all or none. Answer: `Appended` or `Refused`.
     AppendEnd,
-    /// The command was broken off: forget the message that is being appended. Answer: `Done`.
+    /// The command was broken off: forget the messages that are being appended. Answer: `Done`.
     AppendCancel,
 }
 
@@ -175,6 +182,15 @@ pub enum StoreMode {
 pub enum Answer {
     /// The login is good.
     LoggedIn,
+    /// SCRAM: the server's first message.
+    Challenge(Vec<u8>),
+    /// SCRAM: the login is good.
+    Proved {
+        /// The login name as typed.
+        user: String,
+        /// The server's last message.
+        message: Vec<u8>,
+    },
     /// It was done.
     Done,
     /// It was not done: `NO`, with a code and a text for people.
@@ -184,7 +200,9 @@ pub enum Answer {
     /// One folder.
     Folder(Folder),
     /// Figures of a folder.
-    Status(Figures),
+    Status(FolderStatus),
+    /// Usage; `None`: there is no quota root.
+    Quota(Option<Quota>),
     /// Figures of all folders.
     Watched(Vec<Watched>),
     /// The folder is open.
@@ -207,8 +225,8 @@ pub enum Answer {
     Transferred(Transferred),
     /// APPEND was done, durably.
     Appended {
-        /// UIDVALIDITY and UID, unless the folder cannot be read (RFC 4315 3).
-        uid: Option<(u32, u32)>,
+        /// UIDVALIDITY and UIDs, unless the folder cannot be read (RFC 4315 3).
+        uids: Option<(u32, Vec<u32>)>,
     },
 }
 
@@ -270,6 +288,30 @@ pub struct Figures {
     pub size: u64,
 }
 
+/// What STATUS tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FolderStatus {
+    /// The same as SELECT would tell.
+    pub figures: Figures,
+    /// MAILBOXID.
+    pub mailbox_id: String,
+    /// Bytes of the messages with `\Deleted`.
+    pub deleted_size: u64,
+}
+
+/// What an account uses, and what it may use (RFC 9208 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes of all that it sees.
+    pub bytes: u64,
+    /// As many there could be.
+    pub most_bytes: u64,
+    /// Messages.
+    pub messages: u64,
+    /// As many there could be.
+    pub most_messages: u64,
+}
+
 /// A folder and what STATUS tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watched {
@@ -298,6 +340,8 @@ pub struct Selected {
     pub read_only: bool,
     /// Flags that a STORE may change here.
     pub permanent: Flags,
+    /// MAILBOXID.
+    pub mailbox_id: String,
     /// UIDs do not last (an action folder that is shown empty): UIDNOTSTICKY.
     pub uid_not_sticky: bool,
 }
@@ -346,6 +390,8 @@ pub struct Rows {
     pub next: Option<u32>,
     /// Flags that changed by it (`\Seen`), so that the session does not report them twice.
     pub changed: Vec<FlagRow>,
+    /// Lines that could not be made as they were asked for: the command ends with this.
+    pub refused: Option<Refusal>,
     /// Messages of the list that are gone: the command ends with `NO [EXPUNGEISSUED]` (RFC 2180 4.1.2, RFC 5530).
     pub vanished: bool,
 }

@@ -38,6 +38,8 @@ pub enum Request {
         /// The password.
         password: Secret<Vec<u8>>,
     },
+    /// COMPRESS with this mechanism, upper-case
+    Compress(String),
     /// ENABLE
     Enable(Vec<String>),
     /// SELECT, EXAMINE
@@ -82,6 +84,8 @@ pub enum Request {
     },
     /// SETACL, DELETEACL
     ChangeRights,
+    /// GETQUOTA, GETQUOTAROOT, SETQUOTA
+    Quota(QuotaAsk),
     /// IDLE
     Idle,
     /// NOTIFY; NONE wishes for nothing.
@@ -192,6 +196,8 @@ pub struct AppendHead {
     pub flags: Flags,
     /// INTERNALDATE.
     pub date: Option<Timestamp>,
+    /// The message stands in `UTF8 (…)` (RFC 6855 4).
+    pub wrapped: bool,
 }
 
 /// LIST in all its forms (RFC 3501 6.3.8, 6.3.9, RFC 5258, RFC 5819, RFC 6154).
@@ -211,8 +217,21 @@ pub struct List {
     pub recursive: bool,
     /// Return option SUBSCRIBED. The other attributes are always returned.
     pub return_subscribed: bool,
+    /// Return option MYRIGHTS (RFC 8440).
+    pub my_rights: bool,
     /// Return option STATUS.
     pub status: Vec<StatusItem>,
+}
+
+/// The commands on quota (RFC 9208 4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuotaAsk {
+    /// GETQUOTA of this root
+    Root(String),
+    /// GETQUOTAROOT of this mailbox
+    Mailbox(String),
+    /// SETQUOTA
+    Set,
 }
 
 /// The three ways to ask for rights (RFC 4314 3).

@@ -1,7 +1,7 @@
 //! Sections of a message: what stands between the brackets of BODY[…] (RFC 3501 6.4.5).
 
 use crate::mail::header;
-use crate::mail::mime::{Kind, Structure};
+use crate::mail::mime::{Kind, Part, Structure};
 use std::fmt;
 use std::ops::Range;
 
@@ -100,8 +100,7 @@ fn write_name(name: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// The body of a message that is no multipart is its part 1 (RFC 3501 6.4.5), and `1.MIME` is then its header. TEXT and
 /// HEADER behind a path need an embedded message; `3.1` of such a part 3 is a part of the embedded message.
 pub fn resolve(section: &Section, structure: &Structure) -> Option<Resolved> {
-    let number = find(&section.path, structure)?;
-    let part = structure.part(number)?;
+    let part = part(section, structure)?;
     // of the message itself, or of the embedded message that the path leads to
     let message = || {
         if section.path.is_empty() {
@@ -121,6 +120,18 @@ pub fn resolve(section: &Section, structure: &Structure) -> Option<Resolved> {
         What::Text => Resolved::Bytes(message()?.body.clone()),
         What::Fields(_) | What::NotFields(_) => Resolved::Filtered(message()?.header.clone()),
     })
+}
+
+/// The part that the section's path leads to.
+pub fn part<'a>(section: &Section, structure: &'a Structure) -> Option<&'a Part> {
+    structure.part(find(&section.path, structure)?)
+}
+
+/// The part of a range that `<offset.length>` asks for (RFC 3501 6.4.5: what lies beyond the end is empty).
+pub fn cut(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
+    let Some((offset, len)) = partial else { return range };
+    let start = range.start.saturating_add(u64::from(offset)).min(range.end);
+    start..start.saturating_add(u64::from(len)).min(range.end)
 }
 
 /// The part that a path leads to. A path may name the body of a single part once more as its 1, as Dovecot lets it.

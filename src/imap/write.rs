@@ -33,9 +33,15 @@ pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
     if atom { out.extend_from_slice(bytes) } else { string(out, bytes) }
 }
 
-/// A mailbox name in modified UTF-7.
-pub fn mailbox(out: &mut Vec<u8>, name: &str) {
-    astring(out, mutf7::encode(name).as_bytes());
+/// A mailbox name: in modified UTF-7, or in UTF-8 where the client has enabled it (RFC 6855 3, RFC 9051 5.1).
+pub fn mailbox(out: &mut Vec<u8>, name: &str, utf8: bool) {
+    if !utf8 {
+        astring(out, mutf7::encode(name).as_bytes());
+    } else if name.is_ascii() || name.contains(char::is_control) {
+        astring(out, name.as_bytes());
+    } else {
+        push(out, format_args!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")));
+    }
 }
 
 /// A parenthesised flag list.
@@ -100,7 +106,11 @@ mod tests {
         assert_eq!(written(|o| astring(o, b"INBOX")), "INBOX");
         assert_eq!(written(|o| astring(o, b"nil")), "\"nil\"");
         assert_eq!(written(|o| astring(o, b"")), "\"\"");
-        assert_eq!(written(|o| mailbox(o, "Release & Train")), "\"Release &- Train\"");
+        assert_eq!(written(|o| mailbox(o, "Release & Train", false)), "\"Release &- Train\"");
+        assert_eq!(written(|o| mailbox(o, "Release & Train", true)), "\"Release & Train\"");
+        let mut out = Vec::new();
+        mailbox(&mut out, "a\"ä\\", true);
+        assert_eq!(out, "\"a\\\"ä\\\\\"".as_bytes());
         assert_eq!(written(|o| flags(o, Flags::SEEN, true)), "(\\Seen \\Recent)");
         assert_eq!(written(|o| flags(o, Flags::NONE, true)), "(\\Recent)");
         assert_eq!(written(|o| flags(o, Flags::NONE, false)), "()");

@@ -12,6 +12,7 @@ pub mod subject;
 pub mod text;
 pub mod token;
 pub mod trace;
+pub mod transfer;
 pub mod words;
 
 pub use address::Address;

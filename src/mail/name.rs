@@ -13,6 +13,11 @@ use super::kinds::{Class, Kind};
 use crate::base::{Flags, Timestamp, path::NAME_MAX};
 use std::fmt;
 
+/// Further field: the id of the message that this one was copied from.
+pub const COPY_OF: char = 'J';
+/// Further field: when it entered the folder, in seconds since 1970, if nothing else tells.
+pub const SAVED: char = 'I';
+
 /// A parsed name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
@@ -77,6 +82,14 @@ impl Base {
         match self {
             Base::Ours(stamp, _) => Some(stamp.secs),
             Base::Foreign(text) => text.split('.').next().and_then(|s| s.parse().ok()).filter(|&s| s < 1 << 33),
+        }
+    }
+
+    /// The same, for a message that arrived at another time.
+    pub fn arrived(self, secs: u64) -> Base {
+        match self {
+            Base::Ours(stamp, host) => Base::Ours(Stamp { secs, ..stamp }, host),
+            foreign @ Base::Foreign(_) => foreign,
         }
     }
 
@@ -203,6 +216,16 @@ impl Name {
         self.more.retain(|(k, _)| *k != key);
         self.more.extend(value.map(|v| (key, v)));
         self
+    }
+
+    /// The id under which the content is known: of a copy, that of its original.
+    pub fn original(&self) -> String {
+        self.field(COPY_OF).map_or_else(|| self.id(), str::to_string)
+    }
+
+    /// When it entered the folder, if the name says so.
+    pub fn saved(&self) -> Option<u64> {
+        self.field(SAVED)?.parse().ok()
     }
 
     /// This name without further fields: a message's own name again.

@@ -1,21 +1,12 @@
 //! The text of a part for search and display: transfer encoding undone, characters as UTF-8.
-//!
-//! The transfer decoders here skip what they do not understand. Those of mail-parser refuse the whole part at the first
-//! wrong byte, and spam is full of them.
 
+use super::transfer::Decoder;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::html;
 
 /// Undoes Content-Transfer-Encoding (RFC 2045 6); at most `most` bytes come out. An unknown encoding changes nothing.
 pub fn decode_transfer(body: &[u8], encoding: Option<&[u8]>, most: usize) -> Vec<u8> {
-    let encoding = encoding.unwrap_or_default();
-    if encoding.eq_ignore_ascii_case(b"base64") {
-        base64(body, most)
-    } else if encoding.eq_ignore_ascii_case(b"quoted-printable") {
-        quoted_printable(body, most)
-    } else {
-        body.get(..most).unwrap_or(body).to_vec()
-    }
+    Decoder::new(encoding).unwrap_or(Decoder::Identity).all(body, most)
 }
 
 /// Characters of a named charset as UTF-8. Without a name, or with one that nobody knows, bytes are UTF-8 when they can
@@ -52,71 +43,14 @@ pub fn html_to_text(page: &str) -> String {
     html::html_to_text(page)
 }
 
-/// Base64 (RFC 2045 6.8): other bytes are skipped; padding ends a group, as where two encoded files were joined.
+/// Base64 (RFC 2045 6.8).
 pub fn base64(body: &[u8], most: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity((body.len() / 4 * 3 + 3).min(most));
-    let (mut bits, mut held) = (0u32, 0u32);
-    for &byte in body {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                (bits, held) = (0, 0);
-                continue;
-            }
-            _ => continue,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            if out.len() >= most {
-                break;
-            }
-            held -= 8;
-            out.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    out
+    Decoder::Base64(0, 0).all(body, most)
 }
 
-/// Quoted-printable (RFC 2045 6.7); an `=` that begins no escape stays as it is.
+/// Quoted-printable (RFC 2045 6.7).
 pub fn quoted_printable(body: &[u8], most: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len().min(most));
-    let mut rest = body;
-    while let Some(at) = memchr::memchr(b'=', rest) {
-        let (plain, escape) = rest.split_at(at);
-        out.extend_from_slice(plain);
-        if out.len() >= most {
-            break;
-        }
-        rest = match hex_pair(escape.get(1..3)) {
-            Some(byte) => {
-                out.push(byte);
-                escape.get(3..).unwrap_or_default()
-            }
-            None => match soft_break(escape.get(1..).unwrap_or_default()) {
-                Some(after) => after,
-                None => {
-                    out.push(b'=');
-                    escape.get(1..).unwrap_or_default()
-                }
-            },
-        };
-    }
-    out.extend_from_slice(rest);
-    out.truncate(most);
-    out
-}
-
-/// What follows a soft line break, if there is one here; transport may have padded it with white space.
-fn soft_break(rest: &[u8]) -> Option<&[u8]> {
-    let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let rest = rest.get(blanks..)?;
-    rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).or_else(|| rest.is_empty().then_some(rest))
+    Decoder::QuotedPrintable(Vec::new()).all(body, most)
 }
 
 /// Two hexadecimal digits.

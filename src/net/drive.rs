@@ -4,6 +4,7 @@
 //! the thread and fed at once, output that was sent is freed, and each phase (plain, handshake, TLS) is a boxed future
 //! of its own that is gone when the next begins.
 
+use super::deflate::Deflate;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
@@ -147,6 +148,7 @@ impl Turn {
 enum Phase {
     Ended(Ended),
     StartTls,
+    StartDeflate,
 }
 
 impl<C, B> Connection<C, B>
@@ -185,6 +187,7 @@ where
                 this.secure(stream, tls).await
             }
             (Phase::StartTls, None) => Ended::Misstep("STARTTLS without a certificate"),
+            (Phase::StartDeflate, _) => this.compressed(stream).await,
         }
     }
 
@@ -203,6 +206,17 @@ where
         match Box::pin(self.phase(&mut *stream)).await {
             Phase::Ended(ended) => ended,
             Phase::StartTls => Ended::Misstep("STARTTLS under TLS"),
+            Phase::StartDeflate => self.compressed(stream).await,
+        }
+    }
+
+    /// The rest of it, compressed. What came before belongs to nothing (RFC 4978 3: a client waits for the answer).
+    async fn compressed<S: Stream>(&mut self, stream: S) -> Ended {
+        (self.unread, self.taken) = (Vec::new(), 0);
+        let mut stream = Box::new(Deflate::new(stream));
+        match Box::pin(self.phase(&mut *stream)).await {
+            Phase::Ended(ended) => ended,
+            Phase::StartTls | Phase::StartDeflate => Ended::Misstep("TLS or DEFLATE under DEFLATE"),
         }
     }
 
@@ -224,7 +238,7 @@ where
                 Step::Copy(range) => Box::pin(self.copy(stream, range)).await,
                 Step::Read { until } => self.read(stream, until).await,
                 Step::StartTls => return Phase::StartTls,
-                Step::StartDeflate => Err(Ended::Misstep("DEFLATE is not offered")),
+                Step::StartDeflate => return Phase::StartDeflate,
                 Step::Close => {
                     Box::pin(hang_up(stream)).await;
                     Err(Ended::Closed)

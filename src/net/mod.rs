@@ -1,5 +1,6 @@
 //! Sockets, TLS and threads. With `serve` and `work` the only users of smol.
 
+mod deflate;
 pub mod drive;
 pub mod executor;
 pub mod gate;

@@ -4,9 +4,9 @@
 //! the hash of some other account, always the same one for the same name.
 
 use super::directory::Directory;
+pub use super::scope::{Level, Scope};
 use super::throttle::{Attempt, Throttle};
 use crate::base::{Secret, Timestamp, limits};
-use crate::mail::Address;
 use crate::store::passwd::{Hash, Passwd, PasswdError, Watched};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -16,28 +16,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Whose mail an account sees.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scope {
-    /// Everybody's: login `global`.
-    Global,
-    /// That of one domain: login `example.org`.
-    Domain(String),
-    /// That of one recipient: login `alice@example.org`. The address is a tree's name.
-    Recipient(Address),
-}
-
-/// How wide a scope is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    /// Everybody's mail.
-    Global,
-    /// A domain's.
-    Domain,
-    /// One recipient's.
-    Recipient,
-}
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -134,8 +112,7 @@ impl Accounts {
         {
             return Verdict::Good(Account { login, scope: scope.clone() });
         }
-        if let Some(wait) = lock(&self.throttle).refused(peer, &login, now) {
-            log::warn!("{}", failure("refused", user, peer, " (too many wrong passwords)"));
+        if let Some(wait) = self.refused(peer, user, &login, now) {
             return Verdict::Later(wait);
         }
         let known = users.get(&login);
@@ -144,7 +121,7 @@ impl Accounts {
         match scope {
             Some(scope) if right && known.is_some() => {
                 self.remember(&users, &login, &message, now);
-                lock(&self.throttle).right(&login);
+                self.right(&login);
                 Verdict::Good(Account { login, scope })
             }
             _ => self.wrong(user, &login, password, peer, now),
@@ -165,13 +142,42 @@ impl Accounts {
         Ok(())
     }
 
+    /// How long nothing is looked at after too many wrong passwords.
+    pub(super) fn refused(&self, peer: Option<IpAddr>, user: &str, login: &str, now: Timestamp) -> Option<Duration> {
+        let wait = lock(&self.throttle).refused(peer, login, now)?;
+        log::warn!("{}", failure("refused", user, peer, " (too many wrong passwords)"));
+        Some(wait)
+    }
+
+    /// The password was right.
+    pub(super) fn right(&self, login: &str) {
+        lock(&self.throttle).right(login);
+    }
+
+    /// The accounts as they are now.
+    pub(super) fn users(&self, now: Timestamp) -> Arc<Passwd> {
+        self.look(now).users.clone()
+    }
+
     /// How many accounts there are.
     pub fn count(&self) -> usize {
         lock(&self.state).users.len()
     }
 
     /// The users as they are now, the name under which this login's account is kept, and its scope.
-    fn find(&self, user: &str, now: Timestamp) -> (Arc<Passwd>, String, Option<Scope>) {
+    pub(super) fn find(&self, user: &str, now: Timestamp) -> (Arc<Passwd>, String, Option<Scope>) {
+        let state = self.look(now);
+        let typed = user.to_lowercase();
+        match state.directory.login(user) {
+            // An alias that has an account of its own keeps it.
+            Some((login, scope)) if state.users.get(&typed).is_none() => (state.users.clone(), login, Some(scope)),
+            Some((_, scope)) => (state.users.clone(), typed, Some(scope)),
+            None => (state.users.clone(), typed, None),
+        }
+    }
+
+    /// Reads the file again when it has changed, at most once a second.
+    fn look(&self, now: Timestamp) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
         if now.since(state.looked) >= LOOK || now < state.looked {
             state.looked = now;
@@ -185,13 +191,7 @@ impl Accounts {
                 Err(e) => log::error!("{e}; the accounts stay as they were"),
             }
         }
-        let typed = user.to_lowercase();
-        match state.directory.login(user) {
-            // An alias that has an account of its own keeps it.
-            Some((login, scope)) if state.users.get(&typed).is_none() => (state.users.clone(), login, Some(scope)),
-            Some((_, scope)) => (state.users.clone(), typed, Some(scope)),
-            None => (state.users.clone(), typed, None),
-        }
+        state
     }
 
     fn remembers(&self, login: &str, message: &[u8], now: Timestamp) -> bool {
@@ -226,7 +226,14 @@ impl Accounts {
         users.some(number).unwrap_or(&self.nobody)
     }
 
-    fn wrong(&self, user: &str, login: &str, password: &[u8], peer: Option<IpAddr>, now: Timestamp) -> Verdict {
+    pub(super) fn wrong(
+        &self,
+        user: &str,
+        login: &str,
+        password: &[u8],
+        peer: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Verdict {
         log::warn!("{}", failure("failed", user, peer, ""));
         let tag = hmac::sign(&self.key, &message(login, password));
         let mut attempt = Attempt::default();
@@ -277,59 +284,10 @@ impl fmt::Display for Peer {
     }
 }
 
-impl Scope {
-    /// How wide it is.
-    pub fn level(&self) -> Level {
-        match self {
-            Scope::Global => Level::Global,
-            Scope::Domain(_) => Level::Domain,
-            Scope::Recipient(_) => Level::Recipient,
-        }
-    }
-
-    /// Whether it sees the mail of this tree.
-    pub fn sees(&self, tree: &Address) -> bool {
-        match self {
-            Scope::Global => true,
-            Scope::Domain(domain) => tree.domain() == domain,
-            Scope::Recipient(address) => tree == address,
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    /// Its login name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Scope::Global => f.write_str("global"),
-            Scope::Domain(domain) => f.write_str(domain),
-            Scope::Recipient(address) => address.fmt(f),
-        }
-    }
-}
-
-impl Level {
-    /// All of them, widest first.
-    pub const ALL: [Level; 3] = [Level::Global, Level::Domain, Level::Recipient];
-
-    /// The word in the configuration.
-    pub fn word(self) -> &'static str {
-        match self {
-            Level::Global => "global",
-            Level::Domain => "domain",
-            Level::Recipient => "recipient",
-        }
-    }
-
-    /// The one with this word.
-    pub fn from_word(word: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|l| l.word() == word)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::Address;
     use crate::quarantine::directory::Domain;
     use crate::store::passwd;
     use crate::store::passwd::Scheme;

@@ -65,8 +65,10 @@ pub struct Appending {
     path: std::path::PathBuf,
     size: u64,
     written: u64,
-    /// `None` once it is an order.
+    /// `None` once it is whole and synced.
     file: Option<crate::disk::NewFile>,
+    /// It is an order now.
+    placed: bool,
     disk: crate::disk::Disk,
 }
 
@@ -80,11 +82,16 @@ impl Appending {
         }
         self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
     }
+
+    /// It is whole: makes its bytes durable, and keeps no file open for it.
+    pub fn close(&mut self) -> Result<(), Fault> {
+        self.file.take().map_or(Ok(()), |file| file.sync())
+    }
 }
 
 impl Drop for Appending {
     fn drop(&mut self) {
-        if self.file.take().is_some()
+        if !self.placed
             && let Err(fault) = self.disk.unlink(&self.path)
         {
             log::warn!("{fault}: it is swept at the next start");
@@ -413,39 +420,45 @@ impl Quarantine {
     pub fn append_start(&self, account: &Account, target: Folder, size: u64) -> Result<Appending, Failed> {
         self.may_append(account, target)?;
         if !self.has_space() {
-            return Err(Failed::Denied(Denied::not_permitted(
-                "the disk of the server is nearly full: nothing is taken now",
-            )));
+            return Err(Failed::Denied(Denied::full("the disk of the server is nearly full: nothing is taken now")));
         }
         let base = self.store.new_base();
         let path = self.queue.temporary(&base.to_string());
         let file = self.store.disk().create(&path)?;
-        Ok(Appending { target, base, path, size, written: 0, file: Some(file), disk: self.store.disk().clone() })
+        Ok(Appending {
+            target,
+            base,
+            path,
+            size,
+            written: 0,
+            file: Some(file),
+            placed: false,
+            disk: self.store.disk().clone(),
+        })
     }
 
-    /// The message is whole: makes it durable, and an order for its training.
-    pub fn append_end(&self, account: &Account, mut appending: Appending) -> Result<(), Failed> {
-        if let Some(file) = &appending.file {
-            file.sync()?;
+    /// The messages of one command are whole: makes them durable, and an order for each one's training; all or none.
+    pub fn append_end(&self, account: &Account, mut appending: Vec<Appending>) -> Result<(), Failed> {
+        let tree = self.home(account).to_string();
+        let now = self.store.now();
+        let mut orders = Vec::with_capacity(appending.len());
+        for message in &mut appending {
+            message.close()?;
+            let verbs = message.target.row().verbs.iter().filter_map(|&v| queue_verb(v));
+            let verbs = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))));
+            // A folder without verbs takes no APPEND.
+            let Some(verbs) = verbs else { return Ok(()) };
+            let name = Name::new(message.base.clone(), message.written);
+            let order = Order::new(name, verbs, &tree, asker(account), Origin::Appended, now.secs());
+            orders.push(NewOrder { source: message.path.clone(), order });
         }
-        let address = self.home(account);
-        let tree = address.to_string();
-        let target = appending.target;
-        let name = Name::new(appending.base.clone(), appending.written);
-        let verbs = target.row().verbs.iter().filter_map(|&v| queue_verb(v));
-        let Some(verbs) = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))
-        else {
-            return Ok(());
-        };
-        let order = Order::new(name.clone(), verbs, &tree, asker(account), Origin::Appended, self.store.now().secs());
-        for result in self.queue.place(vec![NewOrder { source: appending.path.clone(), order }])? {
-            if let Placed::Not(fault) = result {
-                return Err(fault.into());
-            }
+        self.queue.place_together(orders)?;
+        for message in &mut appending {
+            message.placed = true;
+            let verbs: Vec<&str> = message.target.row().verbs.iter().map(|v| v.word()).collect();
+            let id = message.base.to_string();
+            self.journal.note(now, &id, &tree, "appended", &account.login, json!({ "verbs": verbs }));
         }
-        appending.file = None;
-        let verbs: Vec<&str> = target.row().verbs.iter().map(|v| v.word()).collect();
-        self.journal.note(self.store.now(), &name.id(), &tree, "appended", &account.login, json!({ "verbs": verbs }));
         Ok(())
     }
 

@@ -53,6 +53,20 @@ pub struct Counts {
     pub bytes: u64,
 }
 
+/// What an account uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// As many there could be: nobody has a limit of his own, so it is the disk's.
+    pub most_bytes: u64,
+}
+
+/// The limit is told in whole units, so that nobody sees in it how much mail others get.
+const LIMIT_UNIT: u64 = 1 << 30;
+
 impl Quarantine {
     /// Opens a folder for looking into it.
     pub fn open_folder(&self, account: &Account, folder: Folder) -> Result<Mailbox, OpenError> {
@@ -87,6 +101,32 @@ impl Quarantine {
             modseq: view.modseq,
             bytes: view.bytes,
         }
+    }
+
+    /// Bytes of the messages with `\Deleted`.
+    pub fn deleted_bytes(&self, mailbox: &Mailbox) -> u64 {
+        let mut bytes = 0;
+        if let Some(content) = &mailbox.content {
+            self.store.rows(content.reach, content.kept, &UidRanges::one(1, u32::MAX), |row, _| {
+                bytes += if row.flags.has(Flags::DELETED) { row.size } else { 0 };
+                true
+            });
+        }
+        bytes
+    }
+
+    /// What an account's messages take, in all its folders.
+    pub fn usage(&self, account: &Account) -> Result<Usage, Fault> {
+        let reach = self.reach(account)?;
+        let mut usage = Usage::default();
+        for kept in Kept::ALL {
+            let view = self.store.view(reach, kept).view();
+            usage.messages += u64::from(view.list.len());
+            usage.bytes += view.bytes;
+        }
+        let free = self.store.disk().space().map_or(0, |(free, _)| free);
+        usage.most_bytes = (usage.bytes + free).next_multiple_of(LIMIT_UNIT);
+        Ok(usage)
     }
 
     /// The first message without `\Seen`.

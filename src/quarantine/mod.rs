@@ -13,6 +13,8 @@ pub mod mark;
 pub mod policy;
 #[cfg(test)]
 mod regressions;
+pub mod scope;
+pub mod scram;
 #[cfg(test)]
 mod tests;
 pub mod throttle;

@@ -136,12 +136,19 @@ pub enum Why {
     NotPermitted,
     /// Nobody can: it makes no sense here (RFC 5530 CANNOT).
     Impossible,
+    /// There is no room for it now (RFC 5530 OVERQUOTA).
+    Full,
 }
 
 impl Denied {
     /// This account may not.
     pub fn not_permitted(text: impl Into<String>) -> Denied {
         Denied { why: Why::NotPermitted, text: text.into() }
+    }
+
+    /// There is no room.
+    pub fn full(text: impl Into<String>) -> Denied {
+        Denied { why: Why::Full, text: text.into() }
     }
 
     /// Nobody can.

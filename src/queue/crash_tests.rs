@@ -66,8 +66,8 @@ const ORDERS: [(u32, Verbs, Origin); 4] =
 
 /// Names in directories: what is durable, and changes that may or may not be.
 #[derive(Default, Clone)]
-struct Names {
-    durable: BTreeMap<PathBuf, u32>,
+pub(super) struct Names {
+    pub(super) durable: BTreeMap<PathBuf, u32>,
     now: BTreeMap<PathBuf, u32>,
     pending: Vec<Change>,
 }
@@ -107,7 +107,20 @@ impl Names {
         }
     }
 
-    fn op(&mut self, op: &Op) {
+    /// What lies there after a crash, when `lost` of what was not synced is lost.
+    pub(super) fn left(mut self, lost: &dyn Fn(usize) -> bool) -> BTreeMap<PathBuf, u32> {
+        let mut last_lost = false;
+        for (i, change) in self.pending.iter().enumerate() {
+            // A rename between two directories is not synced as one, but never loses both names by itself.
+            last_lost = lost(i) || change.half && last_lost;
+            if !last_lost {
+                change.apply(&mut self.durable);
+            }
+        }
+        self.durable
+    }
+
+    pub(super) fn op(&mut self, op: &Op) {
         match op {
             Op::Create(path) => self.change(None, Some((path, 0))),
             Op::Link(from, to) if self.now.contains_key(from) && !self.now.contains_key(to) => {
@@ -181,21 +194,12 @@ fn crash(
             Event::Ended(number, part) => ended.push((*number, part.clone())),
         }
     }
-    let pending = std::mem::take(&mut names.pending);
-    let mut last_lost = false;
-    for (i, change) in pending.iter().enumerate() {
-        // A rename between two directories is not synced as one, but never loses both names by itself.
-        last_lost = lost(i) || change.half && last_lost;
-        if !last_lost {
-            change.apply(&mut names.durable);
-        }
-    }
 
     let scratch = Scratch::new();
     let root = &scratch.0;
     let disk = Disk::new(root);
     Queue::open(disk.clone()).unwrap();
-    for (path, number) in &names.durable {
+    for (path, number) in &names.left(lost) {
         fs::write(root.join(path), format!("{number}")).unwrap();
     }
     let queue = Queue::open(disk.clone()).unwrap();
@@ -242,13 +246,14 @@ fn crash(
     wrong
 }
 
+/// Everything lost, nothing lost, and some mixtures.
+pub(super) const MIXTURES: [&dyn Fn(usize) -> bool; 5] =
+    [&|_| true, &|_| false, &|i| i % 2 == 0, &|i| i % 2 == 1, &|i| i % 3 == 0];
+
 fn all_crashes(deaf: &str) -> Option<String> {
     let (before, events) = record();
-    // Everything lost, nothing lost, and some mixtures.
-    let mixtures: [&dyn Fn(usize) -> bool; 5] =
-        [&|_| true, &|_| false, &|i| i % 2 == 0, &|i| i % 2 == 1, &|i| i % 3 == 0];
     for at in 0..=events.len() {
-        for (which, lost) in mixtures.iter().enumerate() {
+        for (which, lost) in MIXTURES.iter().enumerate() {
             if let Some(wrong) = crash(&before, &events, at, lost, deaf).first() {
                 return Some(format!("crash before event {at}, mixture {which}: {wrong}"));
             }

@@ -9,7 +9,8 @@
 //! deliver/<message name>,V=r,R=…,A=…,D=…,P=<recipient's index in the trace>[,N=<attempts>][,X=<not before>]:2,<flags>
 //! train/<message name>,V=<h or s>,R=…,A=…,D=…,K=<sink>[,N=…][,X=…]:2,<flags>
 //! failed/<as in train/>          a training that was given up
-//! orders/.<anything>             a message that is being appended; swept at start
+//! orders/.batch-<message id>     several messages of one APPEND that are to become orders, all of them (see `batch`)
+//! orders/.<anything else>        a message that is being appended; swept at start
 //! ```
 //!
 //! States of one request, with what a crash in each leaves and what start-up makes of it:
@@ -32,6 +33,7 @@
 //!
 //! The queue reads its directories once, in [`Queue::open`]; after that it alone changes them and knows them by heart.
 
+mod batch;
 #[cfg(test)]
 mod crash_tests;
 mod entries;

@@ -48,6 +48,7 @@ impl Queue {
         {
             queue.disk.make_dirs(&directory)?;
         }
+        queue.finish_batches()?;
         for file in names(&queue.orders())? {
             match file.to_str() {
                 Some(text) if text.starts_with('.') => queue.disk.unlink(&queue.orders().join(text))?,
@@ -175,6 +176,7 @@ impl Queue {
     }
 }
 
+/// The names in a directory.
 pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, Fault> {
     let entries = std::fs::read_dir(directory).during("list", directory)?;
     entries.map(|entry| entry.map(|e| e.file_name()).during("list", directory)).collect()

@@ -2,8 +2,10 @@
 //! programs keep there. Comments and those fields survive a rewrite.
 
 mod scheme;
+mod scram;
 
 pub use scheme::{Hash, Scheme};
+pub use scram::Scram;
 
 use crate::base::{Context, Fault, limits};
 use crate::disk::Disk;
@@ -357,7 +359,7 @@ mod tests {
             ("# x\nalice\n", ":2: expected login:{SCHEME}hash"),
             (
                 "a:{MD5}x",
-                ":1: unknown password scheme {MD5}: expected one of ARGON2ID, BLF-CRYPT, SHA512-CRYPT, PBKDF2, PLAIN",
+                ":1: unknown password scheme {MD5}: expected one of ARGON2ID, BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256, PLAIN",
             ),
             ("a:secret", ":1: the password has no scheme"),
             ("a:{PLAIN}x\n\nA:{PLAIN}y", ":3: a stands in this file twice"),

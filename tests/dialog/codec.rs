@@ -22,10 +22,6 @@ pub fn command(random: &[u8]) -> Option<(String, String, Vec<u8>)> {
     if bytes.ends_with(b" ()\r\n") && matches!(command.body, CommandBody::Status { .. } | CommandBody::Fetch { .. }) {
         return None; // RFC 3501 9 wants one item at least
     }
-    let has = |word: &str| bytes.windows(word.len()).any(|w| w == word.as_bytes());
-    if has("DELETED-STORAGE") || has("BINARY") {
-        return None; // RFC 9208, RFC 3516
-    }
     Some((command.body.name().to_string(), format!("{command:?}"), bytes))
 }
 

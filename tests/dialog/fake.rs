@@ -3,7 +3,7 @@
 
 use super::world::{Mailbox, World, figures, found, listed, rows, stored, transferred};
 use lazaret::base::{Core, Flags, Step, Timestamp, UidRanges};
-use lazaret::imap::question::{Answer, Changes, FlagRow, Question, Refusal, Selected, Watched};
+use lazaret::imap::question::{Answer, Changes, FlagRow, FolderStatus, Question, Quota, Refusal, Selected, Watched};
 use lazaret::imap::{Options, Session};
 use std::cell::RefCell;
 use std::os::unix::fs::FileExt;
@@ -14,20 +14,32 @@ pub struct Peer {
     pub session: Session,
     world: Rc<RefCell<World>>,
     open: Option<(String, bool)>,
-    append: Option<(String, Flags, Vec<u8>)>,
+    append: Vec<(String, Flags, Vec<u8>)>,
     seen_modseq: u64,
     /// Everything that was sent to the client.
     pub sent: Vec<u8>,
     pub closed: bool,
     /// How often TLS was begun.
     pub handshakes: u32,
+    /// How often DEFLATE was begun.
+    pub deflates: u32,
 }
 
 impl Peer {
     pub fn new(world: Rc<RefCell<World>>, options: Options) -> Peer {
         let seen_modseq = world.borrow().modseq;
         let session = Session::new(options);
-        Peer { session, world, open: None, append: None, seen_modseq, sent: Vec::new(), closed: false, handshakes: 0 }
+        Peer {
+            session,
+            world,
+            open: None,
+            append: Vec::new(),
+            seen_modseq,
+            sent: Vec::new(),
+            closed: false,
+            handshakes: 0,
+            deflates: 0,
+        }
     }
 
     /// Feeds input in chunks of at most `chunk` bytes, carrying out every step.
@@ -36,9 +48,9 @@ impl Peer {
             while !part.is_empty() && !self.closed {
                 let taken = self.session.feed(part);
                 part = &part[taken..];
-                let handshakes = self.handshakes;
+                let layers = self.handshakes + self.deflates;
                 self.run(now);
-                if self.handshakes > handshakes {
+                if self.handshakes + self.deflates > layers {
                     // what was received and not fed is dropped
                     return;
                 }
@@ -88,8 +100,15 @@ impl Peer {
                     assert_eq!(self.session.feed(b"x"), 0, "input is taken before the handshake");
                     self.handshakes += 1;
                 }
-                Step::StartDeflate => panic!("DEFLATE was not offered"),
-                Step::Close => self.closed = true,
+                Step::StartDeflate => {
+                    assert_eq!(self.session.feed(b"x"), 0, "input is taken before DEFLATE has begun");
+                    self.deflates += 1;
+                }
+                Step::Close => {
+                    self.closed = true;
+                    // what the bridge does when it is dropped
+                    self.world.borrow_mut().appends -= std::mem::take(&mut self.append).len() as i32;
+                }
             }
         }
     }
@@ -114,6 +133,14 @@ impl Peer {
                 }
                 _ => return Err(Refusal::new("AUTHENTICATIONFAILED", "wrong login name or password")),
             },
+            Question::ScramBegin(first) if first.expose() == b"n,,n=alice,r=x" => {
+                Answer::Challenge(b"r=xy,s=QQ==,i=4096".to_vec())
+            }
+            Question::ScramBegin(_) => return Err(Refusal::new("AUTHENTICATIONFAILED", "this is no SCRAM")),
+            Question::ScramEnd(last) if last.expose() == b"c=biws,r=xy,p=right" => {
+                Answer::Proved { user: "alice".into(), message: b"v=ok".to_vec() }
+            }
+            Question::ScramEnd(_) => return Err(Refusal::new("AUTHENTICATIONFAILED", "wrong login name or password")),
             Question::Folders => Answer::Folders(world.folders.iter().map(|f| listed(f, &world.folders)).collect()),
             Question::Folder(name) => {
                 let all = world.folders.clone();
@@ -130,7 +157,28 @@ impl Peer {
             }
             Question::Status(name) => {
                 let modseq = world.modseq;
-                Answer::Status(figures(world.readable(&name)?, modseq))
+                let mailbox = world.readable(&name)?;
+                let deleted = mailbox.messages.values().filter(|m| m.flags.has(Flags::DELETED));
+                Answer::Status(FolderStatus {
+                    figures: figures(mailbox, modseq),
+                    mailbox_id: format!("F{name}"),
+                    deleted_size: deleted.map(|m| m.bytes.len() as u64).sum(),
+                })
+            }
+            Question::Quota(name) => {
+                if let Some(name) = &name {
+                    if world.find(name).is_none() {
+                        return Ok(Answer::Quota(None));
+                    }
+                    world.readable(name)?;
+                }
+                let messages = || world.folders.iter().flat_map(|f| f.messages.values());
+                Answer::Quota(Some(Quota {
+                    bytes: messages().map(|m| m.bytes.len() as u64).sum(),
+                    most_bytes: 1 << 30,
+                    messages: messages().count() as u64,
+                    most_messages: 1000,
+                }))
             }
             Question::Watch(_) => {
                 let removed = &world.removed;
@@ -158,6 +206,7 @@ impl Peer {
                     first_unseen: mailbox.messages.iter().find(|(_, m)| !m.flags.has(Flags::SEEN)).map(|(u, _)| *u),
                     read_only: !mailbox.rights.contains('s'),
                     permanent: Flags(0x7ff_ffff).without(Flags::OURS),
+                    mailbox_id: format!("F{}", mailbox.name),
                     uid_not_sticky: false,
                 };
                 if !read_only {
@@ -233,35 +282,35 @@ impl Peer {
                     return Err(Refusal::new("TOOBIG", "this message is too large"));
                 }
                 world.appends += 1;
-                self.append = Some((folder, flags, Vec::new()));
+                self.append.push((folder, flags, Vec::new()));
                 Answer::Done
             }
             Question::AppendData(bytes) => {
                 assert!(bytes.len() <= 65_536, "a piece of {}", bytes.len());
                 if std::mem::take(&mut world.full) {
-                    world.appends -= 1;
-                    self.append = None;
                     return Err(Refusal::new("OVERQUOTA", "the disk is full"));
                 }
-                self.append.as_mut().expect("AppendStart came first").2.extend_from_slice(&bytes);
+                self.append.last_mut().expect("AppendStart came first").2.extend_from_slice(&bytes);
                 Answer::Done
             }
             Question::AppendEnd => {
-                let (folder, flags, bytes) = self.append.take().expect("AppendStart came first");
-                world.appends -= 1;
-                if world.readable(&folder).is_err() {
-                    world.orders += 1;
-                    Answer::Appended { uid: None }
-                } else {
+                let mut uids = Vec::new();
+                for (folder, flags, bytes) in std::mem::take(&mut self.append) {
+                    world.appends -= 1;
+                    if world.readable(&folder).is_err() {
+                        world.orders += 1;
+                        continue;
+                    }
                     let uid = world.deliver(&folder, &bytes).expect("it was there at the start");
                     if let Some(message) = world.find(&folder).and_then(|f| f.messages.get_mut(&uid)) {
                         message.flags = flags;
                     }
-                    Answer::Appended { uid: Some((7, uid)) }
+                    uids.push(uid);
                 }
+                Answer::Appended { uids: (!uids.is_empty()).then_some((7, uids)) }
             }
             Question::AppendCancel => {
-                world.appends -= i32::from(self.append.take().is_some());
+                world.appends -= std::mem::take(&mut self.append).len() as i32;
                 Answer::Done
             }
         })

@@ -50,7 +50,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 impl Client {
     fn new(world: &Rc<RefCell<World>>) -> Client {
-        let options = Options { tls: Tls::Absent, plain_login: true, host: "h".into() };
+        let options = Options { tls: Tls::Absent, plain_login: true, scram: false, host: "h".into() };
         let peer = Peer::new(world.clone(), options);
         let mut client = Client { peer, read: 0, known: Vec::new() };
         client.say("a LOGIN alice secret\r\nb SELECT Caught\r\nc FETCH 1:* (UID FLAGS)\r\n", true);

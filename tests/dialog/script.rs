@@ -3,14 +3,14 @@
 //! ```text
 //! # comment
 //! given tls absent|offered|active     before the first C: (absent, passwords allowed, if not given)
-//! given secret                        passwords only over TLS
+//! given secret                        passwords only over TLS; scram: some account can log in so
 //! C: a NOOP        a client's line; C2: of the second connection. Lines in a row are sent in one piece
 //! R: a\r\n         the same without the line end; \r \n \0 \\ \xff are bytes, \*5000x repeats x
 //! login            logs in; login2 on the second connection. open F: opens a folder; neither answer is compared
 //! S: a OK *        what comes back, line by line; ` *` at the end is any rest. Lines of a literal are lines
 //! S{ … }           these lines in any order
 //! close            the server closed the connection; close2 the second one
-//! tls              a TLS handshake was done
+//! tls              a TLS handshake was done; deflate: DEFLATE was begun
 //! +30m             time passes (s, m)
 //! deliver F text   a message comes into folder F, its subject with escapes as in R:; remove F uid; folder NAME rights; full: the disk is full at the next piece
 //! recipient F a@b  a message comes into folder F whose trace says that it is for a@b
@@ -38,7 +38,7 @@ struct Run {
 
 /// Runs a script, input cut into chunks of at most `chunk` bytes.
 pub fn run(script: &str, chunk: usize) -> Result<(), String> {
-    let options = Options { tls: Tls::Absent, plain_login: true, host: "mail.example.org".into() };
+    let options = Options { tls: Tls::Absent, plain_login: true, scram: false, host: "mail.example.org".into() };
     let now = Timestamp::from_secs(1_700_000_000);
     let world = Rc::new(RefCell::new(World::new()));
     let mut run = Run { world, peers: BTreeMap::new(), options, now, chunk };
@@ -67,6 +67,7 @@ pub fn run(script: &str, chunk: usize) -> Result<(), String> {
                 "tls offered" => run.options.tls = Tls::Offered,
                 "tls active" => run.options.tls = Tls::Active,
                 "tls absent" => run.options.tls = Tls::Absent,
+                "scram" => run.options.scram = true,
                 "secret" => run.options.plain_login = false,
                 _ => return Err(fail("unknown".into())),
             },
@@ -111,6 +112,11 @@ pub fn run(script: &str, chunk: usize) -> Result<(), String> {
                 let orders = run.world.borrow().orders;
                 if orders.to_string() != rest {
                     return Err(fail(format!("{orders} orders")));
+                }
+            }
+            "deflate" => {
+                if run.peer(1).0.deflates != 1 {
+                    return Err(fail("DEFLATE was not begun".into()));
                 }
             }
             "tls" => {

@@ -7,7 +7,7 @@ use lazaret::imap::question::{
     Answer, Fetch, Figures, FlagRow, Folder, Found, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
     Transferred,
 };
-use lazaret::imap::{envelope, fetch, structure};
+use lazaret::imap::{envelope, fetch, preview, structure};
 use lazaret::mail::header;
 use lazaret::mail::mime::Structure;
 use std::collections::BTreeMap;
@@ -224,6 +224,18 @@ impl Content for Stored {
             form: Form::Crlf,
         }))
     }
+    fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        let bytes = self.message.bytes.get(range.start as usize..range.end as usize).unwrap_or_default();
+        let _ = bytes.chunks(5).all(sink);
+        Ok(())
+    }
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>> {
+        if lazy && self.message.bytes.len() > 1000 {
+            return Ok(None);
+        }
+        let structure = self.structure()?;
+        preview::render(&structure, &mut |range, most| self.read(range, most)).map(|words| Some(words.into()))
+    }
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = self.wire(range);
         bytes.truncate(most);
@@ -261,7 +273,9 @@ pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusa
         }
         let mut stored = Stored { uid, message: message.clone() };
         let seq = fetch.list.seq(uid).expect("it came from the list");
-        fetch::line(seq, fetch, &mut stored, &mut rows.pieces).expect("the fake can be read");
+        if let Err(trouble) = fetch::line(seq, fetch, &mut stored, &mut rows.pieces) {
+            rows.refused = Some(trouble.refusal().expect("the fake can be read"));
+        }
         if fetch.mark_seen && !message.flags.has(Flags::SEEN) {
             message.flags |= Flags::SEEN;
             message.modseq = modseq;

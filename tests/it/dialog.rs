@@ -95,7 +95,7 @@ fn commands_of_another_library_are_understood() {
 /// One connection that gets anything at all; what it was sent.
 fn anything(input: &[u8], chunk: usize) -> Vec<u8> {
     let world = Rc::new(RefCell::new(world::World::new()));
-    let options = Options { tls: Tls::Offered, plain_login: true, host: "h".into() };
+    let options = Options { tls: Tls::Offered, plain_login: true, scram: false, host: "h".into() };
     let mut peer = fake::Peer::new(world, options);
     let now = Timestamp::from_secs(1_700_000_000);
     peer.run(now);

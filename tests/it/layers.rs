@@ -161,6 +161,7 @@ const RULES: &[Rule] = &[
             "memchr",
             "rustix",
             "base64",
+            "flate2",
         ],
         std: &[ALL],
         is_async: true,

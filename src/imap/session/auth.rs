@@ -20,6 +20,12 @@ pub(super) enum Auth {
     Password(String),
     /// The bridge checks this user's password.
     Checking(String),
+    /// SCRAM-SHA-256: the first message is waited for, or looked at.
+    Scram,
+    /// SCRAM-SHA-256: the last message is waited for, or looked at.
+    ScramProof,
+    /// SCRAM-SHA-256: this user is logged in once the client has read the server's last message.
+    ScramRead(String),
 }
 
 /// LOGIN's prompts, `Username:` and `Password:` in base64.
@@ -51,6 +57,18 @@ impl Session {
         }
     }
 
+    /// COMPRESS (RFC 4978).
+    pub(super) fn compress(&mut self, mechanism: &str, out: &mut Vec<u8>) -> Flow {
+        if mechanism != "DEFLATE" {
+            Flow::Next(Job::Reply(Reply::bad("the mechanism is DEFLATE")))
+        } else if self.compressed {
+            self.finish(Reply::no("COMPRESSIONACTIVE", "COMPRESS has done that already"))
+        } else {
+            Reply::ok("compressed from here on").write(&self.tag, out);
+            Flow::Next(Job::StartDeflate)
+        }
+    }
+
     pub(super) fn login(&mut self, user: String, password: Secret<Vec<u8>>) -> Flow {
         match self.refuse_clear() {
             Some(flow) => flow,
@@ -67,7 +85,8 @@ impl Session {
         let (job, prompt) = match mechanism {
             "PLAIN" => (Auth::Plain, &b"+ \r\n"[..]),
             "LOGIN" => (Auth::Name, ASK_NAME),
-            _ => return self.finish(Reply::no("CANNOT", "the mechanisms are PLAIN and LOGIN")),
+            "SCRAM-SHA-256" if self.options.scram => (Auth::Scram, &b"+ \r\n"[..]),
+            _ => return self.finish(Reply::no("CANNOT", "this mechanism is not announced: see CAPABILITY")),
         };
         if let Some(flow) = self.refuse_clear() {
             return flow;
@@ -116,6 +135,14 @@ impl Session {
                 Err(_) => self.failed("a login name is UTF-8"),
             },
             Auth::Password(user) => self.check(user, Secret::new(response)),
+            Auth::Scram | Auth::ScramProof if response.len() > 3 * limits::CREDENTIAL => {
+                Flow::Next(Job::Reply(Reply::bad("that response is too long")))
+            }
+            Auth::Scram => Flow::Ask(Question::ScramBegin(Secret::new(response)), Job::Auth(Auth::Scram)),
+            Auth::ScramProof => Flow::Ask(Question::ScramEnd(Secret::new(response)), Job::Auth(Auth::ScramProof)),
+            // RFC 5802 5: nothing is left to be said
+            Auth::ScramRead(user) if response.is_empty() => self.welcome(user),
+            Auth::ScramRead(_) => Flow::Next(Job::Reply(Reply::bad("the last response is empty"))),
             Auth::Checking(_) => Flow::Next(Job::Reply(Reply::bug())),
         }
     }
@@ -144,15 +171,11 @@ impl Session {
         Flow::Ask(Question::Login { user, password }, job)
     }
 
-    pub(super) fn logged_in(&mut self, job: Auth, answer: Answer) -> Flow {
+    pub(super) fn logged_in(&mut self, job: Auth, answer: Answer, out: &mut Vec<u8>) -> Flow {
         match (job, answer) {
-            (Auth::Checking(user), Answer::LoggedIn) => {
-                self.user = user;
-                self.state = State::User;
-                // RFC 3501 6.2.2, 6.2.3: clients need not ask what has changed
-                let code = format!("CAPABILITY {}", self.capabilities());
-                Flow::Next(Job::Reply(Reply::ok("welcome").with_code(code)))
-            }
+            (Auth::Checking(user), Answer::LoggedIn) => self.welcome(user),
+            (Auth::Scram, Answer::Challenge(message)) => self.go_on(&message, Auth::ScramProof, out),
+            (Auth::ScramProof, Answer::Proved { user, message }) => self.go_on(&message, Auth::ScramRead(user), out),
             (_, Answer::Refused(refusal)) => {
                 self.errors += 1;
                 self.pause = Some(refusal.pause);
@@ -160,6 +183,21 @@ impl Session {
             }
             _ => Flow::Next(Job::Reply(Reply::bug())),
         }
+    }
+
+    fn welcome(&mut self, user: String) -> Flow {
+        self.user = user;
+        self.state = State::User;
+        // RFC 3501 6.2.2, 6.2.3: clients need not ask what has changed
+        let code = format!("CAPABILITY {}", self.capabilities());
+        Flow::Next(Job::Reply(Reply::ok("welcome").with_code(code)))
+    }
+
+    /// Sends a challenge and waits for the response.
+    fn go_on(&mut self, message: &[u8], job: Auth, out: &mut Vec<u8>) -> Flow {
+        push(out, format_args!("+ {}\r\n", STANDARD.encode(message)));
+        self.input.set_plain(true);
+        Flow::Next(Job::Auth(job))
     }
 
     fn failed(&mut self, text: &'static str) -> Flow {

@@ -4,7 +4,7 @@ use super::reply::Reply;
 use super::{Flow, Job, Session};
 use crate::base::limits;
 use crate::imap::items::StatusItem;
-use crate::imap::question::{Answer, Figures, Folder, Question};
+use crate::imap::question::{Answer, Folder, FolderStatus, Question};
 use crate::imap::request::{List, RightsAsk};
 use crate::imap::write::{self, push};
 use std::collections::VecDeque;
@@ -49,7 +49,11 @@ impl Session {
     pub(super) fn folders_go(&mut self, job: FoldersJob, out: &mut Vec<u8>) -> Flow {
         let FoldersJob::Lines { list, mut lines } = job else { return Flow::Next(Job::Reply(Reply::bug())) };
         while let Some(line) = lines.pop_front() {
-            write_line(out, &list, &line);
+            let utf8 = self.enabled.names_are_utf8();
+            write_line(out, &list, &line, utf8);
+            if list.my_rights && !line.child_info && !line.folder.no_select {
+                write_rights(out, "MYRIGHTS", &line.folder, &line.folder.name, None, utf8);
+            }
             if !list.status.is_empty() && !line.folder.no_select {
                 let name = line.folder.name;
                 let question = Question::Status(name.clone());
@@ -70,16 +74,16 @@ impl Session {
             }
             (FoldersJob::LineStatus { name, list, lines }, answer) => {
                 // RFC 5819 2: a folder whose figures cannot be told is listed without them
-                if let Answer::Status(figures) = answer {
-                    write_status(out, &name, &list.status, &figures);
+                if let Answer::Status(status) = answer {
+                    write_status(out, &name, &list.status, &status, self.enabled.names_are_utf8());
                 }
                 Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
             }
-            (FoldersJob::Status { mailbox, items }, Answer::Status(figures)) => {
+            (FoldersJob::Status { mailbox, items }, Answer::Status(status)) => {
                 if items.contains(&StatusItem::HighestModSeq) {
                     self.condstore(out);
                 }
-                write_status(out, &mailbox, &items, &figures);
+                write_status(out, &mailbox, &items, &status, self.enabled.names_are_utf8());
                 self.finish(Reply::ok("done"))
             }
             (FoldersJob::Rights { mailbox, ask }, Answer::Folder(folder)) => self.rights(&mailbox, &ask, &folder, out),
@@ -98,30 +102,28 @@ impl Session {
     }
 
     fn rights(&mut self, mailbox: &str, ask: &RightsAsk, folder: &Folder, out: &mut Vec<u8>) -> Flow {
-        let name = match ask {
-            RightsAsk::Mine => "MYRIGHTS",
-            RightsAsk::All => "ACL",
-            RightsAsk::Of(_) => "LISTRIGHTS",
-        };
-        push(out, format_args!("* {name} "));
-        write::mailbox(out, mailbox);
-        match ask {
-            RightsAsk::Mine => {}
+        let (name, who) = match ask {
+            RightsAsk::Mine => ("MYRIGHTS", None),
             // who else may see this folder is not told
-            RightsAsk::All => {
-                out.push(b' ');
-                write::astring(out, self.user.as_bytes());
-            }
-            RightsAsk::Of(identifier) => {
-                out.push(b' ');
-                write::astring(out, identifier.as_bytes());
-            }
-        }
-        // RFC 4314 2.1.1: for clients of RFC 2086, `d` stands for the rights to delete
-        let delete = folder.rights.contains(['e', 't', 'x']) && !folder.rights.contains('d');
-        push(out, format_args!(" {}{}\r\n", folder.rights, if delete { "d" } else { "" }));
+            RightsAsk::All => ("ACL", Some(&self.user)),
+            RightsAsk::Of(identifier) => ("LISTRIGHTS", Some(identifier)),
+        };
+        write_rights(out, name, folder, mailbox, who.map(String::as_str), self.enabled.names_are_utf8());
         self.finish(Reply::ok("done"))
     }
+}
+
+/// A line about rights (RFC 4314 3.6 to 3.8).
+fn write_rights(out: &mut Vec<u8>, word: &str, folder: &Folder, name: &str, who: Option<&str>, utf8: bool) {
+    push(out, format_args!("* {word} "));
+    write::mailbox(out, name, utf8);
+    if let Some(who) = who {
+        out.push(b' ');
+        write::astring(out, who.as_bytes());
+    }
+    // RFC 4314 2.1.1: for clients of RFC 2086, `d` stands for the rights to delete
+    let delete = folder.rights.contains(['e', 't', 'x']) && !folder.rights.contains('d');
+    push(out, format_args!(" {}{}\r\n", folder.rights, if delete { "d" } else { "" }));
 }
 
 fn word(list: &List) -> &'static str {
@@ -159,7 +161,7 @@ fn select(list: &List, folders: Vec<Folder>) -> VecDeque<Line> {
     lines
 }
 
-fn write_line(out: &mut Vec<u8>, list: &List, line: &Line) {
+fn write_line(out: &mut Vec<u8>, list: &List, line: &Line, utf8: bool) {
     let folder = &line.folder;
     push(out, format_args!("* {} (", word(list)));
     let mut attributes: Vec<&str> = Vec::new();
@@ -172,18 +174,20 @@ fn write_line(out: &mut Vec<u8>, list: &List, line: &Line) {
         attributes.push("\\Subscribed");
     }
     push(out, format_args!("{}) \"/\" ", attributes.join(" ")));
-    write::mailbox(out, &folder.name);
+    write::mailbox(out, &folder.name, utf8);
     if line.child_info {
         out.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
     }
     out.extend_from_slice(b"\r\n");
 }
 
-pub(super) fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], figures: &Figures) {
+pub(super) fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], status: &FolderStatus, utf8: bool) {
+    let figures = &status.figures;
     out.extend_from_slice(b"* STATUS ");
-    write::mailbox(out, name);
+    write::mailbox(out, name, utf8);
     out.extend_from_slice(b" (");
     for (i, item) in items.iter().enumerate() {
+        push(out, format_args!("{}{} ", if i > 0 { " " } else { "" }, item.name()));
         let value = match item {
             StatusItem::Messages => u64::from(figures.messages),
             StatusItem::Recent => u64::from(figures.recent),
@@ -193,8 +197,14 @@ pub(super) fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], 
             StatusItem::Deleted => u64::from(figures.deleted),
             StatusItem::Size => figures.size,
             StatusItem::HighestModSeq => figures.modseq,
+            StatusItem::AppendLimit => limits::MESSAGE_BYTES,
+            StatusItem::DeletedStorage => status.deleted_size,
+            StatusItem::MailboxId => {
+                push(out, format_args!("({})", status.mailbox_id));
+                continue;
+            }
         };
-        push(out, format_args!("{}{} {value}", if i > 0 { " " } else { "" }, item.name()));
+        push(out, format_args!("{value}"));
     }
     out.extend_from_slice(b")\r\n");
 }

@@ -1,6 +1,5 @@
 //! From input to the job that carries out the next command.
 
-use super::append::AppendJob;
 use super::folders::FoldersJob;
 use super::notify::Moment;
 use super::reply::Reply;
@@ -29,7 +28,7 @@ impl Session {
             Event::More => Flow::Wait(Job::Read),
             Event::Literal { size, sync } => self.literal(size, sync, out),
             Event::Line => {
-                let parsed = parse::command(self.input.text());
+                let parsed = parse::command_in(self.input.text(), self.enabled.names_are_utf8());
                 self.input.done();
                 self.begin(parsed, out)
             }
@@ -44,10 +43,9 @@ impl Session {
 
     fn literal(&mut self, size: u64, sync: bool, out: &mut Vec<u8>) -> Flow {
         let nobody = matches!(self.state, State::Nobody);
-        if !nobody && let Some((tag, head)) = parse::append_head(self.input.text()) {
+        if !nobody && let Some((tag, head)) = parse::append_head(self.input.text(), self.enabled.names_are_utf8()) {
             (self.tag, self.numbers) = (tag, Numbers::MayChange);
-            let question = Question::AppendStart { folder: head.mailbox, flags: head.flags, date: head.date, size };
-            return Flow::Ask(question, Job::Append(AppendJob::Starting { size, sync }));
+            return self.append(head, size, sync);
         }
         let most = if nobody { limits::IMAP_LITERALS_BEFORE_LOGIN } else { limits::IMAP_LITERALS };
         if size <= most.saturating_sub(self.input.gathered()) as u64 {
@@ -160,6 +158,8 @@ impl Session {
             Request::Rights { mailbox, ask } => {
                 Flow::Ask(Question::Folder(mailbox.clone()), Job::Folders(FoldersJob::Rights { mailbox, ask }))
             }
+            Request::Compress(mechanism) => self.compress(&mechanism, out),
+            Request::Quota(ask) => self.quota(ask),
             Request::ChangeRights => self.finish(Reply::no("NOPERM", "the rights of these folders are fixed")),
             Request::Idle => {
                 out.extend_from_slice(b"+ idling\r\n");

@@ -4,7 +4,7 @@ use super::reply::Reply;
 use super::{Flow, Job, Session};
 use crate::base::{Flags, UidRanges, limits};
 use crate::imap::items::Item;
-use crate::imap::question::{Answer, Fetch, FlagRow, Question, Store, StoreMode, Stored, Transferred};
+use crate::imap::question::{Answer, Fetch, FlagRow, Question, Refusal, Store, StoreMode, Stored, Transferred};
 use crate::imap::request::Modifiers;
 use crate::imap::sequence::SequenceSet;
 use crate::imap::view::{self, Announcement, Show, Tell, View};
@@ -15,8 +15,8 @@ use crate::imap::write;
 pub(super) enum MessagesJob {
     /// FETCH: the messages that are gone are told before it (RFC 7162 3.2.6); `None`: none of the others is wanted.
     Vanished(Option<Fetch>),
-    /// FETCH; whether messages turned out to be gone; how it ends.
-    Fetch { fetch: Fetch, gone: bool, reply: Reply },
+    /// FETCH; the first reason for which not all of it was done; how it ends otherwise.
+    Fetch { fetch: Fetch, trouble: Option<Refusal>, reply: Reply },
     /// STORE with `.SILENT`: what others changed is asked for first, since the client will not read the outcome.
     Before { store: Store, uid: bool, count: usize },
     /// What others changed is written, then the STORE goes on.
@@ -34,7 +34,7 @@ impl Session {
         &mut self,
         uid: bool,
         set: &SequenceSet,
-        items: Vec<Item>,
+        mut items: Vec<Item>,
         modifiers: Modifiers,
         out: &mut Vec<u8>,
     ) -> Flow {
@@ -45,6 +45,9 @@ impl Session {
         }
         if items.contains(&Item::ModSeq) {
             self.condstore(out);
+        } else if self.enabled.condstore && items.iter().any(|item| *item == Item::Flags || item.marks_seen()) {
+            // RFC 7162 3.1: flags never come without it again
+            items.push(Item::ModSeq);
         }
         let fetch = self.uids(uid, set).and_then(|uids| {
             let view = self.view().ok_or_else(Reply::bug)?;
@@ -66,7 +69,7 @@ impl Session {
                 let question = Question::Vanished { since, known };
                 Flow::Ask(question, Job::Messages(MessagesJob::Vanished(fetch.ok())))
             }
-            (Ok(fetch), ..) => fetching(fetch, false, Reply::ok("fetched")),
+            (Ok(fetch), ..) => fetching(fetch, None, Reply::ok("fetched")),
             (Err(reply), ..) => self.finish(reply),
         }
     }
@@ -141,7 +144,7 @@ impl Session {
 
     pub(super) fn messages_go(&mut self, job: MessagesJob, out: &mut Vec<u8>) -> Flow {
         match job {
-            MessagesJob::Fetch { fetch, gone, reply } => fetching(fetch, gone, reply),
+            MessagesJob::Fetch { fetch, trouble, reply } => fetching(fetch, trouble, reply),
             MessagesJob::Stored { show, rows, mut at, reply } => {
                 let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
                 while let Some(row) = rows.get(at) {
@@ -175,23 +178,23 @@ impl Session {
             (MessagesJob::Vanished(fetch), Answer::Vanished(gone)) => {
                 self.vanished(&gone);
                 match fetch {
-                    Some(fetch) => fetching(fetch, false, Reply::ok("fetched")),
+                    Some(fetch) => fetching(fetch, None, Reply::ok("fetched")),
                     None => self.finish(Reply::ok("fetched")),
                 }
             }
-            (MessagesJob::Fetch { mut fetch, gone, reply }, Answer::Rows(rows)) => {
+            (MessagesJob::Fetch { mut fetch, trouble, reply }, Answer::Rows(rows)) => {
                 self.pieces.extend(rows.pieces);
                 if let Some(view) = self.view_mut() {
                     view.told(rows.changed);
                 }
-                let gone = gone || rows.vanished;
+                let gone = || Refusal::new("EXPUNGEISSUED", "some of these messages are gone");
+                let trouble = trouble.or(rows.refused).or_else(|| rows.vanished.then(gone));
                 match rows.next {
                     Some(next) if next > fetch.from => {
                         fetch.from = next;
-                        Flow::Next(Job::Messages(MessagesJob::Fetch { fetch, gone, reply }))
+                        Flow::Next(Job::Messages(MessagesJob::Fetch { fetch, trouble, reply }))
                     }
-                    _ if gone => self.finish(Reply::no("EXPUNGEISSUED", "some of these messages are gone")),
-                    _ => self.finish(reply),
+                    _ => self.finish(trouble.map_or(reply, Reply::from)),
                 }
             }
             (MessagesJob::Before { store, uid, count }, Answer::Changes(changes)) => {
@@ -254,8 +257,8 @@ impl Session {
 }
 
 /// Asks for the next lines of a FETCH.
-fn fetching(fetch: Fetch, gone: bool, reply: Reply) -> Flow {
-    Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch { fetch, gone, reply }))
+fn fetching(fetch: Fetch, trouble: Option<Refusal>, reply: Reply) -> Flow {
+    Flow::Ask(Question::Fetch(fetch.clone()), Job::Messages(MessagesJob::Fetch { fetch, trouble, reply }))
 }
 
 /// `MODIFIED` with the numbers that the client used (RFC 7162 3.1.3).

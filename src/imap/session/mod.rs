@@ -8,6 +8,7 @@ mod folders;
 mod input;
 mod messages;
 mod notify;
+mod quota;
 mod reply;
 mod search;
 mod selected;
@@ -43,6 +44,8 @@ pub struct Options {
     pub tls: Tls,
     /// Passwords may be sent without TLS (loopback, or an administrator who insists).
     pub plain_login: bool,
+    /// Some account can log in with SCRAM-SHA-256.
+    pub scram: bool,
     /// The name in the greeting.
     pub host: String,
 }
@@ -78,7 +81,9 @@ pub struct Session {
     woken: bool,
     /// The time of this step.
     now: Timestamp,
-    /// Between `StartTls` and the end of the handshake.
+    /// DEFLATE is active.
+    compressed: bool,
+    /// Between `StartTls` (or `StartDeflate`) and the end of what it begins.
     handshake: bool,
 }
 
@@ -103,6 +108,8 @@ enum Job {
     Bye(&'static str),
     /// The tagged OK of STARTTLS was written.
     StartTls,
+    /// The tagged OK of COMPRESS was written.
+    StartDeflate,
     /// What changed in the open folder is asked for, as far as it may be told.
     Poll(Tell, After),
     Notify(notify::NotifyJob),
@@ -121,6 +128,7 @@ enum Job {
     Append(append::AppendJob),
     Search(search::SearchJob),
     Contexts(contexts::ContextsJob),
+    Quota(quota::QuotaJob),
 }
 
 /// What follows when changes were told.
@@ -179,6 +187,7 @@ impl Session {
             deadline: None,
             woken: false,
             now: Timestamp(0),
+            compressed: false,
             handshake: false,
         }
     }
@@ -216,6 +225,12 @@ impl Session {
                 self.options.tls = Tls::Active;
                 Flow::Step(Step::StartTls, Job::Read)
             }
+            Job::StartDeflate => {
+                self.input.clear();
+                self.handshake = true;
+                self.compressed = true;
+                Flow::Step(Step::StartDeflate, Job::Read)
+            }
             Job::Announce(lines, after) => self.announce(lines, after, out),
             Job::Reply(reply) => self.reply(reply, out),
             Job::Idle => self.idle(),
@@ -225,7 +240,9 @@ impl Session {
             Job::Append(job) => self.append_go(job, out),
             Job::Search(job) => self.search_go(job, out),
             Job::Contexts(job) => self.contexts_go(job, out),
-            Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) => Flow::Next(Job::Reply(Reply::bug())),
+            Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) | Job::Quota(_) => {
+                Flow::Next(Job::Reply(Reply::bug()))
+            }
         }
     }
 
@@ -238,7 +255,8 @@ impl Session {
             (Job::Contexts(job), answer) => self.contexts_answered(job, answer, out),
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
-            (Job::Auth(job), answer) => self.logged_in(job, answer),
+            (Job::Auth(job), answer) => self.logged_in(job, answer, out),
+            (Job::Quota(job), answer) => self.quota_answered(job, answer, out),
             (Job::Notify(job), answer) => self.notify_answered(job, answer, out),
             (Job::Poll(tell, after), Answer::Changes(changes)) => {
                 let State::Open(view) = &mut self.state else { return Flow::Next(Job::Read) };

@@ -6,7 +6,7 @@ use crate::base::{Piece, UidRanges};
 use crate::imap::commands::Numbers;
 use crate::imap::items::StatusItem;
 use crate::imap::notify::{BADEVENT, News, Notify};
-use crate::imap::question::{Answer, Fetch, Question};
+use crate::imap::question::{Answer, Fetch, FolderStatus, Question};
 use crate::imap::view::Tell;
 use crate::imap::write;
 
@@ -127,12 +127,16 @@ impl Session {
         if self.enabled.condstore {
             items.push(StatusItem::HighestModSeq);
         }
+        let utf8 = self.enabled.names_are_utf8();
         for news in news {
             match news {
-                News::Status(name, figures) => super::folders::write_status(out, name, &items, figures),
+                News::Status(name, figures) => {
+                    let status = FolderStatus { figures: *figures, ..FolderStatus::default() };
+                    super::folders::write_status(out, name, &items, &status, utf8);
+                }
                 News::NoAccess(name) => {
                     let mut line = b"* LIST (\\NoAccess) \"/\" ".to_vec();
-                    write::mailbox(&mut line, name);
+                    write::mailbox(&mut line, name, utf8);
                     line.extend_from_slice(b"\r\n");
                     self.pieces.push_back(Piece::Bytes(line));
                 }

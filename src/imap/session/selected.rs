@@ -73,7 +73,7 @@ impl Session {
             (SelectedJob::Select { .. }, _) => Flow::Next(Job::Reply(Reply::bug())),
             (SelectedJob::Resync { fetch, reply }, Answer::Vanished(gone)) => {
                 self.vanished(&gone);
-                let job = MessagesJob::Fetch { fetch: fetch.clone(), gone: false, reply };
+                let job = MessagesJob::Fetch { fetch: fetch.clone(), trouble: None, reply };
                 Flow::Ask(Question::Fetch(fetch), Job::Messages(job))
             }
             (SelectedJob::Resync { .. }, Answer::Refused(refusal)) => {
@@ -100,9 +100,10 @@ impl Session {
         }
     }
 
-    fn open(&mut self, selected: Selected, out: &mut Vec<u8>) -> View {
+    fn open(&mut self, mut selected: Selected, out: &mut Vec<u8>) -> View {
         let figures = selected.figures;
         let (first_unseen, not_sticky) = (selected.first_unseen, selected.uid_not_sticky);
+        let mailbox_id = std::mem::take(&mut selected.mailbox_id);
         let view = View::new(selected, self.enabled);
         let all = Flags(u32::MAX >> (32 - TABLE.len()));
         out.extend_from_slice(b"* FLAGS ");
@@ -119,10 +120,12 @@ impl Session {
         push(out, format_args!("* OK [UIDVALIDITY {}] UIDs are valid\r\n", figures.uid_validity));
         push(out, format_args!("* OK [UIDNEXT {}] the next UID, at the earliest\r\n", figures.uid_next));
         push(out, format_args!("* OK [HIGHESTMODSEQ {}] changes up to there are known\r\n", figures.modseq));
+        // RFC 8474 4.2
+        push(out, format_args!("* OK [MAILBOXID ({mailbox_id})] this folder for good\r\n"));
         if self.enabled.rev2 {
             // RFC 9051 6.3.2
             out.extend_from_slice(b"* LIST () \"/\" ");
-            write::mailbox(out, &view.name);
+            write::mailbox(out, &view.name, self.enabled.names_are_utf8());
             out.extend_from_slice(b"\r\n");
         }
         if not_sticky {

@@ -1,5 +1,6 @@
 //! Password hashes in Dovecot's spelling: `{SCHEME}hash`.
 
+use super::scram::Scram;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
 use base64::Engine;
@@ -20,6 +21,8 @@ pub enum Scheme {
     Sha512Crypt,
     /// PBKDF2 with HMAC-SHA1 and 160 bits, as Dovecot has it.
     Pbkdf2,
+    /// What SCRAM-SHA-256 needs (RFC 7677): a client logs in without sending the password.
+    ScramSha256,
     /// As it is. Only where the file says so.
     Plain,
 }
@@ -40,12 +43,14 @@ const BLF_COST: u32 = 16;
 /// Most rounds of SHA512-CRYPT and PBKDF2: some seconds.
 const ROUNDS: u32 = 5_000_000;
 
+/// Each login costs the client so many. Some clients refuse more than 65,536.
+const SCRAM_ROUNDS: u32 = 20_000;
 const PBKDF2_BYTES: usize = 20;
 
 impl Scheme {
     /// Every scheme that is understood.
-    pub const ALL: [Scheme; 5] =
-        [Scheme::Argon2id, Scheme::BlfCrypt, Scheme::Sha512Crypt, Scheme::Pbkdf2, Scheme::Plain];
+    pub const ALL: [Scheme; 6] =
+        [Scheme::Argon2id, Scheme::BlfCrypt, Scheme::Sha512Crypt, Scheme::Pbkdf2, Scheme::ScramSha256, Scheme::Plain];
 
     /// Its name between the braces.
     pub fn name(self) -> &'static str {
@@ -54,6 +59,7 @@ impl Scheme {
             Scheme::BlfCrypt => "BLF-CRYPT",
             Scheme::Sha512Crypt => "SHA512-CRYPT",
             Scheme::Pbkdf2 => "PBKDF2",
+            Scheme::ScramSha256 => "SCRAM-SHA-256",
             Scheme::Plain => "PLAIN",
         }
     }
@@ -108,6 +114,14 @@ impl Hash {
                 pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA1, rounds, salt.as_bytes(), password, &mut out);
                 format!("$1${salt}${rounds}${}", hex(&out))
             }
+            // RFC 4013 2: such passwords are the same in any client's preparation.
+            Scheme::ScramSha256 if !password.iter().all(|b| matches!(b, b' '..=b'~')) => {
+                return Err("SCRAM-SHA-256 keeps printable ASCII only, which every client prepares alike".to_string());
+            }
+            Scheme::ScramSha256 => {
+                let rounds = NonZeroU32::new(SCRAM_ROUNDS).unwrap_or(NonZeroU32::MIN);
+                Scram::new(password, salt.to_vec(), rounds).to_string()
+            }
             Scheme::Plain => String::from_utf8(password.to_vec()).map_err(|_| "PLAIN keeps UTF-8 only".to_string())?,
         };
         check(scheme, &text)?;
@@ -124,6 +138,7 @@ impl Hash {
             Scheme::Pbkdf2 => parse_pbkdf2(text).is_some_and(|(salt, rounds, expected)| {
                 pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA1, rounds, salt, password, &expected).is_ok()
             }),
+            Scheme::ScramSha256 => Scram::parse(text).is_some_and(|scram| scram.verify(password)),
             Scheme::Plain => {
                 // Both hashed under one key: comparing takes the same time whatever the lengths.
                 let key = hmac::Key::new(hmac::HMAC_SHA256, b"compare");
@@ -131,6 +146,11 @@ impl Hash {
                 constant_time_eq(a.as_ref(), b.as_ref())
             }
         }
+    }
+
+    /// What SCRAM-SHA-256 needs, if it was kept.
+    pub fn scram(&self) -> Option<Scram> {
+        if self.scheme == Scheme::ScramSha256 { Scram::parse(&self.text) } else { None }
     }
 
     /// Its scheme.
@@ -166,6 +186,11 @@ fn check(scheme: Scheme, text: &str) -> Result<(), String> {
             let expected = "expected $1$salt$rounds$hash, the hash with 40 hexadecimal digits";
             let (_, rounds, _) = parse_pbkdf2(text).ok_or(expected)?;
             within("rounds", rounds.get(), ROUNDS)
+        }
+        Scheme::ScramSha256 => {
+            let scram =
+                Scram::parse(text).ok_or("expected rounds,salt,StoredKey,ServerKey, the last three in base64")?;
+            within("rounds", scram.rounds.get(), ROUNDS)
         }
         Scheme::Plain if text.is_empty() => Err("an empty password would let anybody in".to_string()),
         Scheme::Plain if text.contains([':', '\n', '\r', '\0']) => {
@@ -277,10 +302,11 @@ mod tests {
     #[test]
     fn own_hashes_verify() {
         for scheme in Scheme::ALL {
-            let hash = Hash::make(scheme, "grün 7".as_bytes()).unwrap();
+            let password = if scheme == Scheme::ScramSha256 { "grau 7" } else { "grün 7" };
+            let hash = Hash::make(scheme, password.as_bytes()).unwrap();
             let again = Hash::parse(&hash.field()).unwrap();
-            assert!(again.verify("grün 7".as_bytes()) && !again.verify(b"grun 7"), "{scheme:?}");
-            assert!(scheme == Scheme::Plain || Hash::make(scheme, "grün 7".as_bytes()).unwrap() != hash, "fresh salt");
+            assert!(again.verify(password.as_bytes()) && !again.verify(b"grun 7"), "{scheme:?}");
+            assert!(scheme == Scheme::Plain || Hash::make(scheme, password.as_bytes()).unwrap() != hash, "fresh salt");
         }
     }
 
@@ -310,6 +336,12 @@ mod tests {
             ("{SHA512-CRYPT}$6$salt$short", "expected $6$"),
             ("{PBKDF2}$1$salt$0$50a83cafdc517b9f46519415e53c6a858908680a", "expected $1$"),
             ("{PBKDF2}$1$salt$5000$50a8", "40 hexadecimal digits"),
+            ("{SCRAM-SHA-256}4096,QQ==,QQ==,QQ==", "expected rounds,salt"),
+            ("{SCRAM-SHA-256}0,QQ==", "expected rounds,salt"),
+            (
+                "{SCRAM-SHA-256}9999999,QQ==,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                "rounds 9999999",
+            ),
         ] {
             let error = Hash::parse(field).expect_err(field);
             assert!(error.contains(why), "{field}: {error}");

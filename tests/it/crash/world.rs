@@ -120,13 +120,12 @@ impl World {
 
     /// A client looks at everything.
     pub fn tell(&self) {
-        let mut told = (0, 0, 0);
-        for kept in Kept::ALL {
+        let figures = Kept::ALL.map(|kept| {
             let mailbox = self.quarantine.open_folder(&global(), Folder::of(kept)).expect("it may be opened");
             let counts = self.quarantine.counts(&mailbox);
-            told = (counts.uid_validity, counts.uid_next.max(told.1), counts.modseq.max(told.2));
-        }
-        let (uid_validity, uid_next, modseq) = told;
+            (counts.uid_next, counts.modseq)
+        });
+        let uid_validity = self.quarantine.store.uid_validity();
         let mut uids = HashMap::new();
         let mut twice = Vec::new();
         for message in self.find_all() {
@@ -136,7 +135,7 @@ impl World {
             }
         }
         uids.retain(|place, _| !twice.contains(place));
-        self.mark(Mark::Told { uid_validity, uid_next, modseq, uids, line: self.line() });
+        self.mark(Mark::Told { uid_validity, figures, uids, line: self.line() });
     }
 
     /// What stands above every release, at a fixed time.
@@ -223,7 +222,7 @@ impl World {
             for piece in bytes.chunks(100) {
                 appending.write(piece).map_err(|e| e.to_string())?;
             }
-            self.quarantine.append_end(&alice, appending).map_err(|e| e.to_string())
+            self.quarantine.append_end(&alice, vec![appending]).map_err(|e| e.to_string())
         };
         self.asked(vec![(key("alice@x.test", word), fate)], act).is_ok()
     }

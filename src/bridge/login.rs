@@ -1,0 +1,62 @@
+//! Logging in over IMAP: by a password, or by SCRAM.
+
+use super::imap::{ImapBridge, out_of_step};
+use crate::base::Secret;
+use crate::imap::question::{Answer, Refusal};
+use crate::quarantine::account::Verdict;
+use crate::quarantine::scram::{Begun, Ended};
+
+impl ImapBridge {
+    pub(super) fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Result<Answer, Refusal> {
+        let now = self.shared.quarantine.store.now();
+        let verdict = self.shared.accounts.verify(user, password, self.peer, now);
+        self.judged(verdict).map(|()| Answer::LoggedIn)
+    }
+
+    fn judged(&mut self, verdict: Verdict) -> Result<(), Refusal> {
+        match verdict {
+            Verdict::Good(account) => {
+                log::info!(
+                    "login: user=<{}> from=<{}>",
+                    account.login,
+                    self.peer.map_or("local".to_string(), |p| p.to_string())
+                );
+                (self.known)();
+                self.account = Some(account);
+                Ok(())
+            }
+            Verdict::Wrong(pause) => {
+                Err(Refusal { pause, ..Refusal::new("AUTHENTICATIONFAILED", "login or password is wrong") })
+            }
+            Verdict::Later(pause) => Err(Refusal::new(
+                "UNAVAILABLE",
+                format!("too many wrong passwords: try again in {} seconds", pause.as_secs().max(1)),
+            )),
+        }
+    }
+
+    pub(super) fn scram_begin(&mut self, first: &[u8]) -> Result<Answer, Refusal> {
+        let now = self.shared.quarantine.store.now();
+        match self.shared.accounts.scram_begin(first, self.peer, now) {
+            Begun::Challenge(exchange, message) => {
+                self.exchange = Some(exchange);
+                Ok(Answer::Challenge(message.into_bytes()))
+            }
+            Begun::Broken(why) => Err(Refusal::new("AUTHENTICATIONFAILED", why)),
+            Begun::Later(pause) => self.judged(Verdict::Later(pause)).and(Err(out_of_step())),
+        }
+    }
+
+    pub(super) fn scram_end(&mut self, last: &[u8]) -> Result<Answer, Refusal> {
+        let exchange = self.exchange.take().ok_or_else(out_of_step)?;
+        let now = self.shared.quarantine.store.now();
+        match self.shared.accounts.scram_end(*exchange, last, self.peer, now) {
+            Ended::Good(account, message) => {
+                let user = account.login.clone();
+                self.judged(Verdict::Good(account))?;
+                Ok(Answer::Proved { user, message: message.into_bytes() })
+            }
+            Ended::Bad(verdict) => self.judged(verdict).and(Err(out_of_step())),
+        }
+    }
+}
