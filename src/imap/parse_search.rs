@@ -137,7 +137,7 @@ fn key(p: &mut Parser<'_>, depth: usize, with: &mut Keys<'_>) -> Parsing<Key> {
 fn keyword(p: &mut Parser<'_>) -> Parsing<Key> {
     p.space()?;
     let name = String::from_utf8_lossy(p.atom()?);
-    Ok(Flags::by_name(&name).map_or_else(|| Key::none(), Key::Flag))
+    Ok(Flags::by_name(&name).map_or_else(Key::none, Key::Flag))
 }
 
 fn text(p: &mut Parser<'_>, with: &Keys<'_>) -> Parsing<String> {
