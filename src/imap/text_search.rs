@@ -93,10 +93,10 @@ fn manner_has(decoded: &str, part: &Part, value: &str, manner: Manner) -> bool {
     (as_it_is && manner.has(decoded, value)) || (html && manner.has(&text::html_to_text(decoded), value))
 }
 
-/// What cannot be taken apart is searched as it is; pictures and the like are not.
+/// What cannot be taken apart is searched as it is, delivery reports too (RFC 9051 6.4.4); pictures and the like are not.
 fn is_text(part: &Part) -> bool {
     match part.kind {
-        Kind::Leaf => part.content.media.is_none() || part.content.is_main("text"),
+        Kind::Leaf => part.content.media.is_none() || part.content.is_main("text") || part.content.is_main("message"),
         Kind::EncodedMessage | Kind::Opaque => true,
         Kind::Multipart | Kind::Message => false,
     }

@@ -89,7 +89,8 @@ def corpus(folder):
     for place in SAMPLES:
         for name in sorted(os.listdir(f"{ROOT}/{place}")):
             with open(f"{ROOT}/{place}/{name}", "rb") as file:
-                mail.append((name, file.read()))
+                # a zone behind the time without a space: Dovecot cannot read it, and one date moves whole threads
+                mail.append((name, file.read().replace(b"00:01+0000", b"00:01 +0000")))
     random.Random(3).shuffle(mail)
     for number, (name, message) in enumerate(mail):
         message = re.sub(rb"\r?\n", b"\r\n", message)
@@ -254,6 +255,15 @@ def flat(line):
     return parents, order
 
 
+def without(answer, numbers):
+    """The answer as if these messages did not count."""
+    if isinstance(answer, list):
+        return [n for n in answer if n not in numbers]
+    parents, order = flat(answer)
+    kept = [n for n in order if n not in numbers]
+    return kept, {n: parents[n] for n in kept if parents[n] not in numbers}
+
+
 def disagreeing(ours, theirs):
     """Messages about which two answers disagree, as few as explain it; `None`: it is something else."""
     if type(ours) is not type(theirs):
@@ -339,7 +349,9 @@ try:
         fitting = [i for i, (pattern, _, _) in enumerate(rules) if pattern.search(shown)]
         allowed = {name for i in fitting for name in rules[i][1]}
         unexplained = [name for name in who if not (mail[name] | {name}) & allowed]
-        held = who and not unexplained
+        spared = {n for n, name in enumerate(names, 1) if (mail[name] | {name}) & allowed}
+        # of two that stand in another order, either may be the reason
+        held = who and (not unexplained or without(answers[0], spared) == without(answers[1], spared))
         used.update(fitting if held else [])
         detail = f"{len(unexplained)} of {len(who)} messages: {' '.join(unexplained[:12])}" if who else f"{str(answers[0])[:300]} / {str(answers[1])[:300]}"
         check(shown, held, detail)
