@@ -119,7 +119,7 @@ impl Client {
     }
 
     fn connect(&mut self, stack: &Stack) {
-        let options = Options { tls: Tls::Absent, plain_login: true, host: "h".into() };
+        let options = Options { tls: Tls::Absent, plain_login: true, scram: false, host: "h".into() };
         self.link = Some((Session::new(options), ImapBridge::new(stack.shared.clone(), None, || {})));
         self.list.clear();
         self.say(&format!("LOGIN {} a", self.login));
