@@ -183,3 +183,10 @@ pub const SMTP_CONNECT: Duration = Duration::from_secs(60);
 pub const SMTP_REPLY: Duration = Duration::from_secs(300);
 /// A mail server's reply after the message (RFC 5321 4.5.3.2.6).
 pub const SMTP_LAST_REPLY: Duration = Duration::from_secs(600);
+
+// Changes
+
+/// Removals that are remembered, a kept folder; a client that was away for longer has the whole list compared.
+pub const REMOVALS_KEPT: usize = 32_768;
+/// Views whose UIDNEXT and HIGHESTMODSEQ are kept over a stop, those that changed last.
+pub const FIGURES_KEPT: usize = 200_000;

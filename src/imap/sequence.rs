@@ -47,7 +47,7 @@ impl SequenceSet {
 
     /// The numbers of a set one by one, in the order in which they were written; `*` is left out.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().flat_map(|&(a, b)| if a == STAR || b == STAR { 1..=0 } else { a.min(b)..=a.max(b) })
+        self.0.iter().filter(|&&(a, b)| a != STAR && b != STAR).flat_map(|&(a, b)| a.min(b)..=a.max(b))
     }
 
     /// The UIDs of the messages with these sequence numbers. A number above the last message is an error (RFC 3501 9

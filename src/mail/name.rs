@@ -85,6 +85,14 @@ impl Base {
         }
     }
 
+    /// The same, for a message that arrived at another time.
+    pub fn arrived(self, secs: u64) -> Base {
+        match self {
+            Base::Ours(stamp, host) => Base::Ours(Stamp { secs, ..stamp }, host),
+            foreign @ Base::Foreign(_) => foreign,
+        }
+    }
+
     /// Reads the text before the first comma.
     pub fn parse(text: &str) -> Base {
         match parse_ours(text) {

@@ -99,11 +99,16 @@ impl Folder {
     }
 
     /// Adds a row with a UID above all others, and its name if a row cannot hold it.
-    pub fn push(&mut self, mut row: Row, name: &Name) {
+    pub fn push(&mut self, row: Row, name: &Name) {
+        self.put(row, self.odd_text(name));
+    }
+
+    /// The same, where the text of a name that a row cannot hold is at hand.
+    pub(super) fn put(&mut self, mut row: Row, odd: Option<Box<str>>) {
         debug_assert!(self.chunks.last().is_none_or(|c| c.last() < row.uid));
-        row.odd = !self.is_plain(name);
-        if row.odd {
-            self.odd.insert(row.uid, name.to_string().into());
+        row.odd = odd.is_some();
+        if let Some(text) = odd {
+            self.odd.insert(row.uid, text);
         }
         self.len += 1;
         match self.chunks.last_mut() {
@@ -121,13 +126,12 @@ impl Folder {
 
     /// Replaces what is known of a message's name (other than flags).
     pub fn set_name(&mut self, uid: u32, name: &Name) {
-        let odd = !self.is_plain(name);
-        if odd {
-            self.odd.insert(uid, name.to_string().into());
-        } else {
-            self.odd.remove(&uid);
+        let odd = self.odd_text(name);
+        self.update(uid, |row| row.odd = odd.is_some());
+        match odd {
+            Some(text) => drop(self.odd.insert(uid, text)),
+            None => drop(self.odd.remove(&uid)),
         }
-        self.update(uid, |row| row.odd = odd);
     }
 
     /// Removes the rows with these UIDs and returns those that were there.
@@ -211,14 +215,15 @@ impl Folder {
         if row.odd { self.odd.get(&row.uid).and_then(|text| Name::parse(text)) } else { None }
     }
 
-    /// Whether a row holds all that a name says.
-    pub(super) fn is_plain(&self, name: &Name) -> bool {
-        matches!(&name.base, Base::Ours(_, host) if **host == *self.host)
+    /// The text of a name, unless a row holds all that it says.
+    pub(super) fn odd_text(&self, name: &Name) -> Option<Box<str>> {
+        let plain = matches!(&name.base, Base::Ours(_, host) if **host == *self.host)
             && name.size.is_some()
             && name.wire_size.is_none()
             && name.left.is_none()
             && name.more.is_empty()
-            && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok())
+            && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok());
+        (!plain).then(|| name.to_string().into())
     }
 }
 

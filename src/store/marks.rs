@@ -3,6 +3,9 @@
 //! A block of numbers is reserved durably before the first of it is used, so after a crash the next number is above
 //! every one that was ever shown: too high is legal, too low never. After a clean stop the marks are exact.
 //!
+//! At a clean stop the checksum of `state/changes` is recorded with them; the first reservation of the next process takes
+//! it away before anything changes, so only a file of the stop just before is believed.
+//!
 //! The file records its own inode and birth time. When they differ the data directory was restored or copied: UIDs that
 //! the copy never saw may be in clients' caches, so a million is skipped.
 
@@ -29,6 +32,9 @@ struct Record {
     inode: u64,
     /// Nanoseconds since 1970; 0 where the file system keeps none.
     born: u64,
+    /// The checksum of `state/changes`, after a clean stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changes: Option<u32>,
 }
 
 /// The counters. The caller holds a lock around them.
@@ -41,6 +47,7 @@ pub struct Marks {
     reserved_uid: u32,
     reserved_modseq: u64,
     idle: Duration,
+    changes: Option<u32>,
 }
 
 /// How the marks were found.
@@ -66,6 +73,7 @@ impl Marks {
             Some(r) if identity(&path)? == (r.inode, r.born) => Found::Own,
             Some(_) => Found::Restored,
         };
+        let changes = record.as_ref().filter(|_| found == Found::Own).and_then(|r| r.changes);
         let (uid_validity, uid, modseq) =
             record.map_or(((now.secs() as u32).max(1), 1, 0), |r| (r.uid_validity, r.uid, r.modseq));
         let skip = if found == Found::Restored { RESTORED_SKIP } else { 0 };
@@ -79,6 +87,7 @@ impl Marks {
             reserved_uid: 0,
             reserved_modseq: 0,
             idle,
+            changes,
         };
         marks.reserve(next_uid, marks.last_modseq)?;
         Ok((marks, found))
@@ -92,6 +101,11 @@ impl Marks {
     /// How long the marks had not been written when they were read, as far as the clock can be believed.
     pub fn idle(&self) -> Duration {
         self.idle
+    }
+
+    /// The checksum that `state/changes` must have to be believed.
+    pub fn changes(&self) -> Option<u32> {
+        self.changes
     }
 
     /// The UID that will be given next.
@@ -129,26 +143,28 @@ impl Marks {
         Ok(modseq)
     }
 
-    /// Makes the marks exact, at a clean stop.
-    pub fn close(&mut self) -> Result<(), Fault> {
-        self.write(self.next_uid, self.last_modseq)
+    /// Makes the marks exact, at a clean stop; `changes` is the checksum of the file that tells the rest.
+    pub fn close(&mut self, changes: Option<u32>) -> Result<(), Fault> {
+        // Whoever takes a number after this reserves first.
+        (self.reserved_uid, self.reserved_modseq) = (self.next_uid, self.last_modseq);
+        self.write(self.next_uid, self.last_modseq, changes)
     }
 
     fn reserve(&mut self, uid: u32, modseq: u64) -> Result<(), Fault> {
         let (uid, modseq) = (uid.saturating_add(UID_BLOCK), modseq.saturating_add(MODSEQ_BLOCK));
-        self.write(uid, modseq)?;
+        self.write(uid, modseq, None)?;
         (self.reserved_uid, self.reserved_modseq) = (uid, modseq);
         Ok(())
     }
 
-    fn write(&self, uid: u32, modseq: u64) -> Result<(), Fault> {
+    fn write(&self, uid: u32, modseq: u64, changes: Option<u32>) -> Result<(), Fault> {
         let temporary = self.path.with_extension("new");
         if temporary.exists() {
             self.disk.unlink(&temporary)?;
         }
         let mut file = self.disk.create(&temporary)?;
         let (inode, born) = identity(&temporary)?;
-        let record = Record { uid_validity: self.uid_validity, uid, modseq, inode, born };
+        let record = Record { uid_validity: self.uid_validity, uid, modseq, inode, born, changes };
         let text = serde_json::to_string(&record).map_err(std::io::Error::other).during("write", &self.path)?;
         file.write(text.as_bytes())?;
         file.sync()?;
@@ -203,22 +219,24 @@ mod tests {
         for _ in 0..20_000 {
             marks.take_uid().unwrap();
         }
-        marks.close().unwrap();
+        marks.close(Some(7)).unwrap();
         let (mut marks, _) = Marks::open(&disk, 0, now).unwrap();
+        assert_eq!(marks.changes(), Some(7));
+        assert_eq!(Marks::open(&disk, 0, now).unwrap().0.changes(), None, "no stop was between");
         assert_eq!(marks.take_uid().unwrap(), uid + 20_001, "exact after a clean stop");
-        marks.close().unwrap();
+        marks.close(None).unwrap();
 
         let (marks, _) = Marks::open(&disk, 0, now.after(Duration::from_secs(90_000))).unwrap();
         assert!(marks.idle() > Duration::from_secs(86_400), "the clock is a day ahead of the marks");
         let (marks, _) = Marks::open(&disk, 0, now).unwrap();
         assert_eq!(marks.idle(), Duration::ZERO);
         let (mut marks, _) = Marks::open(&disk, 0, now).unwrap();
-        marks.close().unwrap();
+        marks.close(Some(7)).unwrap();
 
         std::fs::copy(disk.path("state/marks"), disk.path("state/copy")).unwrap();
         std::fs::rename(disk.path("state/copy"), disk.path("state/marks")).unwrap();
         let (mut marks, found) = Marks::open(&disk, 0, now).unwrap();
-        assert_eq!(found, Found::Restored);
+        assert_eq!((found, marks.changes()), (Found::Restored, None));
         assert!(marks.take_uid().unwrap() > uid + 1_000_000);
     }
 }

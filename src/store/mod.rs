@@ -12,7 +12,7 @@
 //! | F | `queue/orders/…` | renamed or linked by the queue; synced before the asker is told | see `queue` |
 //! | – | gone | unlinked | may be there again after a power failure until the directory was synced |
 //!
-//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted: see [`scan`].
+//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted: see `store/adopt.rs`.
 //!
 //! Locks, in the order in which they may be taken: `entry` (giving a UID and publishing it is one step), one folder, then
 //! any of the leaves: trees, views, marks, seen. None is held while a peer is waited for, nor during an fsync, except that
@@ -22,9 +22,12 @@
 //! A MODSEQ is taken while the folder is locked for writing, so whoever read the folder's MODSEQ has seen every change up
 //! to it.
 
+mod adopt;
 pub mod cache;
 pub mod catalogue;
 mod change;
+mod changes;
+mod history;
 pub mod journal;
 pub mod marks;
 pub mod passwd;
@@ -123,9 +126,18 @@ impl Store {
         self.marks().idle()
     }
 
-    /// Makes the marks exact. Nothing may be stored afterwards.
+    /// Makes the marks exact and writes down when what changed. Nothing may be stored afterwards.
     pub fn close(&self) -> Result<(), Fault> {
-        self.marks().close()
+        let changes = self.write_changes();
+        self.marks().close(changes.as_ref().ok().copied())?;
+        changes.map(|_| ())
+    }
+
+    fn write_changes(&self) -> Result<u32, Fault> {
+        let [caught, outgoing, training, trash] = Kept::ALL.map(|kept| self.folder(kept));
+        let trees = self.trees();
+        let history = self.views.history(|history| history.clone());
+        changes::write(&self.disk, history, &trees, [&caught, &outgoing, &training, &trash])
     }
 
     /// The tree of a resolved, lower-case address, if it has had mail.
@@ -161,22 +173,8 @@ impl Store {
 
     /// What a reach sees of a folder, kept up to date while somebody holds it.
     pub fn view(&self, reach: Reach, kept: Kept) -> Arc<ViewCell> {
-        let modseq = self.marks().last_modseq();
         let folder = self.folder(kept);
-        let entered = self.entered(reach, kept);
-        self.views.cell(reach, kept, &folder, entered, modseq)
-    }
-
-    /// The highest UID that entered a folder within a reach in this process.
-    fn entered(&self, reach: Reach, kept: Kept) -> u32 {
-        use std::sync::atomic::Ordering::Acquire;
-        let trees = self.trees();
-        let of = |tree: &Arc<Tree>| tree.entered[kept.index()].load(Acquire);
-        match reach {
-            Reach::Tree(id) => trees.get(id).map_or(0, of),
-            Reach::All => trees.iter().map(of).max().unwrap_or(0),
-            Reach::Domain(d) => trees.iter().filter(|t| t.domain == d).map(of).max().unwrap_or(0),
-        }
+        self.views.cell(reach, kept, &folder)
     }
 
     /// Calls `each` with every row within the ranges and the reach, ascending, while it says to go on. Flags are as the
@@ -218,11 +216,17 @@ impl Store {
     }
 
     /// Those of `known` that left a folder after `since`; more may be named that are not in it, never fewer.
-    pub fn vanished_since(&self, reach: Reach, kept: Kept, _since: u64, known: &UidRanges) -> UidRanges {
-        let view = self.view(reach, kept).view();
+    pub fn vanished_since(&self, reach: Reach, kept: Kept, since: u64, known: &UidRanges) -> UidRanges {
+        let cell = self.view(reach, kept);
+        let _folder = self.folder(kept);
+        if let Some(gone) = self.views.history(|history| history.vanished_since(reach, kept, since, known)) {
+            return gone;
+        }
+        // RFC 7162 3.2.5.1: what was never there may be named, too, below UIDNEXT.
+        let view = cell.view();
         let mut gone = UidRanges::new();
         for (low, high) in known.iter() {
-            let mut from = low;
+            let (mut from, high) = (low, high.min(view.uid_next.saturating_sub(1)));
             for uid in view.list.iter_from(low).take_while(|&uid| uid <= high) {
                 if from < uid {
                     gone.add(from, uid - 1);
@@ -293,7 +297,8 @@ impl Store {
             _ => "global".to_string(),
         };
         let list = self.folder(kept).iter().filter(|r| reach.covers(r)).map(|r| r.uid).collect();
-        let set = SeenSet::open(&self.disk, &scope, kept.directory(), &list);
+        let newest = self.marks().last_modseq();
+        let set = SeenSet::open(&self.disk, &scope, kept.directory(), &list, newest);
         let set = Arc::new(set.inspect_err(|e| log::warn!("what {scope} has seen is lost: {e}")).ok()?);
         let mut sets = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Some(sets.entry((reach, kept)).or_insert(set).clone())

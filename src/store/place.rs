@@ -39,6 +39,15 @@ impl Store {
         Base::new(self.now(), self.pid, count, &self.host)
     }
 
+    /// A message id that was never used, which says the same arrival: a copy keeps its INTERNALDATE (RFC 3501 6.4.7).
+    fn base_instead_of(&self, old: &Base) -> Base {
+        let base = self.new_base();
+        match old.secs() {
+            Some(secs) => base.arrived(secs),
+            None => base,
+        }
+    }
+
     /// Stores a message durably: when it returns `Ok`, a power failure does not lose it. `name` lacks only the UID;
     /// `parts` are its bytes. An error leaves nothing behind.
     pub fn deliver(&self, tree: &Arc<Tree>, kept: Kept, name: Name, parts: &[&[u8]]) -> Result<Placed, Fault> {
@@ -141,7 +150,7 @@ impl Store {
                 // RFC 8474 5.1: a copy has the EMAILID of its original
                 let original = name.original();
                 name = name.with_field(COPY_OF, Some(original));
-                name.base = self.new_base();
+                name.base = self.base_instead_of(&name.base);
             }
             edit(&mut name);
             let how = if copy { How::Link } else { How::Rename };
@@ -201,11 +210,13 @@ impl Store {
         if !name.fits() {
             // A foreign base may be as long as a name can be.
             name = name.with_field(COPY_OF, None);
-            name.base = self.new_base();
+            name.base = self.base_instead_of(&name.base);
         }
         let half = if name.flags.is_some() { Half::Cur } else { Half::New };
         let path = tree.half(kept, half).join(name.to_string());
         let mut folder = self.folder_mut(kept);
+        // Before the rename: a name that is there is published.
+        let modseq = self.marks().take_modseq(self.now())?;
         let act = || {
             tree.change(kept, half, || match how {
                 How::Rename => self.disk.rename(from, &path),
@@ -221,11 +232,9 @@ impl Store {
             self.make_folder(tree, kept)?;
             act()?;
         }
-        let modseq = self.marks().take_modseq(self.now())?;
         let size = name.size_on_wire().unwrap_or(0);
         let row = Row::of(&name, uid, tree.id, tree.domain, size, half, modseq);
         folder.push(row, &name);
-        tree.entered[kept.index()].store(uid, Ordering::Release);
         self.views.added(kept, &[row]);
         Ok(Placed { uid, name, path })
     }
@@ -245,7 +254,12 @@ impl Store {
         }
         let now = self.now();
         // A mark that cannot be reserved leaves the old MODSEQ, which is stale and not wrong: the list itself tells.
-        let modseq = self.marks().take_modseq(now).unwrap_or(0);
+        let taken = self.marks().take_modseq(now);
+        let modseq = taken.unwrap_or_else(|_| {
+            let last = self.marks().last_modseq();
+            self.views.history(|history| history.lose(kept, last + 1));
+            last
+        });
         self.views.removed(kept, rows, modseq);
         for ((reach, folder), set) in self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
             if *folder == kept {
@@ -348,9 +362,26 @@ mod tests {
         assert!(view.list.iter().eq([uids[0], uids[3], uids[4]]));
         assert_eq!(view.unseen, 2);
         assert_eq!(second.view(Reach::All, Kept::Trash).view().list.len(), 2);
-        assert!(view.uid_next > moved[1].1.uid);
+        assert_eq!(view.uid_next, uids[4] + 1, "nothing else entered it");
+        assert_eq!(second.view(Reach::All, Kept::Trash).view().uid_next, moved[1].1.uid + 1);
         let opened = second.open_message(Reach::All, Kept::Caught, uids[3]).unwrap().unwrap();
         assert_eq!(std::io::read_to_string(&*opened.file).unwrap(), "Subject: 3\r\n\r\nx");
         assert!(second.open_message(Reach::All, Kept::Caught, 999_999).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_copy_has_an_id_of_its_own_and_the_arrival_of_the_original() {
+        let scratch = Scratch::new("copy");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        for base in [store.new_base().arrived(1_600_000_000), Base::parse("1600000000.foreign")] {
+            let uid = store.deliver(&tree, Kept::Caught, Name::new(base.clone(), 3), &[b"a\r\n"]).unwrap().uid;
+            let one = UidRanges::one(uid, uid);
+            let copied = store.relocate(Reach::All, Kept::Caught, &one, |_| Kept::Trash, true, |_| {}).unwrap();
+            let copy = &copied[0].1.name.base;
+            assert_eq!(copy.secs(), Some(1_600_000_000));
+            assert_ne!(*copy, base);
+            assert!(store.locate(Kept::Caught, uid).is_some());
+        }
     }
 }

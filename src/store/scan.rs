@@ -1,20 +1,21 @@
 //! Start-up: every name in the tree is read once, what a crash left is finished or swept, and files of others are adopted.
 //!
 //! A file is ours when its name has a UID that was given before (below the mark) and no other file has. Any other file in
-//! a `new/` or `cur/` is adopted: it gets a UID by a rename, its date and flags from its name, its sizes from reading it
-//! once; its bytes stay as they are, it has no trace, and its retention starts now.
+//! a `new/` or `cur/` is adopted (`store/adopt.rs`).
 
 use super::catalogue::{Folder, Row};
+use super::changes::{self, Past};
+use super::history::{Figures, History};
 use super::marks::{Found, Marks};
 use super::trees::{Trees, address_of, modified};
-use super::{Cache, Clock, Half, Reach, Store, Tree, Views};
+use super::{Cache, Clock, Half, Reach, Store, Tree, TreeId, Views};
 use crate::base::{Context, Fault, UidRanges};
 use crate::disk::Disk;
 use crate::mail::name::Base;
 use crate::mail::{Kept, Name};
 use std::collections::HashMap;
-use std::fs::{DirEntry, File};
-use std::io::Read;
+use std::fs::DirEntry;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
@@ -42,9 +43,19 @@ pub struct Report {
 pub(super) struct Seen {
     pub kept: Kept,
     pub half: Half,
-    pub name: Name,
-    pub path: PathBuf,
     pub tree: Arc<Tree>,
+    /// Its name on disk. Other programs may write what we would spell differently (flags in another order).
+    pub called: Box<str>,
+}
+
+/// A file whose name says all that a row and a name can hold.
+struct Listed {
+    kept: Kept,
+    row: Row,
+    /// The text of a name that the row cannot hold.
+    odd: Option<Box<str>>,
+    /// A hash of tree and message id.
+    id: u64,
 }
 
 /// What start-up has listed.
@@ -53,41 +64,76 @@ struct Listing {
     believed: u32,
     /// An empty folder: it knows which names a row can hold.
     blank: Folder,
-    /// Files whose names a row can hold: nearly all, and 72 bytes each.
-    plain: Vec<(Kept, Row)>,
+    /// Files with a believable UID and the name that we would write: nearly all, and 104 bytes each.
+    files: Vec<Listed>,
     /// All others.
-    odd: Vec<Seen>,
+    strange: Vec<Seen>,
 }
 
 impl Listing {
     fn take(&mut self, file: Seen) {
-        let name = &file.name;
-        match name.uid.filter(|&uid| uid < self.believed && self.blank.is_plain(name) && file.is_called(name)) {
-            Some(uid) => {
-                let size = name.size_on_wire().unwrap_or(0);
-                let row = Row::of(name, uid, file.tree.id, file.tree.domain, size, file.half, 0);
-                self.plain.push((file.kept, row));
-            }
-            None => self.odd.push(file),
+        let name = file.name();
+        match self.listed(&file, &name).filter(|_| file.is_called(&name)) {
+            Some(listed) => self.files.push(listed),
+            None => self.strange.push(file),
         }
     }
 
+    /// What a name says, when it can be believed.
+    fn listed(&self, file: &Seen, name: &Name) -> Option<Listed> {
+        let uid = name.uid.filter(|&uid| uid < self.believed)?;
+        let row = Row::of(name, uid, file.tree.id, file.tree.domain, name.size_on_wire()?, file.half, 0);
+        let listed = || Listed { kept: file.kept, row, odd: self.blank.odd_text(name), id: id_of(file, name) };
+        name.size.map(|_| listed())
+    }
+
     fn highest(&self) -> u32 {
-        let plain = self.plain.iter().map(|(_, row)| row.uid).max().unwrap_or(0);
-        let odd = self.odd.iter().filter_map(|f| f.name.uid).filter(|&u| u < self.believed).max().unwrap_or(0);
-        plain.max(odd)
+        let files = self.files.iter().map(|f| f.row.uid).max().unwrap_or(0);
+        let strange = self.strange.iter().filter_map(|f| f.name().uid).filter(|&u| u < self.believed).max();
+        files.max(strange.unwrap_or(0))
+    }
+
+    /// Files with one id in one tree need a closer look: they become strange.
+    fn mistrust_twins(&mut self, trees: &Trees) {
+        let strange = self.strange.iter().map(|f| id_of(f, &f.name()));
+        let mut ids: Vec<u64> = self.files.iter().map(|f| f.id).chain(strange).collect();
+        ids.sort_unstable();
+        let twins: Vec<u64> =
+            ids.windows(2).filter_map(|w| (w.first() == w.last()).then(|| w.first())?.copied()).collect();
+        let files = self.files.extract_if(.., |f| twins.binary_search(&f.id).is_ok());
+        self.strange.extend(files.filter_map(|f| f.seen(&self.blank, trees)));
     }
 }
 
+impl Listed {
+    /// The file, as a listing shows it.
+    fn seen(self, blank: &Folder, trees: &Trees) -> Option<Seen> {
+        let tree = trees.get(self.row.tree)?.clone();
+        let called = self.odd.unwrap_or_else(|| blank.name(&self.row).to_string().into());
+        Some(Seen { kept: self.kept, half: self.row.half, tree, called })
+    }
+}
+
+/// Two files with one id in one tree have the same.
+fn id_of(file: &Seen, name: &Name) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (file.tree.id, &name.base).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Seen {
-    /// The name on disk. Other programs may write what we would spell differently (flags in another order).
-    pub(super) fn called(&self) -> &str {
-        self.path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
+    /// What its name says. Nothing is listed whose name cannot be read.
+    pub(super) fn name(&self) -> Name {
+        Name::parse(&self.called).unwrap_or_else(|| Name::new(Base::Foreign(self.called.clone()), 0))
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.tree.half(self.kept, self.half).join(&*self.called)
     }
 
     /// Whether the name on disk is the one that we would write.
     pub(super) fn is_called(&self, name: &Name) -> bool {
-        self.called() == name.to_string()
+        *self.called == *name.to_string()
     }
 }
 
@@ -104,11 +150,16 @@ impl Store {
         let mut trees = Trees::default();
         // Without marks of our own, whatever the names say is the best that is known.
         let believed = if found == Found::New { u32::MAX / 2 } else { marks.next_uid() };
-        let mut files = Listing { believed, blank: Folder::new(&host), plain: Vec::new(), odd: Vec::new() };
+        let mut files = Listing { believed, blank: Folder::new(&host), files: Vec::new(), strange: Vec::new() };
         list_all(&disk, &mail, &mut trees, &mut files, &mut report)?;
         let highest = files.highest();
-        let marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
+        let mut marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
         report.trees = trees.iter().count();
+        let (history, past) = changes::read(&disk, marks.changes(), &mail, &mut trees).unzip();
+        // What changed while nobody looked has changed now; where nothing is known of the stop, all has.
+        let now = marks.take_modseq(clock())?;
+        let floor = Figures { uid_next: marks.next_uid(), modseq: now };
+        let history = history.unwrap_or_else(|| History::new(floor));
         let store = Store {
             cache: Cache::new(&disk),
             disk,
@@ -119,201 +170,110 @@ impl Store {
             clock,
             entry: Mutex::new(()),
             making: Mutex::new(()),
-            views: Views::new(marks.next_uid()),
+            views: Views::new(marks.next_uid(), history),
             marks: Mutex::new(marks),
             trees: RwLock::new(trees),
             folders: std::array::from_fn(|_| RwLock::new(Folder::new(&host))),
             seen: Mutex::default(),
         };
-        store.fill(files, &mut report)?;
+        store.fill(files, past, now, &mut report)?;
         Ok((store, report))
     }
 
     /// Puts the listed files into the catalogue.
-    fn fill(&self, mut files: Listing, report: &mut Report) -> Result<(), Fault> {
-        self.drop_plain_doubles(&mut files, report)?;
-        self.drop_doubles(&mut files.odd, report)?;
-        files.plain.sort_unstable_by_key(|(_, row)| row.uid);
-        files.odd.sort_by_key(|f| f.name.uid.unwrap_or(u32::MAX));
-        let modseq = self.marks().last_modseq();
+    fn fill(&self, mut files: Listing, mut past: Option<Past>, now: u64, report: &mut Report) -> Result<(), Fault> {
+        files.mistrust_twins(&self.trees());
+        self.drop_doubles(&mut files.strange, report)?;
+        let by_uid = |a: &Listed, b: &Listed| (a.row.uid, a.odd.is_some()).cmp(&(b.row.uid, b.odd.is_some()));
+        files.files.sort_unstable_by(by_uid);
+        let mut foreign = self.name_strange(&mut files)?;
+        files.files.sort_unstable_by(by_uid);
         let mut last = 0;
-        let mut foreign = Vec::new();
-        let mut odd = files.odd.into_iter().peekable();
-        let mut plain = files.plain.into_iter().peekable();
-        loop {
-            let is_odd = match (odd.peek(), plain.peek()) {
-                (Some(odd), Some((_, row))) => odd.name.uid.is_some_and(|uid| uid < row.uid),
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => break,
-            };
-            if is_odd {
-                let Some(file) = odd.next() else { break };
-                let Some(uid) = file.name.uid.filter(|&u| u < files.believed && u > last && file.name.size.is_some())
-                else {
-                    foreign.push(file);
-                    continue;
-                };
-                last = uid;
-                if !file.is_called(&file.name) {
-                    self.disk.rename(&file.path, &file.path.with_file_name(file.name.to_string()))?;
-                }
-                let size = file.name.size_on_wire().unwrap_or(0);
-                let row = Row::of(&file.name, uid, file.tree.id, file.tree.domain, size, file.half, modseq);
-                self.folder_mut(file.kept).push(row, &file.name);
-            } else {
-                let Some((kept, row)) = plain.next() else { break };
-                let name = files.blank.name(&row);
-                if row.uid == last {
-                    // Somebody copied it: the second of two with one UID is a message of its own.
-                    foreign.extend(self.seen(kept, &row, name));
-                    continue;
-                }
-                last = row.uid;
-                self.folder_mut(kept).push(Row { modseq, ..row }, &name);
-            }
-            report.messages += 1;
-        }
-        for file in foreign {
-            match self.adopt(&file) {
-                Ok(()) => {
-                    report.adopted += 1;
-                    report.messages += 1;
-                }
-                Err(fault) => report.odd.push(fault.to_string()),
-            }
-        }
-        Ok(())
-    }
-
-    /// A file as a listing shows it, from its row.
-    fn seen(&self, kept: Kept, row: &Row, name: Name) -> Option<Seen> {
-        let tree = self.tree_by_id(row.tree)?;
-        let path = tree.half(kept, row.half).join(name.to_string());
-        Some(Seen { kept, half: row.half, name, path, tree })
-    }
-
-    /// As [`Store::drop_doubles`], for the many rows without anything special.
-    fn drop_plain_doubles(&self, files: &mut Listing, report: &mut Report) -> Result<(), Fault> {
-        files.plain.sort_unstable_by_key(|(_, row)| (row.tree, row.stamp));
-        // A rename that changed what a row cannot hold may be half done: those are looked at with the odd ones.
-        let odd = files.odd.iter().filter_map(|f| match f.name.base {
-            Base::Ours(stamp, _) => Some((f.tree.id, stamp)),
-            Base::Foreign(_) => None,
-        });
-        for key in odd.collect::<Vec<_>>() {
-            while let Ok(at) = files.plain.binary_search_by_key(&key, |(_, row)| (row.tree, row.stamp)) {
-                let (kept, row) = files.plain.remove(at);
-                files.odd.extend(self.seen(kept, &row, files.blank.name(&row)));
-            }
-        }
-        let same_id = |a: &(Kept, Row), b: &(Kept, Row)| (a.1.tree, a.1.stamp) == (b.1.tree, b.1.stamp);
-        let mut at = 1;
-        while let (Some(a), Some(b)) = (files.plain.get(at - 1), files.plain.get(at)) {
-            if !same_id(a, b) {
-                at += 1;
+        for file in files.files {
+            if file.row.uid == last {
+                // Somebody copied it: the second of two with one UID is a message of its own.
+                foreign.extend(file.seen(&files.blank, &self.trees()));
                 continue;
             }
-            let pair = [a, b].map(|(kept, row)| self.seen(*kept, row, files.blank.name(row)));
-            let mut pair: Vec<Seen> = pair.into_iter().flatten().collect();
-            let before = report.doubles;
-            self.drop_doubles(&mut pair, report)?;
-            match pair.first() {
-                // One stays: the other's row goes.
-                Some(stays) if report.doubles > before => {
-                    let first_stays = stays.kept == a.0 && stays.half == a.1.half && stays.name.uid == Some(a.1.uid);
-                    files.plain.remove(if first_stays { at } else { at - 1 });
-                }
-                _ => at += 1,
+            last = file.row.uid;
+            let modseq = past.as_mut().map(|past| past.modseq_of(file.kept, &file.row));
+            let row = Row { modseq: modseq.flatten().unwrap_or(now), ..file.row };
+            if modseq == Some(None) {
+                self.views.history(|history| history.note(file.kept, &row));
             }
+            self.folder_mut(file.kept).put(row, file.odd);
+            report.messages += 1;
         }
+        for (kept, removal) in past.map(|past| past.gone(now)).unwrap_or_default() {
+            self.views.history(|history| history.remove(kept, removal));
+        }
+        let adopted = self.adopt(foreign, |fault| report.odd.push(fault.to_string()))?;
+        report.adopted += adopted;
+        report.messages += adopted;
         Ok(())
+    }
+
+    /// Gives strange files the names that we would write, where what they say can be believed and no other file has the
+    /// UID. Returns the others.
+    fn name_strange(&self, files: &mut Listing) -> Result<Vec<Seen>, Fault> {
+        let mut strange = std::mem::take(&mut files.strange);
+        strange.sort_by_cached_key(|f| {
+            let name = f.name();
+            (name.uid.unwrap_or(u32::MAX), !f.is_called(&name))
+        });
+        let listed = files.files.len();
+        let mut foreign = Vec::new();
+        for file in strange {
+            let name = file.name();
+            let Some(believed) = files.listed(&file, &name) else {
+                foreign.push(file);
+                continue;
+            };
+            let uid = believed.row.uid;
+            let (sorted, named) = files.files.split_at(listed);
+            let has = |f: &Listed| f.row.uid == uid;
+            if sorted.binary_search_by_key(&uid, |f| f.row.uid).is_ok() || named.last().is_some_and(has) {
+                foreign.push(file);
+                continue;
+            }
+            if !file.is_called(&name) {
+                let path = file.path();
+                self.disk.rename(&path, &path.with_file_name(name.to_string()))?;
+            }
+            files.files.push(believed);
+        }
+        Ok(foreign)
     }
 
     /// A rename between two directories may be half done after a crash: both names are there, of one file. The newer one
     /// stays: the one with the higher UID, or in `cur/`.
     fn drop_doubles(&self, files: &mut Vec<Seen>, report: &mut Report) -> Result<(), Fault> {
         use std::os::unix::fs::MetadataExt;
-        let mut by_id: HashMap<(u32, &Base), usize> = HashMap::new();
+        let mut by_id: HashMap<(TreeId, Base), usize> = HashMap::new();
         let mut dropped = Vec::new();
         for (i, file) in files.iter().enumerate() {
-            let Some(first) = by_id.insert((file.tree.id.0, &file.name.base), i) else { continue };
+            let Some(first) = by_id.insert((file.tree.id, file.name().base), i) else { continue };
             let Some(other) = files.get(first) else { continue };
             let same = |a: &Path, b: &Path| Some(std::fs::metadata(a).ok()?.ino() == std::fs::metadata(b).ok()?.ino());
-            if same(&file.path, &other.path) != Some(true) {
+            if same(&file.path(), &other.path()) != Some(true) {
                 continue;
             }
-            let age = |f: &Seen| (f.name.uid, f.half == Half::Cur);
+            let age = |f: &Seen| (f.name().uid, f.half == Half::Cur);
             let older = if age(file) > age(other) { first } else { i };
             if older == i {
-                by_id.insert((file.tree.id.0, &file.name.base), first);
+                by_id.insert((file.tree.id, file.name().base), first);
             }
             dropped.push(older);
         }
         dropped.sort_unstable();
         for &i in dropped.iter().rev() {
             let file = files.swap_remove(i);
-            self.disk.unlink(&file.path)?;
-            self.disk.sync_dir(file.path.parent().unwrap_or(&file.tree.path))?;
+            self.disk.unlink(&file.path())?;
+            self.disk.sync_dir(&file.tree.half(file.kept, file.half))?;
             report.doubles += 1;
         }
         Ok(())
     }
-
-    /// Gives a foreign file a UID, and the name that says what it is.
-    pub(super) fn adopt(&self, file: &Seen) -> Result<(), Fault> {
-        let mut name = file.name.clone();
-        let ours = matches!(&name.base, Base::Ours(_, host) if **host == *self.host) && name.size.is_some();
-        if !ours {
-            let (size, wire) = measure(&file.path)?;
-            // Only this store writes traces; a name from elsewhere cannot claim one.
-            name = Name {
-                size: Some(size),
-                wire_size: (wire != size).then_some(wire),
-                flags: name.flags,
-                ..Name::new(name.base, size)
-            };
-            name.retain_from = Some(self.now().secs());
-            (name.class, name.kind) = (class_of(file.kept), Default::default());
-            if name.base.secs().is_none() {
-                name.base = self.new_base();
-            }
-        }
-        if file.half == Half::Cur && name.flags.is_none() {
-            name.flags = Some(Default::default());
-        }
-        self.rename_into(file, name)
-    }
-}
-
-fn class_of(kept: Kept) -> crate::mail::Class {
-    crate::mail::Class::ALL.into_iter().find(|c| c.folder() == kept).unwrap_or_default()
-}
-
-/// A file's size, and its size with CRLF line ends.
-fn measure(path: &Path) -> Result<(u64, u64), Fault> {
-    use std::os::unix::fs::MetadataExt;
-    let mut file = File::open(path).during("open", path)?;
-    let meta = file.metadata().during("look at", path)?;
-    if !meta.is_file() {
-        return Err(Fault::new("adopt", path, std::io::Error::other("it is not a regular file")));
-    }
-    let (mut size, mut wire, mut last) = (0, 0, 0u8);
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let n = file.read(&mut buffer).during("read", path)?;
-        let Some(bytes) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
-        size += n as u64;
-        let mut bare = 0;
-        for at in memchr::memchr_iter(b'\n', bytes) {
-            let before = at.checked_sub(1).and_then(|i| bytes.get(i)).copied().unwrap_or(last);
-            bare += u64::from(before != b'\r');
-        }
-        wire += n as u64 + bare;
-        last = bytes.last().copied().unwrap_or(last);
-    }
-    debug_assert!(size == meta.size() || size > 0);
-    Ok((size, wire))
 }
 
 fn list_all(
@@ -368,13 +328,13 @@ pub(super) fn list_half(
     };
     for entry in list {
         let entry = entry.during("list", &directory)?;
-        let path = entry.path();
-        let name = entry.file_name().to_str().and_then(Name::parse);
+        let name = entry.file_name();
+        let called = name.to_str().filter(|text| Name::parse(text).is_some());
         let regular = entry.file_type().is_ok_and(|t| t.is_file());
-        match name {
-            Some(name) if regular => take(Seen { kept, half, name, path, tree: tree.clone() }),
-            _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
-            _ => odd.push(format!("{}: not a message (a regular file with a Maildir name is)", path.display())),
+        match called {
+            Some(called) if regular => take(Seen { kept, half, called: called.into(), tree: tree.clone() }),
+            _ if name.as_encoded_bytes().starts_with(b".") => {}
+            _ => odd.push(format!("{}: not a message (a regular file with a Maildir name is)", entry.path().display())),
         }
     }
     Ok(())
@@ -472,6 +432,26 @@ mod tests {
         drop(store);
         let (_, again) = Store::open(Disk::new(scratch.path()), "mx.test", 1, super::super::testing::clock()).unwrap();
         assert_eq!((again.adopted, again.messages), (0, 3), "names now say all");
+    }
+
+    #[test]
+    fn copies_with_one_uid_in_whatever_spelling_become_messages_of_their_own() {
+        let scratch = Scratch::new("spelled");
+        let first = store(scratch.path());
+        let tree = first.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let path = first.deliver(&tree, Kept::Caught, Name::new(first.new_base(), 3), &[b"a\r\n"]).unwrap().path;
+        drop(first);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let cur = tree.half(Kept::Caught, Half::Cur);
+        for spelled in [":2,FS", ":2,SF", ",W=3:2,"] {
+            std::fs::copy(&path, cur.join(format!("{name}{spelled}"))).unwrap();
+        }
+        let open = || Store::open(Disk::new(scratch.path()), "mx.test", 1, super::super::testing::clock()).unwrap();
+        let (second, report) = open();
+        assert_eq!((report.adopted, report.messages, report.doubles, report.odd), (3, 4, 0, Vec::new()));
+        assert!(second.view(Reach::All, Kept::Caught).view().list.seq(1).is_some());
+        drop(second);
+        assert_eq!((open().1.adopted, open().1.messages), (0, 4));
     }
 
     #[test]

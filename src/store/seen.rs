@@ -1,7 +1,8 @@
-//! The `\Seen` of scopes wider than one recipient: `state/seen/<scope>.<folder>`, lines of `+uid` and `-uid`.
+//! The `\Seen` of scopes wider than one recipient: `state/seen/<scope>.<folder>`, lines of `+uid modseq` and `-uid modseq`.
 //!
 //! An administrator's look must not mark Alice's mail as read, so a wide scope's `\Seen` is a set of its own. The file is
-//! appended to without a sync: after a power failure some messages may be unread again, nothing else.
+//! appended to without a sync: after a power failure some messages may be unread again, and then all count as changed,
+//! since `store/changes.rs` notes at a stop what these files hold.
 
 use crate::base::{Fault, UidList};
 use crate::disk::Disk;
@@ -19,7 +20,7 @@ pub struct SeenSet {
 
 #[derive(Default)]
 struct State {
-    /// UID → whether it is seen, and when that changed in this process (0: before).
+    /// UID → whether it is seen, and when that changed (0: before anybody noted it).
     uids: HashMap<u32, (bool, u64)>,
     seen: u32,
     changed: u64,
@@ -27,27 +28,30 @@ struct State {
 }
 
 impl SeenSet {
-    /// Reads the set; lines of messages that are gone are dropped, and the file is rewritten when half of it was.
-    pub fn open(disk: &Disk, scope: &str, folder: &str, list: &UidList) -> Result<SeenSet, Fault> {
+    /// Reads the set; lines of messages that are gone are dropped, and the file is rewritten when half of it was. No
+    /// MODSEQ is above `newest`.
+    pub fn open(disk: &Disk, scope: &str, folder: &str, list: &UidList, newest: u64) -> Result<SeenSet, Fault> {
         let path = disk.path(format!("state/seen/{scope}.{folder}"));
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut uids = HashMap::new();
         let mut lines = 0;
         for line in text.lines() {
             lines += 1;
-            let Some((sign, Ok(uid))) = line.split_at_checked(1).map(|(s, n)| (s, n.parse::<u32>())) else { continue };
-            match sign {
-                "+" if list.seq(uid).is_some() => drop(uids.insert(uid, (true, 0))),
-                _ => drop(uids.remove(&uid)),
+            let Some((sign, rest)) = line.split_at_checked(1) else { continue };
+            let (uid, modseq) = rest.split_once(' ').unwrap_or((rest, "0"));
+            let (Ok(uid), Ok(modseq)) = (uid.parse::<u32>(), modseq.parse::<u64>()) else { continue };
+            if list.seq(uid).is_some() {
+                uids.insert(uid, (sign == "+", modseq.min(newest)));
             }
         }
+        let seen = uids.values().filter(|(seen, _)| *seen).count() as u32;
         if lines > 100 && uids.len() * 2 < lines {
-            let text: String = uids.keys().map(|uid| format!("+{uid}\n")).collect();
+            let text: String = uids.iter().map(|(&uid, &(seen, at))| line(uid, seen, at)).collect();
             disk.make_dirs(&disk.path("state/seen"))?;
             disk.write_whole(&path, text.as_bytes())?;
         }
-        let seen = uids.len() as u32;
-        Ok(SeenSet { path, state: Mutex::new(State { uids, seen, ..State::default() }) })
+        let changed = uids.values().map(|(_, at)| *at).max().unwrap_or(0);
+        Ok(SeenSet { path, state: Mutex::new(State { uids, seen, changed, file: None }) })
     }
 
     /// Whether a message is seen.
@@ -55,7 +59,7 @@ impl SeenSet {
         self.lock().uids.get(&uid).is_some_and(|(seen, _)| *seen)
     }
 
-    /// When a message's `\Seen` last changed in this process (0: not).
+    /// When a message's `\Seen` last changed (0: before anybody noted it).
     pub fn changed_at(&self, uid: u32) -> u64 {
         self.lock().uids.get(&uid).map_or(0, |(_, at)| *at)
     }
@@ -78,8 +82,7 @@ impl SeenSet {
         }
         if !changed.is_empty() {
             state.changed = state.changed.max(modseq);
-            let sign = if seen { '+' } else { '-' };
-            let text: String = changed.iter().map(|uid| format!("{sign}{uid}\n")).collect();
+            let text: String = changed.iter().map(|&uid| line(uid, seen, modseq)).collect();
             self.append(&mut state, &text);
         }
         changed
@@ -125,6 +128,24 @@ impl SeenSet {
     }
 }
 
+fn line(uid: u32, seen: bool, modseq: u64) -> String {
+    let sign = if seen { '+' } else { '-' };
+    format!("{sign}{uid} {modseq}\n")
+}
+
+/// A checksum of the names and contents of all these files.
+pub fn checksum(disk: &Disk) -> u32 {
+    let list = std::fs::read_dir(disk.path("state/seen")).into_iter().flatten().flatten();
+    let mut files: Vec<_> = list.map(|file| file.path()).collect();
+    files.sort_unstable();
+    let mut hasher = crc32fast::Hasher::new();
+    for path in files {
+        hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hasher.update(&std::fs::read(&path).unwrap_or_default());
+    }
+    hasher.finalize()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,16 +156,35 @@ mod tests {
         let scratch = Scratch::new("seen");
         let disk = Disk::new(scratch.path());
         let list: UidList = (1..=10).collect();
-        let set = SeenSet::open(&disk, "global", "Caught", &list).unwrap();
+        let open = |list: &UidList| SeenSet::open(&disk, "global", "Caught", list, 65).unwrap();
+        let set = open(&list);
         assert_eq!(set.set(&[1, 2, 3], true, 50), [1, 2, 3]);
         assert_eq!(set.set(&[2, 4], true, 60), [4]);
-        assert_eq!(set.set(&[1], false, 70), [1]);
-        assert_eq!(set.changed_since(55).len(), 2);
-        assert_eq!(set.count(), 3);
+        assert_eq!(set.set(&[1, 3], false, 70), [1, 3]);
+        assert_eq!(set.changed_since(55).len(), 3);
+        assert_eq!(set.count(), 2);
+        let then = checksum(&disk);
         drop(set);
         let list: UidList = (3..=10).collect();
-        let set = SeenSet::open(&disk, "global", "Caught", &list).unwrap();
-        assert!(!set.has(1) && !set.has(2) && set.has(3) && set.has(4));
-        assert!(set.changed_since(0).is_empty());
+        for again in [false, true] {
+            let set = open(&list);
+            assert!(!set.has(1) && !set.has(2) && !set.has(3) && set.has(4));
+            let at = if again { 65 } else { 60 };
+            assert_eq!(set.changed_since(0), HashMap::from([(3, 65), (4, at)]), "none is above the newest");
+            assert_eq!(set.set(&[4], false, 65), [4]);
+            assert_eq!(set.set(&[4], true, 65), [4]);
+        }
+        assert_ne!(checksum(&disk), then);
+    }
+
+    #[test]
+    fn lines_of_old_have_no_modseq() {
+        let scratch = Scratch::new("seenold");
+        let disk = Disk::new(scratch.path());
+        std::fs::create_dir_all(disk.path("state/seen")).unwrap();
+        std::fs::write(disk.path("state/seen/global.Caught"), "+1\n+2\n-2\nx\n+3 x\n+9 5\n").unwrap();
+        let set = SeenSet::open(&disk, "global", "Caught", &(1..=5).collect(), 100).unwrap();
+        assert!(set.has(1) && !set.has(2) && !set.has(3) && set.count() == 1);
+        assert_eq!(set.changed_at(1), 0);
     }
 }

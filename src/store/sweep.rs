@@ -94,11 +94,12 @@ impl Store {
         }
         let mut swept = Swept::default();
         let mut foreign = Vec::new();
+        let mut result = Ok(());
         {
             let mut folder = self.folder_mut(kept);
             let files = self.listing(tree, kept)?;
             let modseq = self.marks().take_modseq(self.now())?;
-            let mut on_disk: HashMap<Base, Seen> = files.into_iter().map(|f| (f.name.base.clone(), f)).collect();
+            let mut on_disk: HashMap<Base, Seen> = files.into_iter().map(|f| (f.name().base, f)).collect();
             let rows: Vec<_> = folder.iter().filter(|r| r.tree == tree.id).copied().collect();
             let mut gone = UidRanges::new();
             let mut changes = Vec::new();
@@ -113,12 +114,18 @@ impl Store {
                     continue;
                 }
                 swept.renamed += 1;
-                let flags = file.name.flags.unwrap_or(Flags::NONE);
+                let named = file.name().flags;
+                let flags = named.unwrap_or(Flags::NONE);
                 // Whatever else was changed in the name, these fields are ours to say.
-                let kept_name = Name { uid: Some(row.uid), flags: file.name.flags, ..name };
+                let kept_name = Name { uid: Some(row.uid), flags: named, ..name };
                 if !file.is_called(&kept_name) {
-                    let to = file.path.with_file_name(kept_name.to_string());
-                    tree.change(kept, file.half, || self.disk.rename(&file.path, &to))?;
+                    let path = file.path();
+                    let to = path.with_file_name(kept_name.to_string());
+                    // It stays as it was known, and what others are is still published.
+                    if let Err(fault) = tree.change(kept, file.half, || self.disk.rename(&path, &to)) {
+                        result = Err(fault);
+                        continue;
+                    }
                 }
                 let after = folder.update(row.uid, |r| {
                     (r.flags, r.half, r.modseq) = (flags, file.half, modseq);
@@ -131,22 +138,15 @@ impl Store {
             self.left(kept, &rows);
             foreign.extend(on_disk.into_values());
         }
-        for file in foreign {
-            match self.adopt(&file) {
-                Ok(()) => swept.adopted += 1,
-                // It was taken away again meanwhile.
-                Err(fault) if fault.is_missing() => {}
-                Err(fault) => log::warn!("not adopted: {fault}"),
+        result?;
+        // What is missing was taken away again meanwhile.
+        let told = |fault: Fault| {
+            if !fault.is_missing() {
+                log::warn!("not adopted: {fault}")
             }
-        }
+        };
+        swept.adopted += self.adopt(foreign, told)?;
         Ok(swept)
-    }
-
-    /// Adopts a file that turned up: a rename into the same half, under a UID of its own.
-    pub(super) fn rename_into(&self, file: &Seen, name: Name) -> Result<(), Fault> {
-        let directory = file.tree.half(file.kept, file.half);
-        self.move_in(&file.tree, file.kept, &file.path, name)?;
-        self.disk.sync_dir(&directory)
     }
 
     fn listing(&self, tree: &Arc<Tree>, kept: Kept) -> Result<Vec<Seen>, Fault> {
@@ -161,7 +161,7 @@ impl Store {
 
     fn agrees(&self, tree: &Tree, kept: Kept, files: &[Seen]) -> bool {
         let folder = self.folder(kept);
-        let mut names: HashMap<String, Half> = files.iter().map(|f| (f.called().to_string(), f.half)).collect();
+        let mut names: HashMap<String, Half> = files.iter().map(|f| (f.called.to_string(), f.half)).collect();
         let mut rows = folder.iter().filter(|r| r.tree == tree.id);
         rows.all(|row| names.remove(&folder.name(row).to_string()) == Some(row.half)) && names.is_empty()
     }

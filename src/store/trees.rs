@@ -44,8 +44,6 @@ pub struct Tree {
     pub address: Address,
     /// Its directory.
     pub path: PathBuf,
-    /// The highest UID that ever entered each kept folder, as far as this process knows.
-    pub entered: [AtomicU32; 4],
     /// Modification time (ns) of each kept folder's `new/` and `cur/` after our last look or change.
     times: [[AtomicU64; 2]; 4],
     /// The directories of a kept folder exist and are durable (a bit each).
@@ -138,6 +136,11 @@ impl Trees {
         self.domains.get(name).copied()
     }
 
+    /// A domain by its number.
+    pub fn domain_name(&self, id: DomainId) -> Option<&str> {
+        self.domain_names.get(id.0 as usize).map(String::as_str)
+    }
+
     /// A domain's number, given now if it has none.
     pub fn intern_domain(&mut self, name: &str) -> DomainId {
         if let Some(id) = self.domain(name) {
@@ -161,7 +164,6 @@ impl Trees {
             domain: self.intern_domain(address.domain()),
             address: address.clone(),
             path: mail.join(domain).join(local),
-            entered: Default::default(),
             times: Default::default(),
             made: AtomicU32::new(0),
         });

@@ -5,13 +5,14 @@
 //! than that. Sessions keep the [`UidList`] that they last told their client and compare.
 
 use super::catalogue::{Folder, Row};
+use super::history::{Figures, History, Removal};
 use super::trees::{DomainId, TreeId};
 use crate::base::{Flags, UidList, UidRanges};
 use crate::mail::Kept;
 use event_listener::{Event, EventListener};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// How far a view reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,13 +26,23 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Whether a message is within it.
-    pub fn covers(self, row: &Row) -> bool {
+    /// Those that a message of a tree is within.
+    pub fn of(tree: TreeId, domain: DomainId) -> [Reach; 3] {
+        [Reach::All, Reach::Domain(domain), Reach::Tree(tree)]
+    }
+
+    /// Whether the messages of a tree are within it.
+    pub fn holds(self, tree: TreeId, domain: DomainId) -> bool {
         match self {
             Reach::All => true,
-            Reach::Domain(domain) => row.domain == domain,
-            Reach::Tree(tree) => row.tree == tree,
+            Reach::Domain(id) => domain == id,
+            Reach::Tree(id) => tree == id,
         }
+    }
+
+    /// Whether a message is within it.
+    pub fn covers(self, row: &Row) -> bool {
+        self.holds(row.tree, row.domain)
     }
 
     /// Whether it is wider than one recipient: it then has a `\Seen` of its own.
@@ -93,25 +104,31 @@ impl ViewCell {
     }
 }
 
-/// All views that somebody uses.
+/// All views.
 pub struct Views {
-    cells: Mutex<HashMap<(Reach, Kept), Arc<ViewCell>>>,
+    state: Mutex<State>,
     /// UIDs below were given before this process started.
     first_uid: u32,
 }
 
+struct State {
+    /// Those that somebody uses.
+    cells: HashMap<(Reach, Kept), Arc<ViewCell>>,
+    history: History,
+}
+
 impl Views {
     /// No views yet; the next UID is `first_uid`.
-    pub fn new(first_uid: u32) -> Views {
-        Views { cells: Mutex::default(), first_uid }
+    pub fn new(first_uid: u32, history: History) -> Views {
+        Views { state: Mutex::new(State { cells: HashMap::new(), history }), first_uid }
     }
 
-    /// The view of a folder, made if it is not there. The caller holds the folder's lock; `entered` is the highest UID
-    /// that entered it in this process (0: none).
-    pub fn cell(&self, reach: Reach, kept: Kept, folder: &Folder, entered: u32, modseq: u64) -> Arc<ViewCell> {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = cells.entry((reach, kept)).or_insert_with(|| {
-            let mut view = View { uid_next: self.first_uid.max(entered.saturating_add(1)), modseq, ..View::default() };
+    /// The view of a folder, made if it is not there. The caller holds the folder's lock.
+    pub fn cell(&self, reach: Reach, kept: Kept, folder: &Folder) -> Arc<ViewCell> {
+        let mut state = self.state();
+        let Figures { uid_next, modseq } = state.history.of(reach, kept);
+        let cell = state.cells.entry((reach, kept)).or_insert_with(|| {
+            let mut view = View { uid_next, modseq, ..View::default() };
             let rows = folder.iter().filter(|row| reach.covers(row));
             view.list = rows
                 .inspect(|row| {
@@ -129,7 +146,9 @@ impl Views {
 
     /// Rows entered: called under the folder's write lock, rows ascending and above all others.
     pub fn added(&self, kept: Kept, rows: &[Row]) {
-        self.each(kept, rows, |view, rows| {
+        let mut state = self.state();
+        rows.iter().for_each(|row| state.history.note(kept, row));
+        state.each(kept, rows, |view, rows| {
             for row in rows {
                 view.list.push(row.uid);
                 view.uid_next = row.uid.saturating_add(1);
@@ -143,7 +162,11 @@ impl Views {
 
     /// Rows left: called under the folder's write lock.
     pub fn removed(&self, kept: Kept, rows: &[Row], modseq: u64) {
-        self.each(kept, rows, |view, rows| {
+        let mut state = self.state();
+        for &Row { uid, tree, domain, .. } in rows {
+            state.history.remove(kept, Removal { modseq, uid, tree, domain });
+        }
+        state.each(kept, rows, |view, rows| {
             let gone: UidRanges = rows.iter().map(|row| row.uid).collect();
             view.list.remove(&gone, |_| true);
             view.modseq = view.modseq.max(modseq);
@@ -159,7 +182,9 @@ impl Views {
     pub fn flagged(&self, kept: Kept, changes: &[(Flags, Row)]) {
         let rows: Vec<Row> = changes.iter().map(|(_, row)| *row).collect();
         let before: HashMap<u32, Flags> = changes.iter().map(|(flags, row)| (row.uid, *flags)).collect();
-        self.each(kept, &rows, |view, rows| {
+        let mut state = self.state();
+        rows.iter().for_each(|row| state.history.note(kept, row));
+        state.each(kept, &rows, |view, rows| {
             for row in rows {
                 let old = before.get(&row.uid).copied().unwrap_or(row.flags);
                 view.modseq = view.modseq.max(row.modseq);
@@ -172,36 +197,46 @@ impl Views {
 
     /// Something that only this view shows has changed (its own `\Seen`).
     pub fn touched(&self, reach: Reach, kept: Kept, modseq: u64) {
-        let cell = self.cells.lock().unwrap_or_else(PoisonError::into_inner).get(&(reach, kept)).cloned();
-        if let Some(cell) = cell {
+        let mut state = self.state();
+        state.history.raise(reach, kept, Figures { uid_next: 0, modseq });
+        if let Some(cell) = state.cells.get(&(reach, kept)) {
             cell.change(|view| view.modseq = view.modseq.max(modseq));
         }
     }
 
+    /// Looks at, or changes, what is remembered.
+    pub fn history<T>(&self, act: impl FnOnce(&mut History) -> T) -> T {
+        act(&mut self.state().history)
+    }
+
     /// Drops views that no session holds.
     pub fn drop_unused(&self) {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, cell| Arc::strong_count(cell) > 1);
+        self.state().cells.retain(|_, cell| Arc::strong_count(cell) > 1);
     }
 
     /// The folders that some session has open, and how far.
     pub fn open(&self) -> Vec<(Reach, Kept)> {
-        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.iter().filter(|(_, cell)| Arc::strong_count(cell) > 1).map(|(key, _)| *key).collect()
+        self.state().cells.iter().filter(|(_, cell)| Arc::strong_count(cell) > 1).map(|(key, _)| *key).collect()
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     /// Hands each view that covers some of the rows those that it covers.
     fn each(&self, kept: Kept, rows: &[Row], mut change: impl FnMut(&mut View, &[Row])) {
         let mut by_reach: HashMap<Reach, Vec<Row>> = HashMap::new();
-        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         for row in rows {
-            for reach in [Reach::All, Reach::Domain(row.domain), Reach::Tree(row.tree)] {
-                if cells.contains_key(&(reach, kept)) {
+            for reach in Reach::of(row.tree, row.domain) {
+                if self.cells.contains_key(&(reach, kept)) {
                     by_reach.entry(reach).or_default().push(*row);
                 }
             }
         }
         for (reach, rows) in by_reach {
-            if let Some(cell) = cells.get(&(reach, kept)) {
+            if let Some(cell) = self.cells.get(&(reach, kept)) {
                 cell.change(|view| change(view, &rows));
             }
         }

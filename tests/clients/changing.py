@@ -6,11 +6,18 @@ import os
 import random
 import re
 import subprocess
+import sys
 import threading
 import time
 
-from lazaret import ACTIONS, BINARY, Server, certificate, free_port, imaplib, lmtp_send, marked, ok, quoted, wait_for
+from lazaret import BINARY, Server, certificate, free_port, imaplib, lmtp_send, marked, ok, quoted, wait_for
 from servers import MailServer
+
+try:
+    import aiosmtpd  # noqa: F401 - what servers needs
+except ImportError:
+    print("skipped: python3-aiosmtpd missing", flush=True)
+    sys.exit(77)
 
 USERS = {"alice@example.org": "a-secret", "example.org": "d-secret"}
 KEPT = ["Caught", "Trash"]
@@ -189,13 +196,13 @@ class Changes:
         self.done[name] = self.done.get(name, 0) + 1
         getattr(self, name)()
 
-    def near(self, boxes):
+    NEAR = ["rename", "unlink", "rename", "delete"]
+
+    def near(self, what, boxes):
         """A change to the copy: flags, a file that goes, a file marked deleted."""
-        boxes = [box for box in boxes if os.path.isdir(box)]
-        if boxes:
-            what, box = self.random.choice(["rename", "rename", "unlink", "delete"]), self.random.choice(boxes)
-            self.done[f"near {what}"] = self.done.get(f"near {what}", 0) + 1
-            self.unlink(box) if what == "unlink" else self.rename(box, "T" if what == "delete" else OTHERS)
+        box = self.random.choice(boxes)
+        self.done[f"near {what}"] = self.done.get(f"near {what}", 0) + 1
+        self.unlink(box) if what == "unlink" else self.rename(box, "T" if what == "delete" else OTHERS)
 
     @contextlib.contextmanager
     def meanwhile(self, pause):
@@ -221,27 +228,29 @@ class Changes:
 
     def settled(self):
         """The server shows what the disk holds: the sweep has seen what another program did."""
-        return not wait_for(lambda: not self.unseen(), 10) and self.unseen()
+        return not wait_for(lambda: not self.unseen(), 30) and self.unseen()
 
     def unseen(self):
         """How what the server shows differs from what the disk holds."""
         return {f: set(held(self.imap, f)) ^ set(stored(self.box(f))) for f in KEPT if held(self.imap, f) != stored(self.box(f))}
 
 
-def equal(check, what, changes, boxes):
+def equal(check, what, changes, boxes, login):
     """Both sides hold the same, and something."""
     unseen = changes.settled()
     check(f"{what}: the server shows what its disk holds", not unseen, unseen)
+    imap = changes.server.session(login)
     for folder, box in boxes.items():
-        here, there = stored(box), held(changes.imap, folder)
+        here, there = stored(box), held(imap, folder)
         only = sorted(set(here) - set(there)), sorted(set(there) - set(here))
         check(f"{what}: {folder} has the same messages and flags on both sides", here == there, f"only in the copy {only[0]}, only on the server {only[1]}")
         check(f"{what}: no message is in {folder} twice", len({m for m, _ in there}) == len(there) and len({m for m, _ in here}) == len(here))
 
 
-def rounds(check, what, folder, mode, seed, sync, judge, clean):
+def rounds(check, what, folder, mode, seed, sync, judge, clean, login="alice@example.org"):
     """Runs of a client (`sync(server)`: exit code and output) over a changing quarantine; at the end both sides are equal.
-    `judge` gives the lines of a run's output that are not expected; `clean` says whether a run must end with exit code 0."""
+    `judge` gives the lines of a run's output that are not expected; `clean` says whether a run must end with exit code 0, `login` whose
+    copy it is; the changes are made by alice."""
     with Quarantine(folder, mode) as server:
         changes = Changes(server, seed)
         boxes = {name: os.path.join(folder, "mail", name) for name in KEPT}
@@ -249,9 +258,10 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean):
             changes.one(name)
         runs = [sync(server)]
         for _ in range(4):
-            for _ in range(4):
-                changes.one()
-                changes.near(boxes.values())
+            for name in changes.FAR:
+                changes.one(name)
+            for name in changes.NEAR:
+                changes.near(name, list(boxes.values()))
             with changes.meanwhile(0.01):
                 runs.append(sync(server))
         changes.settled()
@@ -259,10 +269,8 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean):
         runs += [sync(server), sync(server)]
         for number, (code, text) in enumerate(runs):
             odd = judge(text)
-            check(f"{what}: run {number} says nothing that is not expected", not odd, odd)
+            check(f"{what}: run {number} says nothing that is not expected", not odd, f"{odd}\n{text}" if odd else "")
             if number in (0, len(runs) - 1):
                 check(f"{what}: run {number} ends with {'0' if clean else 'an error'}", (code == 0) == clean, f"exit {code}: {text}")
-        equal(check, what, changes, boxes)
-        missing = sorted({*changes.FAR, "near rename", "near unlink", "near delete"} - set(changes.done))
-        check(f"{what}: every kind of change was made", not missing, missing)
-        print(f"   {what}: {sum(changes.done.values())} changes, {server.far.mail and len(server.far.mail)} released, seed {seed}")
+        equal(check, what, changes, boxes, login)
+        print(f"   {what}: {sum(changes.done.values())} changes, {len(server.far.mail)} released, seed {seed}")

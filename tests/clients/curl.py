@@ -1,10 +1,13 @@
 #!/usr/bin/python3
-"""curl as each of the three scopes: list folders, fetch a message, move messages to each action folder."""
+"""curl as each of the three scopes: list folders, fetch a message, move messages to each action folder; in both modes of
+write-only folders: look into one, and every form of address."""
 import os
 import re
 import subprocess
+import tempfile
 
-from lazaret import ACTIONS, Checks, arrived, bring, demo, need, wait_for
+from changing import Quarantine
+from lazaret import ACTIONS, Checks, arrived, bring, demo, marked, need, wait_for
 
 need("curl")
 check = Checks()
@@ -49,6 +52,28 @@ def act(server, account):
             check(f"{scope}: {action} trained", wait_for(lambda m=mark, s=sink: mail[m] in server.trained(s)))
 
 
+def look(mode, folder):
+    """Write-only folders, and the addresses of RFC 5092 that curl knows."""
+    with Quarantine(folder, mode) as server:
+        server.info["ca"] = server.ca
+        server.deliver("c0")
+        alice = {"login": "alice@example.org", "password": "a-secret"}
+        code, out, err = curl(server, alice, "Spam", "--request", "SEARCH ALL")
+        check(f"{mode}: curl looks into Spam", (code, out) == (0, b"* SEARCH\r\n") if mode == "empty" else code == 67, (code, out, err))
+        code, out, err = curl(server, alice, "", "--request", "STATUS Spam (MESSAGES)")
+        check(f"{mode}: curl asks STATUS of Spam", b"MESSAGES 0" in out if mode == "empty" else code == 21, (code, out, err))
+        for path, wanted in (
+            ("Caught?SUBJECT%20c0", b"* SEARCH 1\r\n"),
+            ("Caught;UID=1;SECTION=HEADER.FIELDS%20(SUBJECT)", b"Subject: mark c0\r\n\r\n"),
+            ("Caught;MAILINDEX=1;SECTION=TEXT", marked("c0").partition(b"\r\n\r\n")[2]),
+        ):
+            code, out, err = curl(server, alice, path)
+            check(f"{mode}: curl gets {path}", out == wanted, (code, out, err))
+
+
+for mode in ("refuse", "empty"):
+    with check.part(mode), tempfile.TemporaryDirectory(prefix="lazaret-curl-") as folder:
+        look(mode, folder)
 with demo() as server:
     for account in server.info["accounts"]:
         with check.part(account["scope"]):

@@ -38,7 +38,7 @@ impl Session {
         &mut self,
         uid: bool,
         set: &SequenceSet,
-        items: Vec<Item>,
+        mut items: Vec<Item>,
         since: Option<Since>,
         out: &mut Vec<u8>,
     ) -> Flow {
@@ -49,6 +49,9 @@ impl Session {
         }
         if items.contains(&Item::ModSeq) {
             self.condstore(out);
+        } else if self.enabled.condstore && items.iter().any(|item| *item == Item::Flags || item.marks_seen()) {
+            // RFC 7162 3.1: flags never come without it again
+            items.push(Item::ModSeq);
         }
         let fetch = self.uids(uid, set).and_then(|uids| {
             let view = self.view().ok_or_else(Reply::bug)?;

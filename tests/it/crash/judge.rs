@@ -182,12 +182,14 @@ fn uids(world: &World, promise: &Promise, found: &[Found], wrong: &mut Vec<Strin
 /// UIDNEXT and HIGHESTMODSEQ never fall.
 fn numbers(world: &World, promise: &Promise, wrong: &mut Vec<String>) {
     use lazaret::store::Reach;
-    let view = world.quarantine.store.view(Reach::All, lazaret::mail::Kept::Caught).view();
-    if view.uid_next < promise.uid_next {
-        wrong.push(format!("UIDNEXT was {}, it is {}", promise.uid_next, view.uid_next));
-    }
-    if view.modseq < promise.modseq {
-        wrong.push(format!("HIGHESTMODSEQ was {}, it is {}", promise.modseq, view.modseq));
+    for (kept, (uid_next, modseq)) in lazaret::mail::Kept::ALL.into_iter().zip(promise.figures) {
+        let view = world.quarantine.store.view(Reach::All, kept).view();
+        if view.uid_next < uid_next {
+            wrong.push(format!("UIDNEXT of {kept} was {uid_next}, it is {}", view.uid_next));
+        }
+        if view.modseq < modseq {
+            wrong.push(format!("HIGHESTMODSEQ of {kept} was {modseq}, it is {}", view.modseq));
+        }
     }
 }
 
@@ -283,7 +285,8 @@ fn probe(world: &World, promise: &Promise, wrong: &mut Vec<String>) {
         return;
     }
     let probe = world.find_all().into_iter().find(|f| f.key.1 == "probe");
-    let highest = promise.uids.keys().copied().max().unwrap_or(0).max(promise.uid_next.saturating_sub(1));
+    let told = promise.figures.iter().map(|(uid_next, _)| uid_next.saturating_sub(1));
+    let highest = promise.uids.keys().copied().chain(told).max().unwrap_or(0);
     match probe {
         Some(probe) if probe.uid > highest => {}
         other => wrong.push(format!("a new message after the crash is {other:?}, UIDs up to {highest} were seen")),

@@ -69,8 +69,8 @@ pub enum Mark {
     /// A client was told this.
     Told {
         uid_validity: u32,
-        uid_next: u32,
-        modseq: u64,
+        /// UIDNEXT and HIGHESTMODSEQ of each kept folder.
+        figures: [(u32, u64); 4],
         /// The UID of each message that lies once in a folder.
         uids: HashMap<(Key, Kept), u32>,
         /// The line by which we know a release that comes back.
@@ -97,8 +97,7 @@ pub struct Promise {
     /// The disk failed once.
     pub errors: bool,
     pub line: String,
-    pub uid_next: u32,
-    pub modseq: u64,
+    pub figures: [(u32, u64); 4],
     pub accepts: bool,
     /// Changes whenever anything above does.
     pub version: u64,
@@ -124,15 +123,16 @@ impl Promise {
             Mark::Ended(key, part) => {
                 self.ended.insert((key.clone(), part.clone()));
             }
-            Mark::Told { uid_validity, uid_next, modseq, uids, line } => {
+            Mark::Told { uid_validity, figures, uids, line } => {
                 // After an error of the disk names may not be durable.
                 if !self.errors {
                     self.told.clone_from(uids);
                 }
                 self.line.clone_from(line);
                 self.uid_validity = Some(*uid_validity);
-                self.uid_next = self.uid_next.max(*uid_next);
-                self.modseq = self.modseq.max(*modseq);
+                for (most, told) in self.figures.iter_mut().zip(figures) {
+                    *most = (most.0.max(told.0), most.1.max(told.1));
+                }
             }
             Mark::Accepts => self.accepts = true,
         }

@@ -94,6 +94,16 @@ pub fn all() -> Vec<Scenario> {
             flag(w, "three", Flags::ANSWERED);
             w.drag(Kept::Caught, &["three"], Folder::Trash, true, &[("three", in_trash())]);
         }),
+        scenario("a stop that somebody outlives", two, |w| {
+            flag(w, "one", Flags::SEEN | Flags::ANSWERED);
+            w.drag(Kept::Caught, &["two"], Folder::Trash, true, &[("two", in_trash())]);
+            let stopped = w.asked(Vec::new(), || w.quarantine.store.close().map_err(|e| e.to_string()));
+            if stopped.is_ok() {
+                flag(w, "one", Flags::FLAGGED);
+                w.tell();
+                w.store("three", &[ALICE]);
+            }
+        }),
         scenario("storing into trees that exist", two, |w| {
             w.store("three", &[ALICE]);
             w.store("four", &[BOB, ALICE]);

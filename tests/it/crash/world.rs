@@ -119,13 +119,12 @@ impl World {
 
     /// A client looks at everything.
     pub fn tell(&self) {
-        let mut told = (0, 0, 0);
-        for kept in Kept::ALL {
+        let figures = Kept::ALL.map(|kept| {
             let mailbox = self.quarantine.open_folder(&global(), Folder::of(kept)).expect("it may be opened");
             let counts = self.quarantine.counts(&mailbox);
-            told = (counts.uid_validity, counts.uid_next.max(told.1), counts.modseq.max(told.2));
-        }
-        let (uid_validity, uid_next, modseq) = told;
+            (counts.uid_next, counts.modseq)
+        });
+        let uid_validity = self.quarantine.store.uid_validity();
         let mut uids = HashMap::new();
         let mut twice = Vec::new();
         for message in self.find_all() {
@@ -135,7 +134,7 @@ impl World {
             }
         }
         uids.retain(|place, _| !twice.contains(place));
-        self.mark(Mark::Told { uid_validity, uid_next, modseq, uids, line: self.line() });
+        self.mark(Mark::Told { uid_validity, figures, uids, line: self.line() });
     }
 
     /// What stands above every release, at a fixed time.

@@ -1,0 +1,119 @@
+//! Sessions of several accounts over one quarantine, with random commands, deliveries, expiry, returned releases and changes
+//! by other programs. Each session believes what it is told, and must never be told anything that a client may not be
+//! (RFC 3501 2.3.1.1, 5.5, 7.4.1, RFC 7162, RFC 9051); what it believes in the end must be what there is.
+//!
+//! `STEPS` and `SEED` in the environment say how long and which run (`scripts/sessions`).
+
+mod client;
+mod fault;
+mod stack;
+
+use client::{Client, Kind};
+use fault::Fault;
+use stack::{Event, Stack};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Steps in an ordinary run of the tests.
+const STEPS: usize = 50_000;
+/// A planted fault is found within so many.
+const FOUND_WITHIN: usize = 20_000;
+
+/// A small generator: the same run for the same seed, everywhere.
+pub struct Random(u64);
+
+impl Random {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n.max(1)
+    }
+
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// How often each command came right after each event.
+type Table = BTreeMap<(&'static str, &'static str), usize>;
+
+/// Carries out a history; panics at the first breach.
+fn run(seed: u64, steps: usize, fault: Option<Fault>, table: &mut Table) {
+    let mut random = Random(seed | 1);
+    let mut stack = Stack::new(fault);
+    let kinds = [Kind::Plain, Kind::Resync, Kind::Condstore, Kind::Resync];
+    let logins = ["alice@x.test", "alice@x.test", "x.test", "global"];
+    let mut clients: Vec<Client> =
+        kinds.into_iter().zip(logins).map(|(kind, login)| Client::new(&stack, kind, login)).collect();
+    for step in 0..steps {
+        stack.step = step;
+        let event = random.one_in(2).then(|| stack.random_event(&mut random));
+        if event == Some(Event::Restart) {
+            let clean = random.one_in(2);
+            clients.iter_mut().for_each(Client::cut_off);
+            stack.restart(clean);
+            clients.iter_mut().for_each(|client| client.come_back(&stack, &mut random));
+        }
+        let who = random.below(clients.len());
+        let command = clients[who].random_command(&stack, &mut random);
+        *table.entry((command, event.map_or("-", Event::name))).or_default() += 1;
+        if random.one_in(12) {
+            let who = random.below(clients.len());
+            clients[who].compare(&stack);
+        }
+    }
+    clients.iter_mut().for_each(|client| client.compare(&stack));
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("SEED").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        now.as_nanos() as u64
+    })
+}
+
+#[test]
+fn no_session_is_told_what_is_not_so() {
+    let seed = seed();
+    let steps = std::env::var("STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(STEPS);
+    println!("SEED={seed} STEPS={steps}");
+    let mut table = Table::new();
+    run(seed, steps, None, &mut table);
+    let events: Vec<&str> = Event::ALL.iter().map(|event| event.name()).chain(["-"]).collect();
+    let mut commands: Vec<&str> = table.keys().map(|(command, _)| *command).collect();
+    commands.dedup();
+    println!("{:>18} {}", "", events.join(" "));
+    for command in commands {
+        let counts = events.iter().map(|event| {
+            let count = table.get(&(command, *event)).copied().unwrap_or(0);
+            if steps >= 1_000_000 {
+                assert!(count >= 1_000, "{command} came only {count} times after {event}");
+            }
+            format!("{count:>width$}", width = event.len())
+        });
+        println!("{command:>18} {}", counts.collect::<Vec<_>>().join(" "));
+    }
+}
+
+#[test]
+fn planted_faults_are_found() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    let mut found = Vec::new();
+    for fault in Fault::ALL {
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(7, FOUND_WITHIN, Some(fault), &mut Table::new())));
+        match outcome {
+            Ok(()) => missed.push(fault),
+            Err(why) => {
+                let text = why.downcast_ref::<String>().cloned().unwrap_or_default();
+                found.push(format!("{fault:?}: {text}"));
+            }
+        }
+    }
+    std::panic::set_hook(hook);
+    println!("{}", found.join("\n"));
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
