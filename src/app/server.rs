@@ -6,7 +6,8 @@ use super::lock::Lock;
 use super::map;
 use crate::base::{Timestamp, limits};
 use crate::bridge::imap::{ImapBridge, Shared};
-use crate::bridge::lmtp::{Door, LmtpBridge, Memory};
+use crate::bridge::lmtp::{Door, LmtpBridge};
+use crate::bridge::memory::Memory;
 use crate::disk::Disk;
 use crate::net::gate::Room;
 use crate::net::listen::{Accepted, Address};
@@ -128,6 +129,7 @@ impl Server {
             quarantine: self.quarantine.clone(),
             accounts: self.accounts.clone(),
             subscriptions: Subscriptions::new(self.quarantine.store.disk()),
+            ordering: Arc::new(Memory::new(limits::ORDER_BYTES)),
         });
         let host = map::host(config);
         let plain_on_loopback = config.imap.plain_login_on_loopback;

@@ -54,6 +54,20 @@ pub const NOTIFY_GROUPS: usize = 100;
 pub const RESYNC_PAIRS: usize = 10_000;
 /// Bytes of one body part that a SEARCH looks at.
 pub const SEARCH_PART: usize = 16 << 20;
+/// Hits in one piece of an answer to SEARCH.
+pub const SEARCH_HITS: usize = 8_192;
+/// Criteria of one SORT: there are ten. `BAD`.
+pub const SORT_CRITERIA: usize = 20;
+/// Memory for the keys of SORTs and the links of THREADs, all sessions together; 100,000 messages need some 15 MB. `NO [LIMIT]`.
+pub const ORDER_BYTES: usize = 256 << 20;
+/// Message ids in one References field that THREAD follows, the first and the last ones.
+pub const THREAD_REFERENCES: usize = 100;
+/// Depth of a thread; a deeper answer begins a thread of its own. Every message walks up to find loops.
+pub const THREAD_DEPTH: usize = 1_000;
+/// Searches of one session whose results are kept up to date (RFC 5267 4.3.1). `NO [NOUPDATE]`.
+pub const SEARCH_CONTEXTS: usize = 8;
+/// Ranges of UIDs that these results hold together, beyond the first. `NO [NOUPDATE]`.
+pub const CONTEXT_RANGES: usize = 100_000;
 /// Items of one FETCH: each repeats part of the message. `BAD`.
 pub const FETCH_ITEMS: usize = 200;
 /// Messages of one APPEND; all of them are taken or none. `NO [LIMIT]`.

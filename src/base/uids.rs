@@ -229,6 +229,23 @@ impl UidRanges {
         }
     }
 
+    /// What is in this set and not in `other`.
+    pub fn without(&self, other: &UidRanges) -> UidRanges {
+        let mut left = UidRanges::new();
+        for &(low, high) in &self.0 {
+            let mut from = Some(low);
+            let first = other.0.partition_point(|r| r.1 < low);
+            for &(start, end) in other.0.iter().skip(first).take_while(|r| r.0 <= high) {
+                if let Some(from) = from.filter(|&from| from < start) {
+                    left.0.push((from, start - 1));
+                }
+                from = end.checked_add(1).filter(|&next| next <= high);
+            }
+            left.0.extend(from.map(|from| (from, high)));
+        }
+        left
+    }
+
     /// The ranges, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.0.iter().copied()
@@ -304,7 +321,7 @@ mod tests {
         }
 
         #[test]
-        fn ranges_are_a_set(pairs in proptest::collection::vec((1u32..300, 1u32..300), 0..40)) {
+        fn ranges_are_a_set(pairs in proptest::collection::vec((1u32..300, 1u32..300), 0..40), less in proptest::collection::btree_set(1u32..310, 0..60)) {
             let mut ranges = UidRanges::new();
             let mut set = BTreeSet::new();
             for (a, b) in pairs {
@@ -313,6 +330,11 @@ mod tests {
             }
             for n in 0..310 {
                 prop_assert_eq!(ranges.contains(n), set.contains(&n));
+            }
+            let other: UidRanges = less.iter().copied().collect();
+            let left = ranges.without(&other);
+            for n in 0..310 {
+                prop_assert_eq!(left.contains(n), set.contains(&n) && !less.contains(&n));
             }
             let all: Vec<(u32, u32)> = ranges.iter().collect();
             prop_assert!(all.windows(2).all(|w| w[0].1 + 1 < w[1].0), "disjoint and apart: {:?}", all);

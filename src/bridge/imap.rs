@@ -1,15 +1,17 @@
 //! IMAP's questions, answered by the quarantine.
 
 use super::content::Message;
+use super::memory::Memory;
+use super::search::Ordering;
 use super::turn::Turn;
 use super::{Bridge, Place};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::binary::Trouble;
 use crate::imap::question::{
-    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Search, Selected, Store,
+    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Selected, Store,
     StoreMode, Stored, Transferred, Watched,
 };
-use crate::imap::{Session, content::Row as ImapRow, fetch, search};
+use crate::imap::{Session, content::Row as ImapRow, fetch};
 use crate::mail::{Kept, Name};
 use crate::quarantine::act::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
@@ -32,6 +34,8 @@ pub struct Shared {
     pub accounts: Arc<Accounts>,
     /// Which folders each account is subscribed to.
     pub subscriptions: Subscriptions,
+    /// For what SORT and THREAD gather.
+    pub ordering: Arc<Memory>,
 }
 
 /// One connection's side of the rules.
@@ -47,6 +51,7 @@ pub struct ImapBridge {
     appending: Vec<Appending>,
     /// A SCRAM login that goes on.
     pub(super) exchange: Option<Box<Exchange>>,
+    pub(super) ordering: Option<Ordering>,
 }
 
 struct Open {
@@ -66,10 +71,15 @@ impl ImapBridge {
             watched: Vec::new(),
             appending: Vec::new(),
             exchange: None,
+            ordering: None,
         }
     }
 
     fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
+        if !matches!(question, Question::Search(_)) {
+            // the command that had gathered something was broken off
+            self.ordering = None;
+        }
         match question {
             Question::Login { user, password } => self.login(&user, &password),
             Question::ScramBegin(first) => self.scram_begin(first.expose()),
@@ -118,7 +128,7 @@ impl ImapBridge {
         self.account.as_ref().ok_or_else(out_of_step)
     }
 
-    fn content(&self) -> Result<Option<&Content>, Refusal> {
+    pub(super) fn content(&self) -> Result<Option<&Content>, Refusal> {
         Ok(self.open.as_ref().ok_or_else(out_of_step)?.mailbox.content.as_ref())
     }
 
@@ -308,7 +318,7 @@ impl ImapBridge {
         Ok(Answer::Rows(rows))
     }
 
-    fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
+    pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
         let ranges: UidRanges = uids.iter().copied().collect();
         let mut found = Vec::with_capacity(uids.len());
         self.shared.quarantine.store.rows(content.reach, content.kept, &ranges, |row, folder| {
@@ -332,31 +342,6 @@ impl ImapBridge {
             }
         }
         Ok(rows.iter().map(flag_row).collect())
-    }
-
-    fn search(&self, wanted: &Search) -> Result<Answer, Refusal> {
-        let Some(content) = self.content()? else { return Ok(Answer::Found { uids: Vec::new(), next: None }) };
-        let store = &self.shared.quarantine.store;
-        let mut turn = Turn::new(store);
-        let mut uids = Vec::new();
-        let mut from = wanted.from;
-        loop {
-            let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
-            let Some(&last) = batch.last() else { return Ok(Answer::Found { uids, next: None }) };
-            for (row, name) in self.rows(content, &batch) {
-                if turn.is_over() {
-                    return Ok(Answer::Found { uids, next: Some(row.uid) });
-                }
-                let mut message = Message::new(store, content.reach, content.kept, row, name);
-                match search::matches(&wanted.key, &mut message, &wanted.recent) {
-                    Ok(true) => uids.push(row.uid),
-                    Ok(false) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => log::error!("message {} cannot be searched: {error}", row.uid),
-                }
-            }
-            from = last.saturating_add(1);
-        }
     }
 
     fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
@@ -452,7 +437,7 @@ fn permanent() -> Flags {
 
 pub(super) fn imap_row(row: &Row, folder: &Catalogue, kept: Kept) -> ImapRow {
     let (date, saved) = (folder.arrival(row), folder.saved(row, kept));
-    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq, saved }
+    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq, saved, trace: row.trace }
 }
 
 fn flag_row(row: &Row) -> FlagRow {

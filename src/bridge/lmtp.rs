@@ -1,7 +1,8 @@
 //! LMTP's questions, answered by the quarantine.
 
+use super::memory::Memory;
 use super::{Bridge, Place};
-use crate::base::{Form, limits};
+use crate::base::Form;
 use crate::lmtp::Session;
 use crate::lmtp::{Answer, Question, Reply, Transaction};
 use crate::mail::trace::Client;
@@ -9,7 +10,6 @@ use crate::mail::{Class, Kind};
 use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
 use event_listener::EventListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a listener is for.
 #[derive(Debug, Clone)]
@@ -20,36 +20,6 @@ pub struct Door {
     pub kind: Kind,
     /// Our answer is what the sender sees: a message that was kept is refused with 550 and its reference.
     pub reject: bool,
-}
-
-/// Memory for messages at intake, all doors together.
-#[derive(Debug)]
-pub struct Memory {
-    used: AtomicUsize,
-    most: usize,
-}
-
-impl Memory {
-    /// At most `most` bytes together.
-    pub fn new(most: usize) -> Memory {
-        Memory { used: AtomicUsize::new(0), most }
-    }
-
-    /// The same, and in any case room for the largest message that a door takes, alone: it must not be told for ever to
-    /// come again, nor must one that is larger still, of which only the header is kept once it has passed the limit.
-    pub fn holding(most: usize, largest: u64) -> Memory {
-        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
-        Memory::new(most.max(largest.saturating_add(limits::INTAKE_FIRST)))
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.most);
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
-    }
-
-    fn give(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::AcqRel);
-    }
 }
 
 /// One connection's side of the rules.
@@ -167,17 +137,5 @@ impl Bridge<Session> for LmtpBridge {
 impl Drop for LmtpBridge {
     fn drop(&mut self) {
         self.forget();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_over_the_size_limit_finds_room_until_it_is_cut() {
-        let largest = 64 << 20;
-        assert!(Memory::holding(64 << 20, largest).take((64 << 20) + limits::INTAKE_FIRST));
-        assert!(!Memory::holding(64 << 20, 1000).take((64 << 20) + 1));
     }
 }

@@ -7,6 +7,8 @@ mod figures;
 pub mod imap;
 pub mod lmtp;
 mod login;
+pub mod memory;
+mod search;
 mod turn;
 
 pub use content::fill;

@@ -2,7 +2,7 @@
 
 use super::parser::{Parser, Parsing};
 use super::request::{QuotaAsk, Request, RightsAsk};
-use super::{parse, parse_fetch, parse_list, parse_notify, parse_search};
+use super::{parse, parse_fetch, parse_list, parse_notify, parse_query};
 
 /// States in which a command is allowed (RFC 3501 3), as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +110,13 @@ pub const COMMANDS: &[Command] = &[
     command("UNSELECT", States::OPEN, MayChange, |_| Ok(Request::Close { expunge: false })),
     command("EXPUNGE", States::OPEN, MayChange, |_| Ok(Request::Expunge(None))),
     command("UID EXPUNGE", States::OPEN, MayChange, parse::uid_expunge),
-    command("SEARCH", States::OPEN, Stay, |p| parse_search::search(p, false)),
-    command("UID SEARCH", States::OPEN, MayChange, |p| parse_search::search(p, true)),
+    command("SEARCH", States::OPEN, Stay, |p| parse_query::search(p, false)),
+    command("UID SEARCH", States::OPEN, MayChange, |p| parse_query::search(p, true)),
+    command("SORT", States::OPEN, Stay, |p| parse_query::sort(p, false)),
+    command("UID SORT", States::OPEN, MayChange, |p| parse_query::sort(p, true)),
+    command("THREAD", States::OPEN, Stay, |p| parse_query::thread(p, false)),
+    command("UID THREAD", States::OPEN, MayChange, |p| parse_query::thread(p, true)),
+    command("CANCELUPDATE", States::OPEN, MayChange, parse_query::cancel_update),
     command("FETCH", States::OPEN, Stay, |p| parse_fetch::fetch(p, false)),
     command("UID FETCH", States::OPEN, MayChange, |p| parse_fetch::fetch(p, true)),
     command("STORE", States::OPEN, Stay, |p| parse::store(p, false)),

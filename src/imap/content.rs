@@ -22,6 +22,8 @@ pub struct Row {
     pub modseq: u64,
     /// SAVEDATE (RFC 8514 3): when it entered the folder, seconds since 1970.
     pub saved: u64,
+    /// Bytes of the trace on top of it.
+    pub trace: u32,
 }
 
 /// Access to one message. Offsets count from its first byte in wire form (CRLF). Every call may read the disk; what is

@@ -37,6 +37,27 @@ pub fn render(header: &[u8], out: &mut Vec<u8>) {
     out.push(b')');
 }
 
+/// An address as ENVELOPE would list it; of a group's beginning, the mailbox is its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct First {
+    /// The name, encoded words as they are.
+    pub name: Option<Vec<u8>>,
+    /// What stands before the `@`.
+    pub mailbox: Option<Vec<u8>>,
+    /// What stands behind it.
+    pub host: Option<Vec<u8>>,
+}
+
+/// The first address that ENVELOPE lists of the fields with this name.
+pub fn first_address(header: &[u8], name: &[u8]) -> Option<First> {
+    header::fields(header).filter(|field| field.is(name)).find_map(|field| {
+        let mut list = Vec::new();
+        read_list(&field.unfolded(), &mut list);
+        let first = list.into_iter().next()?;
+        Some(First { name: first.name.as_deref().map(squeezed), mailbox: first.mailbox, host: first.host })
+    })
+}
+
 /// Appends a string: quoted, or as a literal when it holds 8-bit characters or line ends (RFC 3501 4.3). NUL, which a
 /// literal cannot hold either, becomes 0x80.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {

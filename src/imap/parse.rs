@@ -293,8 +293,8 @@ mod tests {
     #[test]
     fn numbers_end() {
         assert!(request("UID FETCH 4294967296 UID").is_err());
-        assert!(request("SEARCH LARGER 4294967296").is_err());
-        assert!(request("SEARCH LARGER 4294967295").is_ok());
+        assert!(request("SEARCH LARGER 9223372036854775808").is_err());
+        assert!(request("SEARCH LARGER 9223372036854775807").is_ok());
         assert!(request("FETCH 1 BODY[]<4294967296.1>").is_err());
     }
 
@@ -305,7 +305,8 @@ mod tests {
             super::super::write::string(&mut wire, text.as_bytes());
             wire.extend_from_slice(b"\r\n");
             let key = super::super::search::Key::Body(super::super::search::fold(&text));
-            prop_assert_eq!(command(&wire).request, Ok(Request::Search { uid: false, key }));
+            let query = super::super::query::Query { key, order: super::super::gather::Order::Mailbox, returns: None };
+            prop_assert_eq!(command(&wire).request, Ok(Request::Search { uid: false, query: Box::new(query) }));
         }
 
         #[test]

@@ -3,7 +3,7 @@
 use super::items::Item;
 use super::parse_sync;
 use super::parser::{Parser, Parsing};
-use super::request::{Bad, Request};
+use super::request::{Bad, Modifiers, Request};
 use super::section::{Section, What};
 
 /// `FETCH set items`.
@@ -28,8 +28,8 @@ pub(super) fn fetch(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
     if items.len() > crate::base::limits::FETCH_ITEMS {
         return Err(Bad("too many FETCH items"));
     }
-    let since = if p.eat_word(" (") { Some(parse_sync::since(p)?) } else { None };
-    if since.is_some() && !items.contains(&Item::ModSeq) {
+    let modifiers = if p.eat_word(" (") { parse_sync::modifiers(p, uid)? } else { Modifiers::default() };
+    if modifiers.since.is_some() && !items.contains(&Item::ModSeq) {
         // RFC 7162 3.1.4.1
         items.push(Item::ModSeq);
     }
@@ -37,7 +37,7 @@ pub(super) fn fetch(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
         // RFC 3501 6.4.8: UID FETCH always answers with UID
         items.insert(0, Item::Uid);
     }
-    Ok(Request::Fetch { uid, set, items, since })
+    Ok(Request::Fetch { uid, set, items, modifiers })
 }
 
 pub(super) fn item(p: &mut Parser<'_>) -> Parsing<Item> {

@@ -1,40 +1,62 @@
-//! The arguments of SEARCH (RFC 3501 6.4.4, 9 `search-key`).
+//! The keys of a search (RFC 3501 6.4.4, 9 `search-key`).
 
 use super::parser::{Parser, Parsing};
-use super::request::{Bad, Request};
-use super::search::{self, Day, Key};
+use super::request::Bad;
+use super::search::{Day, Key};
+use super::text_search::Manner;
 use crate::base::{Flags, limits, time};
+use crate::mail::text;
 
-/// The text of the one error that has a response code of its own.
-pub const BAD_CHARSET: Bad = Bad("the charsets are US-ASCII and UTF-8");
+/// In which charset the texts are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Charset {
+    /// UTF-8, or US-ASCII, which is part of it.
+    Utf8,
+    /// One that can be turned into it.
+    Named(Vec<u8>),
+    /// None that we know; the keys are read, so that errors in them are told first.
+    Unknown,
+}
 
-/// `SEARCH [CHARSET x] keys`.
-pub(super) fn search(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
-    p.space()?;
-    if p.eat_word("CHARSET ") {
-        let charset = p.astring()?.to_ascii_uppercase();
-        if !matches!(charset.as_slice(), b"UTF-8" | b"US-ASCII" | b"ASCII" | b"UTF8") {
-            return Err(BAD_CHARSET);
+impl Charset {
+    /// By its name in any case.
+    pub fn named(name: &[u8]) -> Charset {
+        match name.to_ascii_uppercase().as_slice() {
+            b"UTF-8" | b"US-ASCII" | b"ASCII" | b"UTF8" => Charset::Utf8,
+            other if text::knows_charset(other) => Charset::Named(other.to_vec()),
+            _ => Charset::Unknown,
         }
-        p.space()?;
     }
-    let mut left = limits::SEARCH_KEYS;
-    let mut keys = vec![key(p, limits::SEARCH_DEPTH, &mut left)?];
+}
+
+/// What keys are read with.
+struct Keys<'a> {
+    charset: &'a Charset,
+    /// Below FUZZY.
+    manner: Manner,
+    /// How many more there may be.
+    left: usize,
+}
+
+/// All keys, up to the end of the command.
+pub(super) fn keys(p: &mut Parser<'_>, charset: &Charset) -> Parsing<Key> {
+    let mut with = Keys { charset, manner: Manner::Exact, left: limits::SEARCH_KEYS };
+    let mut keys = vec![key(p, limits::SEARCH_DEPTH, &mut with)?];
     while p.eat(b' ') {
         if matches!(p.peek(), Some(b'\r' | b'\n')) {
             break;
         }
-        keys.push(key(p, limits::SEARCH_DEPTH, &mut left)?);
+        keys.push(key(p, limits::SEARCH_DEPTH, &mut with)?);
     }
-    Ok(Request::Search { uid, key: Key::and(keys) })
+    Ok(Key::and(keys))
 }
 
-fn key(p: &mut Parser<'_>, depth: usize, left: &mut usize) -> Parsing<Key> {
+fn key(p: &mut Parser<'_>, depth: usize, with: &mut Keys<'_>) -> Parsing<Key> {
     let depth = depth.checked_sub(1).ok_or(Bad("this search is nested too deep"))?;
-    *left = left.checked_sub(1).ok_or(Bad("this search has too many keys"))?;
+    with.left = with.left.checked_sub(1).ok_or(Bad("this search has too many keys"))?;
     match p.peek() {
-        Some(b'(') => return p.list_of(|p| key(p, depth, left)).map(Key::and),
-        Some(b'0'..=b'9' | b'*') => return Ok(Key::Set { set: p.set()?, uid: false }),
+        Some(b'(') => return p.list_of(|p| key(p, depth, with)).map(Key::and),
+        Some(b'0'..=b'9' | b'*' | b'$') => return Ok(Key::Set { set: p.set()?, uid: false }),
         _ => {}
     }
     let name = p.run(|b| b.is_ascii_alphabetic()).to_ascii_uppercase();
@@ -63,16 +85,34 @@ fn key(p: &mut Parser<'_>, depth: usize, left: &mut usize) -> Parsing<Key> {
         b"SENTBEFORE" => day(p, |d| Key::Sent(Day::Before(d))),
         b"SENTON" => day(p, |d| Key::Sent(Day::On(d))),
         b"SENTSINCE" => day(p, |d| Key::Sent(Day::Since(d))),
+        b"SAVEDBEFORE" => day(p, |d| Key::Saved(Day::Before(d))),
+        b"SAVEDON" => day(p, |d| Key::Saved(Day::On(d))),
+        b"SAVEDSINCE" => day(p, |d| Key::Saved(Day::Since(d))),
+        // RFC 8514 4.3: every message has one
+        b"SAVEDATESUPPORTED" => Ok(Key::All),
+        b"OLDER" => seconds(p).map(Key::Older),
+        b"YOUNGER" => seconds(p).map(Key::Younger),
+        b"MODSEQ" => modseq(p).map(Key::Modseq),
+        b"EMAILID" => object_id(p).map(Key::EmailId),
+        // RFC 8474 5.2: there are no THREADIDs, so none matches
+        b"THREADID" => object_id(p).map(|_| Key::none()),
+        b"FUZZY" => {
+            p.space()?;
+            let before = std::mem::replace(&mut with.manner, Manner::Loose);
+            let inner = key(p, depth, with);
+            with.manner = before;
+            inner.map(|inner| Key::Fuzzy(Box::new(inner)))
+        }
         b"BCC" | b"CC" | b"FROM" | b"SUBJECT" | b"TO" => {
-            Ok(Key::Header { name: name.to_ascii_lowercase(), value: text(p)? })
+            Ok(Key::Header { name: name.to_ascii_lowercase(), value: text(p, with)? })
         }
         b"HEADER" => {
             p.space()?;
             let name = p.astring()?.to_ascii_lowercase();
-            Ok(Key::Header { name, value: text(p)? })
+            Ok(Key::Header { name, value: text(p, with)? })
         }
-        b"BODY" => Ok(Key::Body(text(p)?)),
-        b"TEXT" => Ok(Key::Text(text(p)?)),
+        b"BODY" => Ok(Key::Body(text(p, with)?)),
+        b"TEXT" => Ok(Key::Text(text(p, with)?)),
         b"LARGER" => size(p).map(Key::Larger),
         b"SMALLER" => size(p).map(Key::Smaller),
         b"UID" => {
@@ -81,13 +121,13 @@ fn key(p: &mut Parser<'_>, depth: usize, left: &mut usize) -> Parsing<Key> {
         }
         b"NOT" => {
             p.space()?;
-            key(p, depth, left).map(Key::not)
+            key(p, depth, with).map(Key::not)
         }
         b"OR" => {
             p.space()?;
-            let one = key(p, depth, left)?;
+            let one = key(p, depth, with)?;
             p.space()?;
-            Ok(Key::or(vec![one, key(p, depth, left)?]))
+            Ok(Key::or(vec![one, key(p, depth, with)?]))
         }
         _ => Err(Bad("unknown search key")),
     }
@@ -97,18 +137,57 @@ fn key(p: &mut Parser<'_>, depth: usize, left: &mut usize) -> Parsing<Key> {
 fn keyword(p: &mut Parser<'_>) -> Parsing<Key> {
     p.space()?;
     let name = String::from_utf8_lossy(p.atom()?);
-    Ok(Flags::by_name(&name).map_or_else(|| Key::not(Key::All), Key::Flag))
+    Ok(Flags::by_name(&name).map_or_else(Key::none, Key::Flag))
 }
 
-fn text(p: &mut Parser<'_>) -> Parsing<String> {
+fn text(p: &mut Parser<'_>, with: &Keys<'_>) -> Parsing<String> {
     p.space()?;
-    // RFC 3501 6.4.4 has US-ASCII without CHARSET; UTF-8 in its place means nothing else
-    Ok(search::fold(&p.text()?))
+    let text = match with.charset {
+        Charset::Utf8 => p.text()?,
+        Charset::Named(name) => text::decode_charset(&p.astring()?, Some(name)),
+        Charset::Unknown => {
+            p.astring()?;
+            String::new()
+        }
+    };
+    Ok(with.manner.fold(&text))
+}
+
+/// `nz-number` (RFC 5032 3).
+fn seconds(p: &mut Parser<'_>) -> Parsing<u32> {
+    p.space()?;
+    p.number().ok().filter(|&n| n > 0).ok_or(Bad("an interval is a number of seconds, one at least"))
+}
+
+/// `[SP entry-name SP entry-type-req] SP mod-sequence-valzer` (RFC 7162 7). There is one modseq for all of a message, so
+/// the entry means nothing.
+fn modseq(p: &mut Parser<'_>) -> Parsing<u64> {
+    p.space()?;
+    if p.peek() == Some(b'"') {
+        p.string()?;
+        p.space()?;
+        match p.atom()?.to_ascii_lowercase().as_slice() {
+            b"priv" | b"shared" | b"all" => p.space()?,
+            _ => return Err(Bad("the type of an entry is priv, shared or all")),
+        }
+    }
+    p.number64()
+}
+
+/// `objectid` (RFC 8474 7).
+fn object_id(p: &mut Parser<'_>) -> Parsing<String> {
+    p.space()?;
+    let id = p.run(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    match id.len() {
+        1..=255 => Ok(String::from_utf8_lossy(id).into_owned()),
+        _ => Err(Bad("an object id has letters, digits, _ and -, at most 255")),
+    }
 }
 
 fn size(p: &mut Parser<'_>) -> Parsing<u64> {
     p.space()?;
-    p.number().map(u64::from)
+    // RFC 9051 9 has 63 bits here, RFC 3501 32
+    p.number64()
 }
 
 fn day(p: &mut Parser<'_>, key: fn(i64) -> Key) -> Parsing<Key> {

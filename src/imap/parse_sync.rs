@@ -1,7 +1,8 @@
 //! The parameters and modifiers by which a client says what it knows already (RFC 7162 7, before it RFC 4551).
 
+use super::parse_query;
 use super::parser::{Parser, Parsing};
-use super::request::{Bad, Known, Resync, Since};
+use super::request::{Bad, Known, Modifiers, Resync};
 use crate::base::limits;
 
 /// The rest of `(CONDSTORE)` or `(QRESYNC (…))` after SELECT's mailbox.
@@ -48,22 +49,29 @@ fn resync(p: &mut Parser<'_>) -> Parsing<Resync> {
     Ok(Resync { uid_validity, modseq, uids, pairs })
 }
 
-/// The rest of `(CHANGEDSINCE n [VANISHED])` after FETCH's items.
-pub(super) fn since(p: &mut Parser<'_>) -> Parsing<Since> {
-    let (mut modseq, mut vanished) = (None, false);
+/// The rest of `(CHANGEDSINCE n [VANISHED] [PARTIAL a:b])` after FETCH's items.
+pub(super) fn modifiers(p: &mut Parser<'_>, uid: bool) -> Parsing<Modifiers> {
+    let mut modifiers = Modifiers::default();
     loop {
         match p.atom()?.to_ascii_uppercase().as_slice() {
             b"CHANGEDSINCE" => {
                 p.space()?;
-                modseq = Some(p.number64()?);
+                modifiers.since = Some(p.number64()?);
             }
-            b"VANISHED" => vanished = true,
+            b"VANISHED" => modifiers.vanished = true,
+            // RFC 9394 3.3
+            b"PARTIAL" if uid && modifiers.partial.is_none() => {
+                p.space()?;
+                modifiers.partial = Some(parse_query::partial(p)?);
+            }
             _ => return Err(Bad("unknown FETCH modifier")),
         }
         if p.eat(b')') {
-            // RFC 7162 3.2.6
-            let modseq = modseq.ok_or(Bad("VANISHED goes with CHANGEDSINCE"))?;
-            return Ok(Since { modseq, vanished });
+            if modifiers.vanished && modifiers.since.is_none() {
+                // RFC 7162 3.2.6
+                return Err(Bad("VANISHED goes with CHANGEDSINCE"));
+            }
+            return Ok(modifiers);
         }
         p.space()?;
     }

@@ -190,7 +190,7 @@ impl<'a> Parser<'a> {
 
     /// A sequence set.
     pub fn set(&mut self) -> Parsing<SequenceSet> {
-        let text = self.run(|b| b.is_ascii_digit() || matches!(b, b'*' | b':' | b','));
+        let text = self.run(|b| b.is_ascii_digit() || matches!(b, b'*' | b':' | b',' | b'$'));
         SequenceSet::parse(text).ok_or(Bad("this is no message set"))
     }
 

@@ -3,8 +3,10 @@
 //! Mailbox names here are UTF-8 (modified UTF-7 is decoded and encoded in this layer). UIDs are always meant, never
 //! sequence numbers: the session translates with the [`UidList`] that it last told its client.
 
+use super::gather::Order;
 use super::items::{Item, StatusItem};
 use super::search::Key;
+use super::thread::Member;
 use crate::base::{Flags, Piece, Secret, Timestamp, UidList, UidRanges};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +62,7 @@ pub enum Question {
     },
     /// FETCH lines. Answer: `Rows`, or `Refused`.
     Fetch(Fetch),
-    /// Which messages match. Answer: `Found`, or `Refused`.
+    /// Which messages match. Answer: `Found`, or `Ordering`, or `Threads` to THREAD, or `Refused`.
     Search(Search),
     /// Change flags. Answer: `Stored` or `Refused`.
     Store(Store),
@@ -128,6 +130,27 @@ pub struct Search {
     pub key: Arc<Key>,
     /// UIDs that are `\Recent` in this session.
     pub recent: Arc<UidRanges>,
+    /// What OLDER and YOUNGER count from.
+    pub now: Timestamp,
+    /// How the answer is ordered. Whoever answers gathers keys until all messages were looked at.
+    pub order: Order,
+    /// The answer has the modseq of each message.
+    pub with_modseqs: bool,
+    /// The answer has the score of each message (RFC 6203 4).
+    pub with_scores: bool,
+}
+
+/// Messages that match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// UIDs, ascending or as SORT orders them.
+    pub uids: Vec<u32>,
+    /// The modseq of each, if it was asked for.
+    pub modseqs: Vec<u64>,
+    /// The score of each, if it was asked for.
+    pub scores: Vec<u8>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<u32>,
 }
 
 /// A STORE.
@@ -188,13 +211,12 @@ pub enum Answer {
     Changes(Changes),
     /// Some FETCH lines.
     Rows(Rows),
-    /// Some hits.
-    Found {
-        /// UIDs that match, ascending.
-        uids: Vec<u32>,
-        /// Where to go on; `None`: that was all.
-        next: Option<u32>,
-    },
+    /// Some hits; to SORT, none before all were found and ordered.
+    Found(Found),
+    /// All were found and are being ordered: ask the same again.
+    Ordering,
+    /// The threads of a THREAD.
+    Threads(Vec<Member>),
     /// UIDs that are gone.
     Vanished(UidRanges),
     /// Flags after a STORE.

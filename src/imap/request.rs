@@ -2,8 +2,8 @@
 
 use super::items::{Item, StatusItem};
 use super::notify::Notify;
+use super::query::{Partial, Query};
 use super::question::StoreMode;
-use super::search::Key;
 use super::sequence::SequenceSet;
 use crate::base::{Flags, Secret, Timestamp};
 
@@ -97,13 +97,20 @@ pub enum Request {
     },
     /// EXPUNGE, UID EXPUNGE
     Expunge(Option<SequenceSet>),
-    /// SEARCH, UID SEARCH
+    /// SEARCH, SORT, THREAD, and the same with UID
     Search {
         /// Answer with UIDs.
         uid: bool,
-        /// What to look for.
-        key: Key,
+        /// What is looked for, and what is answered.
+        query: Box<Query>,
     },
+    /// The same with texts in a charset that nobody knows.
+    BadCharset {
+        /// The result was to be saved (RFC 5182 2.1).
+        save: bool,
+    },
+    /// CANCELUPDATE
+    CancelUpdate(Vec<String>),
     /// FETCH, UID FETCH
     Fetch {
         /// The set holds UIDs.
@@ -112,8 +119,8 @@ pub enum Request {
         set: SequenceSet,
         /// What of each.
         items: Vec<Item>,
-        /// Only what changed.
-        since: Option<Since>,
+        /// Which of them, and what else is told.
+        modifiers: Modifiers,
     },
     /// STORE, UID STORE
     Store {
@@ -169,13 +176,15 @@ pub struct Resync {
     pub pairs: Vec<(u32, u32)>,
 }
 
-/// The modifiers of FETCH (RFC 7162 3.1.4.1, 3.2.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Since {
+/// The modifiers of FETCH (RFC 7162 3.1.4.1, 3.2.6, RFC 9394 3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Modifiers {
     /// Messages that changed after it.
-    pub modseq: u64,
+    pub since: Option<u64>,
     /// Those that are gone are told, too.
     pub vanished: bool,
+    /// Of the messages, these; `since` counts among them.
+    pub partial: Option<Partial>,
 }
 
 /// The beginning of an APPEND, up to its message.

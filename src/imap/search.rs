@@ -1,15 +1,18 @@
-//! What SEARCH looks for, and whether a message has it (RFC 3501 6.4.4).
+//! What SEARCH looks for, and whether a message has it (RFC 3501 6.4.4, RFC 9051 6.4.4).
 
 use super::content::Content;
+use super::objectid;
 use super::request::Bad;
 use super::sequence::SequenceSet;
-use crate::base::{Flags, UidList, UidRanges, limits};
+use super::text_search::{self as texts, Manner};
+use crate::base::{Flags, Timestamp, UidList, UidRanges};
 use crate::mail::date::Written;
-use crate::mail::mime::{Kind, Part};
-use crate::mail::{header, text, words};
+use crate::mail::header;
 use std::io;
 
-/// A search key. Texts were folded by [`fold`].
+pub use super::text_search::score;
+
+/// A search key. Texts were folded by [`fold`], those below `Fuzzy` by [`Manner::Loose`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// Every message.
@@ -33,8 +36,18 @@ pub enum Key {
     Smaller(u64),
     /// The INTERNALDATE, its time of day and zone disregarded.
     Received(Day),
+    /// The save date (RFC 8514 4.3), likewise.
+    Saved(Day),
     /// The Date field, its time of day and zone disregarded.
     Sent(Day),
+    /// INTERNALDATE lies so many seconds back, or more (RFC 5032 2).
+    Older(u32),
+    /// INTERNALDATE lies so many seconds back, or less.
+    Younger(u32),
+    /// It changed at this modseq or later (RFC 7162 3.1.5).
+    Modseq(u64),
+    /// The EMAILID (RFC 8474 6).
+    EmailId(String),
     /// A header field holds the text; an empty text asks for the field alone.
     Header {
         /// Field name, lower-case.
@@ -46,6 +59,8 @@ pub enum Key {
     Body(String),
     /// Header or body hold the text.
     Text(String),
+    /// Texts in it are compared loosely (RFC 6203 3).
+    Fuzzy(Box<Key>),
     /// All of them, cheap ones first.
     And(Vec<Key>),
     /// One of them, cheap ones first.
@@ -73,6 +88,10 @@ impl Day {
             Day::Since(than) => day >= than,
         }
     }
+
+    fn has(self, secs: u64) -> bool {
+        self.matches((secs / 86_400) as i64)
+    }
 }
 
 impl Key {
@@ -92,6 +111,11 @@ impl Key {
         Key::Not(Box::new(key))
     }
 
+    /// No message.
+    pub fn none() -> Key {
+        Key::not(Key::All)
+    }
+
     fn flat(mut keys: Vec<Key>, join: fn(Vec<Key>) -> Key) -> Key {
         if keys.len() == 1 {
             return keys.pop().unwrap_or(Key::All);
@@ -106,7 +130,7 @@ impl Key {
             Key::Sent(_) | Key::Header { .. } => 1,
             Key::Body(_) | Key::Text(_) => 2,
             Key::And(keys) | Key::Or(keys) => keys.iter().map(Key::cost).max().unwrap_or(0),
-            Key::Not(key) => key.cost(),
+            Key::Not(key) | Key::Fuzzy(key) => key.cost(),
             _ => 0,
         }
     }
@@ -116,47 +140,73 @@ impl Key {
         self.cost() == 0
     }
 
-    /// Turns sets into UIDs of `list`.
-    pub fn resolve(self, list: &UidList) -> Result<Key, Bad> {
+    /// Whether a key for which `is` says so is in it.
+    pub fn any(&self, is: &dyn Fn(&Key) -> bool) -> bool {
+        is(self)
+            || match self {
+                Key::And(keys) | Key::Or(keys) => keys.iter().any(|key| key.any(is)),
+                Key::Not(key) | Key::Fuzzy(key) => key.any(is),
+                _ => false,
+            }
+    }
+
+    /// Turns sets into UIDs of `list`; `saved` is what `$` stands for (RFC 5182 2.1).
+    pub fn resolve(self, list: &UidList, saved: &UidRanges) -> Result<Key, Bad> {
+        let all = |keys: Vec<Key>| keys.into_iter().map(|key| key.resolve(list, saved)).collect::<Result<_, _>>();
         Ok(match self {
-            Key::Set { set, uid: true } => Key::Uids(set.uids(list)),
-            Key::Set { set, uid: false } => Key::Uids(set.messages(list)?),
-            Key::And(keys) => Key::And(keys.into_iter().map(|k| k.resolve(list)).collect::<Result<_, _>>()?),
-            Key::Or(keys) => Key::Or(keys.into_iter().map(|k| k.resolve(list)).collect::<Result<_, _>>()?),
-            Key::Not(key) => Key::not(key.resolve(list)?),
+            Key::Set { set, uid } => Key::Uids(set.named(uid, list, saved)?),
+            Key::And(keys) => Key::And(all(keys)?),
+            Key::Or(keys) => Key::Or(all(keys)?),
+            Key::Not(key) => Key::not(key.resolve(list, saved)?),
+            Key::Fuzzy(key) => Key::Fuzzy(Box::new(key.resolve(list, saved)?)),
             key => key,
         })
     }
 }
 
-/// Whether the message has what is looked for. `recent` are the session's `\Recent` UIDs. Fails when the message
-/// cannot be read.
-pub fn matches(key: &Key, content: &mut dyn Content, recent: &UidRanges) -> io::Result<bool> {
+/// What a message is looked at with, besides the key.
+#[derive(Debug, Clone, Copy)]
+pub struct Against<'a> {
+    /// The session's `\Recent` UIDs.
+    pub recent: &'a UidRanges,
+    /// The time from which OLDER and YOUNGER count.
+    pub now: Timestamp,
+}
+
+/// Whether the message has what is looked for. Fails when the message cannot be read.
+pub fn matches(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<bool> {
+    in_manner(key, content, against, Manner::Exact)
+}
+
+fn in_manner(key: &Key, content: &mut dyn Content, against: &Against<'_>, manner: Manner) -> io::Result<bool> {
     let row = content.row();
+    let back = |secs: u32| against.now.secs().saturating_sub(u64::from(secs));
     Ok(match key {
         Key::All => true,
         Key::Set { .. } => false,
         Key::Uids(uids) => uids.contains(row.uid),
         Key::Flag(flags) => row.flags.has(*flags),
-        Key::Recent => recent.contains(row.uid),
+        Key::Recent => against.recent.contains(row.uid),
         Key::Larger(than) => row.size > *than,
         Key::Smaller(than) => row.size < *than,
-        Key::Received(day) => day.matches((row.date / 86_400) as i64),
+        Key::Received(day) => day.has(row.date),
+        Key::Saved(day) => day.has(row.saved),
+        Key::Older(secs) => row.date <= back(*secs),
+        Key::Younger(secs) => row.date >= back(*secs),
+        Key::Modseq(from) => row.modseq >= *from,
+        Key::EmailId(id) => objectid::email_id(&content.id()) == *id,
         Key::Sent(day) => {
             let block = content.header()?;
             let written = header::find(&block, b"Date").and_then(|field| Written::parse(field.value));
             written.is_some_and(|written| day.matches(written.day_number()))
         }
-        Key::Header { name, value } => {
-            let block = content.header()?;
-            header::fields(&block)
-                .any(|field| field.is(name) && fold(&words::decode(field.value)).contains(value.as_str()))
-        }
-        Key::Text(value) => header_has(&content.header()?, value) || body_has(content, value)?,
-        Key::Body(value) => body_has(content, value)?,
+        Key::Header { name, value } => texts::field_has(&content.header()?, row.trace, name, value, manner),
+        Key::Text(value) => texts::text_has(content, value, manner)?,
+        Key::Body(value) => texts::body_has(content, value, manner)?,
+        Key::Fuzzy(key) => in_manner(key, content, against, Manner::Loose)?,
         Key::And(keys) => {
             for key in keys {
-                if !matches(key, content, recent)? {
+                if !in_manner(key, content, against, manner)? {
                     return Ok(false);
                 }
             }
@@ -164,58 +214,17 @@ pub fn matches(key: &Key, content: &mut dyn Content, recent: &UidRanges) -> io::
         }
         Key::Or(keys) => {
             for key in keys {
-                if matches(key, content, recent)? {
+                if in_manner(key, content, against, manner)? {
                     return Ok(true);
                 }
             }
             false
         }
-        Key::Not(key) => !matches(key, content, recent)?,
+        Key::Not(key) => !in_manner(key, content, against, manner)?,
     })
 }
 
-/// Text in the form in which it is compared: case does not count.
+/// Text in the form in which it is compared: case and composition do not count (RFC 5255 4.2).
 pub fn fold(text: &str) -> String {
-    text.to_lowercase()
-}
-
-/// Whether a field of the block, written out, holds the text.
-fn header_has(block: &[u8], value: &str) -> bool {
-    header::fields(block).any(|field| {
-        let name = String::from_utf8_lossy(field.name);
-        fold(&format!("{name}: {}", words::decode(field.value))).contains(value)
-    })
-}
-
-/// Whether a part that is text holds the text, as a reader sees it; headers of embedded messages are text too.
-fn body_has(content: &mut dyn Content, value: &str) -> io::Result<bool> {
-    let structure = content.structure()?;
-    for (number, part) in structure.parts().iter().enumerate() {
-        let parent = part.parent().and_then(|parent| structure.part(parent));
-        if number > 0 && parent.is_some_and(|parent| parent.kind == Kind::Message) {
-            let block = content.read(part.header.clone(), limits::HEADER_BYTES)?;
-            if header_has(&block, value) {
-                return Ok(true);
-            }
-        }
-        if is_text(part) {
-            let body = content.read(part.body.clone(), limits::SEARCH_PART)?;
-            let charset = part.content.parameter("charset");
-            let shown = text::decode(&body, part.content.encoding.as_deref(), charset, limits::SEARCH_PART);
-            let shown = if part.content.is("text", "html") { text::html_to_text(&shown) } else { shown };
-            if fold(&shown).contains(value) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// What cannot be taken apart is searched as it is; pictures and the like are not.
-fn is_text(part: &Part) -> bool {
-    match part.kind {
-        Kind::Leaf => part.content.media.is_none() || part.content.is_main("text"),
-        Kind::EncodedMessage | Kind::Opaque => true,
-        Kind::Multipart | Kind::Message => false,
-    }
+    Manner::Exact.fold(text)
 }

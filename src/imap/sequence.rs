@@ -6,13 +6,17 @@ use crate::base::{UidList, UidRanges};
 /// `*`: the highest number in use. Zero is no sequence number, so it can stand for it.
 const STAR: u32 = 0;
 
-/// A set as the client wrote it. `*` gets its meaning only against a list.
+/// A set as the client wrote it. `*` gets its meaning only against a list. Without a range it is `$`, the result that a
+/// SEARCH saved (RFC 5182 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceSet(Vec<(u32, u32)>);
 
 impl SequenceSet {
-    /// Parses a whole set: `1`, `*`, `2:4`, `4:2`, `1:*`, joined by commas.
+    /// Parses a whole set: `1`, `*`, `2:4`, `4:2`, `1:*`, joined by commas; or `$`.
     pub fn parse(text: &[u8]) -> Option<SequenceSet> {
+        if text == b"$" {
+            return Some(SequenceSet(Vec::new()));
+        }
         let mut ranges = Vec::new();
         for part in text.split(|&b| b == b',') {
             let mut ends = part.splitn(2, |&b| b == b':');
@@ -24,6 +28,15 @@ impl SequenceSet {
             ranges.push((low, high));
         }
         Some(SequenceSet(ranges))
+    }
+
+    /// The UIDs of `list` that the set names, whether it holds UIDs or sequence numbers; `saved` is what `$` stands for.
+    pub fn named(&self, uid: bool, list: &UidList, saved: &UidRanges) -> Result<UidRanges, Bad> {
+        match (self.0.is_empty(), uid) {
+            (true, _) => Ok(saved.clone()),
+            (false, true) => Ok(self.uids(list)),
+            (false, false) => self.messages(list),
+        }
     }
 
     /// The UIDs of `list` that a set of UIDs names. UIDs that are not there are no error; `*` is the last UID, and
@@ -102,7 +115,9 @@ mod tests {
         assert_eq!(uids("15:30,99", true), [20, 30]);
         assert_eq!(uids("99:*", true), [40]);
         assert_eq!(uids("41:4294967295", true), [0u32; 0]);
-        for bad in ["", "0", "1:", ":1", "1,,2", "01", "a", "4294967296", "1:2:3", "-1", "1 "] {
+        for bad in
+            ["", "$,1", "1,$", "$$", "$:1", "0", "1:", ":1", "1,,2", "01", "a", "4294967296", "1:2:3", "-1", "1 "]
+        {
             assert_eq!(SequenceSet::parse(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -1,9 +1,12 @@
 //! What a session last told its client about the open folder, and what there is to tell now.
 
 use super::capability::Enabled;
+use super::contexts::Contexts;
 use super::question::{Changes, FlagRow, Selected};
+use super::results::Lines;
 use super::write::{self, push};
 use crate::base::{Flags, UidList, UidRanges, limits};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// UIDs, or ranges of them, in one VANISHED line.
@@ -28,6 +31,10 @@ pub struct View {
     pub read_only: bool,
     /// Flags that STORE may change.
     pub permanent: Flags,
+    /// What `$` stands for (RFC 5182 2.1).
+    pub saved: UidRanges,
+    /// Searches whose results are kept up to date.
+    pub contexts: Contexts,
     /// Messages from this UID on came since this was last taken.
     pub news_from: Option<u32>,
     /// Changes that the client knows from the command that made them; until the next poll has passed them.
@@ -57,6 +64,8 @@ impl View {
             uid_next: selected.figures.uid_next,
             read_only: selected.read_only,
             permanent: selected.permanent,
+            saved: UidRanges::new(),
+            contexts: Contexts::default(),
             news_from: None,
             told: Vec::new(),
         }
@@ -94,6 +103,7 @@ impl View {
         }
         // a message that came since is told by EXISTS; its flags are asked for
         let last = had.last().unwrap_or(0);
+        let left = self.contexts.update(&gone, &changes.flags, self.list.iter_from(last.saturating_add(1)));
         let flags = changes.flags.into_iter().filter(|row| tell.flags && row.uid <= last && !known(row)).collect();
         if !changes.recent.is_empty() && !enabled.rev2 {
             let recent = Arc::make_mut(&mut self.recent);
@@ -107,7 +117,7 @@ impl View {
         let grown = self.list.len() as usize + gone.len() > had.len() as usize;
         // RFC 7162 3.2, 6: what HIGHESTMODSEQ is must be said while removals are held back, and after they were told
         let settled = (pending || !gone.is_empty()).then_some(self.settled);
-        Announcement { had, gone, at: 0, grown, flags, flags_at: 0, settled }
+        Announcement { had, left, gone, at: 0, grown, flags, flags_at: 0, settled }
     }
 
     /// How many messages are `\Recent`.
@@ -121,6 +131,8 @@ impl View {
 pub struct Announcement {
     /// The list before; it numbers those that are gone.
     had: UidList,
+    /// Results that lose some of them: told first, while they have numbers (RFC 5267 4.3.4).
+    left: VecDeque<Lines>,
     gone: Vec<u32>,
     at: usize,
     /// EXISTS is due.
@@ -134,6 +146,12 @@ pub struct Announcement {
 impl Announcement {
     /// Writes lines until `out` is full enough; says whether that was all.
     pub fn write(&mut self, view: &View, enabled: Enabled, out: &mut Vec<u8>) -> bool {
+        while let Some(lines) = self.left.front_mut() {
+            if !lines.write(&self.had, out) {
+                return false;
+            }
+            self.left.pop_front();
+        }
         while let Some(gone) = self.gone.get(self.at..).filter(|gone| !gone.is_empty()) {
             if out.len() >= limits::OUTPUT_BYTES {
                 return false;

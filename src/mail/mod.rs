@@ -2,10 +2,13 @@
 
 pub mod address;
 pub mod date;
+pub mod fold;
 pub mod header;
 pub mod kinds;
 pub mod mime;
 pub mod name;
+pub mod references;
+pub mod subject;
 pub mod text;
 pub mod token;
 pub mod trace;

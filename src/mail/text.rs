@@ -28,6 +28,11 @@ pub fn decode_charset(bytes: &[u8], charset: Option<&[u8]>) -> String {
     }
 }
 
+/// Whether the charset with this name can be turned into UTF-8.
+pub fn knows_charset(name: &[u8]) -> bool {
+    charset_decoder(name).is_some()
+}
+
 /// The text of a part; about `most` bytes are decoded.
 pub fn decode(body: &[u8], encoding: Option<&[u8]>, charset: Option<&[u8]>, most: usize) -> String {
     decode_charset(&decode_transfer(body, encoding, most), charset)

@@ -31,7 +31,6 @@ fn parse_name(name: &str) -> Option<()> {
 
 /// Why our parser refuses it.
 pub fn refused(bytes: &[u8]) -> Option<&'static str> {
-    const RIGHTLY: [&str; 3] =
-        ["this is not UTF-8", "the charsets are US-ASCII and UTF-8", "this search is nested too deep"];
+    const RIGHTLY: [&str; 3] = ["this is not UTF-8", "this search is nested too deep", "unknown threading algorithm"];
     parse::command(bytes).request.err().map(|bad| bad.0).filter(|why| !RIGHTLY.contains(why))
 }

@@ -1,12 +1,13 @@
 //! Reads what a session sent as a client would: with imap-proto, and with imap-codec what imap-proto does not know.
 
+use super::search;
 use imap_codec::ResponseCodec;
 use imap_codec::decode::Decoder;
 use imap_proto::{AttributeValue, Response};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Responses that imap-proto cannot read and imap-codec can: these, STATUS SIZE, and BODY without a section.
-const CODEC: [&str; 3] = ["* NAMESPACE", "* STATUS", " FETCH (BODY ("];
+const CODEC: [&str; 4] = ["* NAMESPACE", "* STATUS", " FETCH (BODY (", "* THREAD"];
 /// Those that neither can: extended data of LIST (RFC 5258 3.5), and ENABLED without a name (RFC 5161 3.2).
 const NEITHER: [&str; 2] = ["* LIST", "* ENABLED\r\n"];
 /// Data that neither knows (RFC 3516, 8970, 8514, 8474, 7889, 9208; UTF-8 in quotes, RFC 6855): at least its form is read, by [`form`].
@@ -36,6 +37,7 @@ const CODES: &[&str] = &[
     "EXPUNGEISSUED",
     "NONEXISTENT",
     "NOPERM",
+    "NOUPDATE",
     "OVERQUOTA",
     "PRIVACYREQUIRED",
     "READ-ONLY",
@@ -74,6 +76,15 @@ pub fn check(mut sent: &[u8]) -> Result<usize, String> {
                     Ok((rest, _)) => rest.len(),
                     Err(second) => return Err(format!("neither reads {start:?}: {error:?}, {second:?}")),
                 }
+            }
+            Err(_)
+                if start.starts_with("* ESEARCH") || start.starts_with("* SEARCH") || start.starts_with("* SORT") =>
+            {
+                let end = sent.iter().position(|&b| b == b'\n').ok_or("a line without end")?;
+                let line = std::str::from_utf8(&sent[..end]).map_err(|_| "no text")?;
+                let line = line.strip_suffix('\r').ok_or("a line without CR")?;
+                search::check(line).map_err(|why| format!("{why}: {line:?}"))?;
+                sent.len() - end - 1
             }
             Err(_) if NEITHER.iter().any(|kind| start.starts_with(kind)) => {
                 let end = sent.iter().position(|&b| b == b'\n').ok_or("a line without end")?;

@@ -12,7 +12,8 @@
 //! close            the server closed the connection; close2 the second one
 //! tls              a TLS handshake was done; deflate: DEFLATE was begun
 //! +30m             time passes (s, m)
-//! deliver F text   a message comes into folder F; remove F uid; folder NAME rights; full: the disk is full at the next piece
+//! deliver F text   a message comes into folder F, its subject with escapes as in R:; remove F uid; folder NAME rights; full: the disk is full at the next piece
+//! recipient F a@b  a message comes into folder F whose trace says that it is for a@b
 //! orders 2         so many messages were put into action folders since the start
 //! ```
 //! After the last line nothing may be left to read on any connection.
@@ -72,7 +73,15 @@ pub fn run(script: &str, chunk: usize) -> Result<(), String> {
             },
             "deliver" => {
                 let (folder, text) = rest.split_once(' ').ok_or_else(|| fail("folder and text".into()))?;
-                run.world.borrow_mut().deliver(folder, format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
+                run.world.borrow_mut().deliver(
+                    folder,
+                    &[b"Subject: ", &unescape(text)[..], b"\r\n\r\n", text.as_bytes(), b"\r\n"].concat(),
+                );
+                run.wake_all();
+            }
+            "recipient" => {
+                let (folder, recipient) = rest.split_once(' ').ok_or_else(|| fail("folder and recipient".into()))?;
+                run.world.borrow_mut().deliver_to(folder, recipient, b"To: other@example.org\r\n\r\n");
                 run.wake_all();
             }
             "remove" => {

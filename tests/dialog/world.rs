@@ -2,11 +2,12 @@
 
 use lazaret::base::{Flags, Form, Piece, UidList, UidRanges};
 use lazaret::imap::content::{Content, Row};
+use lazaret::imap::gather::{self, Gathering, Order};
 use lazaret::imap::question::{
-    Answer, Fetch, Figures, FlagRow, Folder, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
+    Answer, Fetch, Figures, FlagRow, Folder, Found, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
     Transferred,
 };
-use lazaret::imap::{envelope, fetch, preview, search, structure};
+use lazaret::imap::{envelope, fetch, preview, structure};
 use lazaret::mail::header;
 use lazaret::mail::mime::Structure;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct Message {
     pub flags: Flags,
     pub date: u64,
     pub modseq: u64,
+    /// Bytes of the trace.
+    pub trace: u32,
 }
 
 /// One folder.
@@ -101,9 +104,18 @@ impl World {
         let (uid, modseq) = (self.uid, self.modseq);
         let mailbox = self.find(folder)?;
         let date = 1_136_214_245 + u64::from(uid);
-        mailbox.messages.insert(uid, Message { bytes: bytes.into(), flags: Flags::NONE, date, modseq });
+        mailbox.messages.insert(uid, Message { bytes: bytes.into(), flags: Flags::NONE, date, modseq, trace: 0 });
         mailbox.uid_next = uid + 1;
         Some(uid)
+    }
+
+    /// Puts a message for somebody into a folder.
+    pub fn deliver_to(&mut self, folder: &str, recipient: &str, bytes: &[u8]) {
+        let trace = format!("X-Lazaret-Recipient: {recipient}\r\n");
+        let uid = self.deliver(folder, &[trace.as_bytes(), bytes].concat());
+        if let Some(message) = uid.and_then(|uid| self.find(folder)?.messages.get_mut(&uid)) {
+            message.trace = trace.len() as u32;
+        }
     }
 
     /// Takes a message away behind everybody's back.
@@ -171,6 +183,7 @@ impl Content for Stored {
             date: m.date,
             modseq: m.modseq,
             saved: m.date + 60,
+            trace: m.trace,
         }
     }
     fn id(&self) -> String {
@@ -274,20 +287,31 @@ pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusa
 }
 
 pub fn found(folder: &Mailbox, question: &Search, piece: usize) -> Answer {
-    let (mut uids, mut next) = (Vec::new(), None);
+    let mut gathering = Gathering::new(&question.order);
+    let in_order = question.order == Order::Mailbox;
+    let mut found = Found::default();
     for (i, uid) in question.list.iter_from(question.from).enumerate() {
-        if i == piece {
-            next = Some(uid);
+        if i == piece && in_order {
+            found.next = Some(uid);
             break;
         }
-        if let Some(message) = folder.messages.get(&uid) {
-            let mut stored = Stored { uid, message: message.clone() };
-            if search::matches(&question.key, &mut stored, &question.recent).expect("the fake can be read") {
-                uids.push(uid);
-            }
+        let Some(message) = folder.messages.get(&uid) else { continue };
+        let mut stored = Stored { uid, message: message.clone() };
+        let Some((modseq, score)) = gather::look(question, &mut stored).expect("the fake can be read") else {
+            continue;
+        };
+        gathering.add(question, &mut stored, modseq, score).expect("the fake can be read");
+        if in_order {
+            found.uids.push(uid);
+            found.modseqs.extend(question.with_modseqs.then_some(modseq));
+            found.scores.extend(question.with_scores.then_some(score));
         }
     }
-    Answer::Found { uids, next }
+    if in_order {
+        return Answer::Found(found);
+    }
+    while !gathering.order(&mut || true) {}
+    gathering.finish(question)
 }
 
 pub fn stored(world: &mut World, name: &str, store: &Store) -> Result<StoredFlags, Refusal> {

@@ -10,6 +10,8 @@ mod model;
 mod oracle;
 #[path = "../dialog/script.rs"]
 mod script;
+#[path = "../dialog/search.rs"]
+mod search;
 #[path = "../dialog/world.rs"]
 mod world;
 
@@ -54,6 +56,17 @@ fn a_runner_that_notices() {
     assert!(oracle::check(b"* 1 FETCH (NOSUCH 1)\r\n").is_err());
     assert!(oracle::check(b"a OK [NOSUCH] x\r\n").is_err());
     assert!(oracle::check(b"* NOSUCH\r\n").is_err());
+    for wrong in [
+        "",
+        " (TAG \"a\") MIN",
+        " (TAG \"a\")UID",
+        " (TAG \"a\") ALL 1,",
+        " (TAG \"a\") ALL 1 ALL 2",
+        " (TAG \"a\") COUNT x",
+    ] {
+        assert!(oracle::check(format!("* ESEARCH{wrong}\r\n").as_bytes()).is_err(), "{wrong}");
+    }
+    assert!(oracle::check(b"* SEARCH 1 (MODSEQ 0)\r\n").is_err());
     assert!(oracle::check(b"* OK [X]\xc3\xa4\r\n").is_err());
 }
 
@@ -98,6 +111,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
             "{3}", "{3+}\r\n", "{70000+}\r\n", "abc", "\"", "\\", "FLAGS ", "BODY[", "]", "<0.5>", "APPEND ", "Trash ",
             "IDLE", "DONE", "LIST ", "\"\" ", "*", "%", "NOT ", "OR ", "TEXT ", "HEADER ", "1 ", "MOVE ", "EXPUNGE",
             "(\\Deleted)", "STATUS ", "SELECT ", "Caught", "CLOSE", "AUTHENTICATE PLAIN", "=",
+            "SORT ", "(SUBJECT)", "UTF-8 ", "THREAD ", "REFERENCES ", "RETURN ", "(ALL SAVE)", "(UPDATE COUNT) ", "$ ", "ALL",
         ]).prop_map(|s| s.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..6),
     ];

@@ -9,7 +9,6 @@ use crate::imap::capability;
 use crate::imap::commands::{Numbers, States};
 use crate::imap::fragment::Event;
 use crate::imap::parse::{self, Parsed};
-use crate::imap::parse_search::BAD_CHARSET;
 use crate::imap::question::Question;
 use crate::imap::request::Request;
 use crate::imap::write::push;
@@ -101,9 +100,6 @@ impl Session {
         self.numbers = command.numbers;
         match parsed.request {
             Ok(request) => self.execute(request, out),
-            Err(bad) if bad == BAD_CHARSET => {
-                self.finish(Reply::no("BADCHARSET (US-ASCII UTF-8)", "texts are searched in US-ASCII and UTF-8"))
-            }
             Err(bad) => Flow::Next(Job::Reply(bad.into())),
         }
     }
@@ -177,8 +173,10 @@ impl Session {
             Request::Notify(notify) => self.notify(notify),
             Request::Close { expunge } => self.close(expunge),
             Request::Expunge(set) => self.expunge(set),
-            Request::Search { uid, key } => self.search(uid, key, out),
-            Request::Fetch { uid, set, items, since } => self.fetch(uid, &set, items, since, out),
+            Request::Search { uid, query } => self.search(uid, *query, out),
+            Request::BadCharset { save } => self.bad_charset(save),
+            Request::CancelUpdate(tags) => self.cancel_update(&tags),
+            Request::Fetch { uid, set, items, modifiers } => self.fetch(uid, &set, items, modifiers, out),
             Request::Store { uid, set, mode, silent, flags, unchanged_since } => {
                 self.store(uid, &set, mode, silent, flags, unchanged_since, out)
             }

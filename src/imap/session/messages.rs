@@ -2,15 +2,13 @@
 
 use super::reply::Reply;
 use super::{Flow, Job, Session};
-use crate::base::{Flags, Piece, UidRanges, limits};
+use crate::base::{Flags, UidRanges, limits};
 use crate::imap::items::Item;
-use crate::imap::question::{Answer, Fetch, FlagRow, Question, Refusal, Search, Store, StoreMode, Stored, Transferred};
-use crate::imap::request::Since;
-use crate::imap::search::Key;
+use crate::imap::question::{Answer, Fetch, FlagRow, Question, Refusal, Store, StoreMode, Stored, Transferred};
+use crate::imap::request::Modifiers;
 use crate::imap::sequence::SequenceSet;
 use crate::imap::view::{self, Announcement, Show, Tell, View};
-use crate::imap::write::{self, push};
-use std::sync::Arc;
+use crate::imap::write;
 
 /// What goes on with messages.
 #[derive(Debug)]
@@ -19,8 +17,6 @@ pub(super) enum MessagesJob {
     Vanished(Option<Fetch>),
     /// FETCH; the first reason for which not all of it was done; how it ends otherwise.
     Fetch { fetch: Fetch, trouble: Option<Refusal>, reply: Reply },
-    /// SEARCH; answer with UIDs.
-    Search(Search, bool),
     /// STORE with `.SILENT`: what others changed is asked for first, since the client will not read the outcome.
     Before { store: Store, uid: bool, count: usize },
     /// What others changed is written, then the STORE goes on.
@@ -39,10 +35,10 @@ impl Session {
         uid: bool,
         set: &SequenceSet,
         mut items: Vec<Item>,
-        since: Option<Since>,
+        modifiers: Modifiers,
         out: &mut Vec<u8>,
     ) -> Flow {
-        let vanished = since.is_some_and(|since| since.vanished);
+        let Modifiers { since, vanished, partial } = modifiers;
         if vanished && !(uid && self.enabled.qresync) {
             // RFC 7162 3.2.6
             return Flow::Next(Job::Reply(Reply::bad("VANISHED is for UID FETCH after ENABLE QRESYNC")));
@@ -57,30 +53,24 @@ impl Session {
             let view = self.view().ok_or_else(Reply::bug)?;
             let mark_seen = !view.read_only && items.iter().any(Item::marks_seen);
             let (list, recent) = (view.list.clone(), view.recent.clone());
-            let since = since.map_or(0, |since| since.modseq);
+            let since = since.unwrap_or(0);
+            let uids = match partial {
+                Some(partial) => {
+                    let range = partial.of(list.within(&uids).count());
+                    list.within(&uids).skip(range.start).take(range.len()).collect()
+                }
+                None => uids,
+            };
             Ok(Fetch { list, uids, from: 0, items: items.into(), recent, since, mark_seen })
         });
         match (fetch, self.view(), since) {
             (fetch, Some(view), Some(since)) if vanished => {
                 let known = set.up_to(view.uid_next.saturating_sub(1));
-                let question = Question::Vanished { since: since.modseq, known };
+                let question = Question::Vanished { since, known };
                 Flow::Ask(question, Job::Messages(MessagesJob::Vanished(fetch.ok())))
             }
             (Ok(fetch), ..) => fetching(fetch, None, Reply::ok("fetched")),
             (Err(reply), ..) => self.finish(reply),
-        }
-    }
-
-    pub(super) fn search(&mut self, uid: bool, key: Key, out: &mut Vec<u8>) -> Flow {
-        let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
-        match key.resolve(&view.list) {
-            Ok(key) => {
-                let search =
-                    Search { list: view.list.clone(), from: 0, key: Arc::new(key), recent: view.recent.clone() };
-                out.extend_from_slice(b"* SEARCH");
-                Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
-            }
-            Err(bad) => Flow::Next(Job::Reply(bad.into())),
         }
     }
 
@@ -137,8 +127,7 @@ impl Session {
     /// The UIDs that a set means; the reply that ends the command when there are none.
     fn uids(&self, uid: bool, set: &SequenceSet) -> Result<UidRanges, Reply> {
         let Some(view) = self.view() else { return Err(Reply::bug()) };
-        let uids = if uid { Ok(set.uids(&view.list)) } else { set.messages(&view.list) };
-        match uids {
+        match set.named(uid, &view.list, &view.saved) {
             Ok(uids) if view.list.within(&uids).next().is_some() => Ok(uids),
             // RFC 3501 6.4.8: a UID that is not there is passed over without an error
             Ok(_) => Err(Reply::ok("there are no such messages")),
@@ -156,9 +145,6 @@ impl Session {
     pub(super) fn messages_go(&mut self, job: MessagesJob, out: &mut Vec<u8>) -> Flow {
         match job {
             MessagesJob::Fetch { fetch, trouble, reply } => fetching(fetch, trouble, reply),
-            MessagesJob::Search(search, uid) => {
-                Flow::Ask(Question::Search(search.clone()), Job::Messages(MessagesJob::Search(search, uid)))
-            }
             MessagesJob::Stored { show, rows, mut at, reply } => {
                 let Some(view) = self.view() else { return Flow::Next(Job::Reply(Reply::bug())) };
                 while let Some(row) = rows.get(at) {
@@ -210,33 +196,6 @@ impl Session {
                     }
                     _ => self.finish(trouble.map_or(reply, Reply::from)),
                 }
-            }
-            (MessagesJob::Search(mut search, uid), Answer::Found { uids, next }) => {
-                let mut hits = Vec::with_capacity(uids.len() * 8);
-                for hit in uids {
-                    match search.list.seq(hit) {
-                        Some(_) if uid => push(&mut hits, format_args!(" {hit}")),
-                        Some(seq) => push(&mut hits, format_args!(" {seq}")),
-                        None => {}
-                    }
-                }
-                let more = next.filter(|&next| next > search.from);
-                if more.is_none() {
-                    hits.extend_from_slice(b"\r\n");
-                }
-                self.pieces.push_back(Piece::Bytes(hits));
-                match more {
-                    Some(next) => {
-                        search.from = next;
-                        Flow::Next(Job::Messages(MessagesJob::Search(search, uid)))
-                    }
-                    None => self.finish(Reply::ok("searched")),
-                }
-            }
-            (MessagesJob::Search(..), refused) => {
-                // the line that was begun has to end
-                out.extend_from_slice(b"\r\n");
-                self.refused(refused)
             }
             (MessagesJob::Before { store, uid, count }, Answer::Changes(changes)) => {
                 let enabled = self.enabled;

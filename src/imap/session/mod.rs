@@ -3,12 +3,14 @@
 
 mod append;
 mod auth;
+mod contexts;
 mod folders;
 mod input;
 mod messages;
 mod notify;
 mod quota;
 mod reply;
+mod search;
 mod selected;
 
 use super::capability::Enabled;
@@ -77,6 +79,8 @@ pub struct Session {
     active: bool,
     deadline: Option<Timestamp>,
     woken: bool,
+    /// The time of this step.
+    now: Timestamp,
     /// DEFLATE is active.
     compressed: bool,
     /// Between `StartTls` (or `StartDeflate`) and the end of what it begins.
@@ -122,6 +126,8 @@ enum Job {
     Selected(selected::SelectedJob),
     Messages(messages::MessagesJob),
     Append(append::AppendJob),
+    Search(search::SearchJob),
+    Contexts(contexts::ContextsJob),
     Quota(quota::QuotaJob),
 }
 
@@ -180,6 +186,7 @@ impl Session {
             active: false,
             deadline: None,
             woken: false,
+            now: Timestamp(0),
             compressed: false,
             handshake: false,
         }
@@ -231,6 +238,8 @@ impl Session {
             Job::Folders(job) => self.folders_go(job, out),
             Job::Messages(job) => self.messages_go(job, out),
             Job::Append(job) => self.append_go(job, out),
+            Job::Search(job) => self.search_go(job, out),
+            Job::Contexts(job) => self.contexts_go(job, out),
             Job::Poll(..) | Job::Notify(_) | Job::Plain(_) | Job::Selected(_) | Job::Quota(_) => {
                 Flow::Next(Job::Reply(Reply::bug()))
             }
@@ -242,6 +251,8 @@ impl Session {
         match (job, answer) {
             (Job::Append(job), answer) => self.append_answered(job, answer, out),
             (Job::Messages(job), answer) => self.messages_answered(job, answer, out),
+            (Job::Search(job), answer) => self.search_answered(job, answer, out),
+            (Job::Contexts(job), answer) => self.contexts_answered(job, answer, out),
             (Job::Selected(job), answer) => self.selected_answered(job, answer, out),
             (Job::Folders(job), answer) => self.folders_answered(job, answer, out),
             (Job::Auth(job), answer) => self.logged_in(job, answer, out),
@@ -291,6 +302,13 @@ impl Session {
 
     /// The open folder was looked at: now the others, between commands.
     fn after(&mut self, after: After) -> Flow {
+        match self.contexts_due(after) {
+            Ok(flow) => flow,
+            Err(after) => self.after_contexts(after),
+        }
+    }
+
+    fn after_contexts(&mut self, after: After) -> Flow {
         match after {
             After::Reply(reply) => {
                 if let Some(view) = self.view_mut() {
@@ -379,6 +397,7 @@ impl Core for Session {
 
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<Question> {
         self.handshake = false;
+        self.now = now;
         let until = self.deadline(now);
         loop {
             if out.len() >= limits::OUTPUT_BYTES {

@@ -4,6 +4,7 @@ use super::Random;
 use super::fault::Fault;
 use lazaret::base::{Timestamp, UidRanges};
 use lazaret::bridge::imap::Shared;
+use lazaret::bridge::memory::Memory;
 use lazaret::disk::Disk;
 use lazaret::mail::trace::Client as Door;
 use lazaret::mail::{Address, Class, Kept, Kind};
@@ -110,6 +111,7 @@ fn open(root: &Path, clock: &Arc<AtomicU64>) -> Arc<Shared> {
         quarantine: Arc::new(quarantine),
         accounts: Arc::new(accounts),
         subscriptions: Subscriptions::new(&disk),
+        ordering: Arc::new(Memory::new(1 << 30)),
     })
 }
 
