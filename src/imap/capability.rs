@@ -19,7 +19,7 @@ const LOGIN: &[&str] = &[
     "AUTH=LOGIN",
 ];
 
-/// Announced after login. One a line: each is an extension.
+/// Announced after login. One a line: each is an extension. CHILDREN is RFC 3348's name for what RFC 5258 always tells.
 const LOGGED_IN: &[&str] = &[
     "IDLE", //
     "NAMESPACE",

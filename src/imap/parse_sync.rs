@@ -1,4 +1,4 @@
-//! The parameters and modifiers by which a client says what it knows already (RFC 7162 7).
+//! The parameters and modifiers by which a client says what it knows already (RFC 7162 7, before it RFC 4551).
 
 use super::parse_query;
 use super::parser::{Parser, Parsing};

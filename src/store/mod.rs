@@ -12,12 +12,13 @@
 //! | F | `queue/orders/…` | renamed or linked by the queue; synced before the asker is told | see `queue` |
 //! | – | gone | unlinked | may be there again after a power failure until the directory was synced |
 //!
-//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted: see `store/adopt.rs`.
+//! A message is acknowledged in state C only. A file in `new/` or `cur/` without a believable `U=` is adopted:
+//! see `store/adopt.rs`.
 //!
 //! Locks, in the order in which they may be taken: `entry` (giving a UID and publishing it is one step), one folder, then
 //! any of the leaves: trees, views, marks, seen. None is held while a peer is waited for, nor during an fsync, except that
-//! the marks sync once in 8,192 UIDs or ten minutes, and that a flag change which moves a file out of a `new/` waits for a
-//! sync of that directory that is under way (`disk/ties.rs`).
+//! the marks sync once in 8,192 UIDs or ten minutes and at a stop, and that a flag change which moves a file out of a
+//! `new/` waits for a sync of that directory that is under way (`disk/ties.rs`).
 //!
 //! A MODSEQ is taken while the folder is locked for writing, so whoever read the folder's MODSEQ has seen every change up
 //! to it.
@@ -126,18 +127,15 @@ impl Store {
         self.marks().idle()
     }
 
-    /// Makes the marks exact and writes down when what changed. Nothing may be stored afterwards.
+    /// Makes the marks exact and writes down when what changed. Nothing should be stored afterwards.
     pub fn close(&self) -> Result<(), Fault> {
-        let changes = self.write_changes();
+        // Nothing changes between the one and the other.
+        let _entry = self.entry();
+        let [caught, outgoing, training, trash] = Kept::ALL.map(|kept| self.folder(kept));
+        let history = self.views.history(|history| history.clone());
+        let changes = changes::write(&self.disk, history, &self.trees(), [&caught, &outgoing, &training, &trash]);
         self.marks().close(changes.as_ref().ok().copied())?;
         changes.map(|_| ())
-    }
-
-    fn write_changes(&self) -> Result<u32, Fault> {
-        let [caught, outgoing, training, trash] = Kept::ALL.map(|kept| self.folder(kept));
-        let trees = self.trees();
-        let history = self.views.history(|history| history.clone());
-        changes::write(&self.disk, history, &trees, [&caught, &outgoing, &training, &trash])
     }
 
     /// The tree of a resolved, lower-case address, if it has had mail.

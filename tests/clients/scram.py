@@ -32,7 +32,7 @@ def pull(server, login, password, folder):
 Host localhost
 Port {port}
 User {login}
-Pass {password}
+Pass "{password}"
 AuthMechs SCRAM-SHA-256
 SSLType IMAPS
 SystemCertificates no

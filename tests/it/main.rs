@@ -15,6 +15,7 @@ mod golden;
 mod harness;
 mod layers;
 mod names;
+mod rfc;
 mod sessions;
 mod site;
 mod source;

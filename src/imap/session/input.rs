@@ -140,6 +140,7 @@ impl Session {
                 self.finish(Reply::ok("done"))
             }
             Request::Namespace => {
+                // RFC 2342 5
                 out.extend_from_slice(b"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
                 self.finish(Reply::ok("done"))
             }
