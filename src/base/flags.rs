@@ -1,6 +1,7 @@
 //! The flags of a message: the system flags of RFC 3501 2.3.2 and one fixed table of keywords, in 32 bits.
 //!
-//! Keywords are those of RFC 5788's registry and RFC 8457's `$Important`, and our own. In a file name the system flags are Maildir's letters and the keywords are `a` to `z`, as Dovecot writes them.
+//! Keywords are those of RFC 5788's registry with RFC 8457's `$Important`, and our own. In a file name the system flags are
+//! Maildir's letters and the keywords are `a` to `z`, as Dovecot writes them.
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Not};

@@ -80,7 +80,13 @@ fn the_table_and_the_code_agree() {
 
 #[test]
 fn a_table_that_is_wrong_is_noticed() {
-    for bad in ["h\n1\tx\tmaybe\tsrc\t", "h\n1\tx\tyes\t\t", "h\n2\tx\tno\t\t\n1\ty\tno\t\t", "h\nx\tx\tno\t\t", "h\n1\tx\tno\t"] {
+    for bad in [
+        "h\n1\tx\tmaybe\tsrc\t",
+        "h\n1\tx\tyes\t\t",
+        "h\n2\tx\tno\t\t\n1\ty\tno\t\t",
+        "h\nx\tx\tno\t\t",
+        "h\n1\tx\tno\t",
+    ] {
         assert!(table(bad).is_err(), "{bad}");
     }
     let lines = table("h\n1\tx\tyes\tsrc\t\n2\ty\tno\t\t\n3\tz\tyes\tnowhere\t").expect("a table");
