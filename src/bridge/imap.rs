@@ -226,7 +226,6 @@ impl ImapBridge {
             read_only,
             mailbox_id: self.mailbox_id(mailbox.folder, &figures)?,
             permanent: if mailbox.content.is_some() && !read_only { permanent() } else { Flags::NONE },
-            uid_not_sticky: mailbox.content.is_none(),
         };
         if let Some(content) = &mailbox.content {
             let view = content.cell.view();

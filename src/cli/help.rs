@@ -46,7 +46,7 @@ fn folder_table() -> String {
     let naming = Naming {
         spelling: Spelling::Classic,
         inbox: Inbox::Empty,
-        write_only: WriteOnly::Refuse,
+        write_only: WriteOnly::Empty,
         outgoing: true,
         training: true,
     };

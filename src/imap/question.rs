@@ -342,8 +342,6 @@ pub struct Selected {
     pub permanent: Flags,
     /// MAILBOXID.
     pub mailbox_id: String,
-    /// UIDs do not last (an action folder that is shown empty): UIDNOTSTICKY.
-    pub uid_not_sticky: bool,
 }
 
 /// What changed in the open folder.

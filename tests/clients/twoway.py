@@ -18,9 +18,6 @@ WITHOUT = '* !Release* !"Not Spam" !Spam'
 EXPECTED = [
     r"Maildir notice: .*",
     r"Notice: conflicting changes in .*",
-    # A message that another session expunged in the middle of a run: this folder is done by the next run.
-    r"IMAP command 'UID (FETCH|STORE) .*' returned an error: NO \[EXPUNGEISSUED\] .*",
-    r"Warning from IMAP server: \[UIDNOTSTICKY\] .*",
 ]
 CLOSED = r"Error: channel all: both far side (.*) and near side \1 cannot be opened\."
 

@@ -207,7 +207,6 @@ impl Peer {
                     read_only: !mailbox.rights.contains('s'),
                     permanent: Flags(0x7ff_ffff).without(Flags::OURS),
                     mailbox_id: format!("F{}", mailbox.name),
-                    uid_not_sticky: false,
                 };
                 if !read_only {
                     mailbox.recent_from = mailbox.uid_next;

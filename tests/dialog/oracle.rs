@@ -48,7 +48,6 @@ const CODES: &[&str] = &[
     "MODIFIED",
     "CONTACTADMIN",
     "EXPIRED",
-    "UIDNOTSTICKY",
     "UNKNOWN-CTE",
     "MAILBOXID",
     "COMPRESSIONACTIVE",

@@ -4,6 +4,7 @@
 //!
 //! `STEPS` and `SEED` in the environment say how long and which run (`scripts/sessions`).
 
+mod belief;
 mod client;
 mod fault;
 mod stack;

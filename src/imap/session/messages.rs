@@ -3,12 +3,15 @@
 use super::reply::Reply;
 use super::{Flow, Job, Session};
 use crate::base::{Flags, UidRanges, limits};
+use crate::imap::commands::Numbers;
 use crate::imap::items::Item;
 use crate::imap::question::{Answer, Fetch, FlagRow, Question, Refusal, Store, StoreMode, Stored, Transferred};
 use crate::imap::request::Modifiers;
 use crate::imap::sequence::SequenceSet;
 use crate::imap::view::{self, Announcement, Show, Tell, View};
 use crate::imap::write;
+
+const GONE: &str = "some of these messages are gone";
 
 /// What goes on with messages.
 #[derive(Debug)]
@@ -187,8 +190,15 @@ impl Session {
                 if let Some(view) = self.view_mut() {
                     view.told(rows.changed);
                 }
-                let gone = || Refusal::new("EXPUNGEISSUED", "some of these messages are gone");
-                let trouble = trouble.or(rows.refused).or_else(|| rows.vanished.then(gone));
+                let by_number = self.numbers == Numbers::Stay;
+                let gone = || Refusal::new("EXPUNGEISSUED", GONE);
+                let trouble = trouble.or(rows.refused).or_else(|| (rows.vanished && by_number).then(gone));
+                // RFC 3501 6.4.8: a UID that is not there any more is no error
+                let reply = if rows.vanished && reply.code.is_none() {
+                    Reply::ok(GONE).with_code("EXPUNGEISSUED")
+                } else {
+                    reply
+                };
                 match rows.next {
                     Some(next) if next > fetch.from => {
                         fetch.from = next;
@@ -207,11 +217,11 @@ impl Session {
                 let enabled = self.enabled;
                 let Some(view) = self.view_mut() else { return Flow::Next(Job::Reply(Reply::bug())) };
                 view.told(rows.iter().copied());
-                let reply = if rows.len() + modified.len() < count && !silent {
+                let reply = match (rows.len() + modified.len() < count, uid) {
                     // RFC 2180 4.2.1
-                    Reply::no("EXPUNGEISSUED", "some of these messages are gone")
-                } else {
-                    Reply::ok("stored")
+                    (true, false) if !silent => Reply::no("EXPUNGEISSUED", GONE),
+                    (true, true) => Reply::ok(GONE).with_code("EXPUNGEISSUED"),
+                    _ => Reply::ok("stored"),
                 };
                 let reply = match modified.as_slice() {
                     [] => reply,

@@ -102,7 +102,7 @@ impl Session {
 
     fn open(&mut self, mut selected: Selected, out: &mut Vec<u8>) -> View {
         let figures = selected.figures;
-        let (first_unseen, not_sticky) = (selected.first_unseen, selected.uid_not_sticky);
+        let first_unseen = selected.first_unseen;
         let mailbox_id = std::mem::take(&mut selected.mailbox_id);
         let view = View::new(selected, self.enabled);
         let all = Flags(u32::MAX >> (32 - TABLE.len()));
@@ -127,9 +127,6 @@ impl Session {
             out.extend_from_slice(b"* LIST () \"/\" ");
             write::mailbox(out, &view.name, self.enabled.names_are_utf8());
             out.extend_from_slice(b"\r\n");
-        }
-        if not_sticky {
-            out.extend_from_slice(b"* NO [UIDNOTSTICKY] what is put here does not stay\r\n");
         }
         self.woken = false;
         view
