@@ -70,6 +70,8 @@ impl fmt::Debug for Fragmenter {
 
 /// Longest literal header that a skipped line is watched for: `{18446744073709551615+}` and CR LF.
 const HEADER: usize = 32;
+/// Digits of a size: with braces, plus and line end they fit into `HEADER`.
+const DIGITS: usize = HEADER - 5;
 
 /// How much of a skipped command is kept, so that its tag can be read.
 const BEGINNING: usize = 128;
@@ -268,7 +270,8 @@ fn literal_size(line: &[u8]) -> Option<(u64, bool)> {
     };
     let open = line.iter().rposition(|&b| b == b'{')?;
     let digits = line.get(open + 1..)?;
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+    // Of a line that is skipped only its last bytes are kept: what may be longer than they are is no size, then or ever.
+    if digits.is_empty() || digits.len() > DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let size = digits.iter().fold(0u64, |n, d| n.saturating_mul(10).saturating_add(u64::from(d - b'0')));
@@ -329,6 +332,16 @@ mod tests {
         let mut fragmenter = Fragmenter::default();
         fragmenter.feed(b"a LOGIN x hunter2\r\n");
         assert_eq!(format!("{fragmenter:?}"), "Line of 19 bytes");
+    }
+
+    #[test]
+    fn a_size_with_too_many_digits_is_none_however_it_is_cut() {
+        for digits in [20, 26, 27, 28, 29, 60] {
+            let input = format!("a {{11+}}\r\n01234567890 {{{}+}}\r\nb NOOP\r\n", "9".repeat(digits));
+            for chunk in [1, 7, 31] {
+                assert_eq!(cut(input.as_bytes(), chunk, 10), cut(input.as_bytes(), usize::MAX, 10), "{digits} {chunk}");
+            }
+        }
     }
 
     #[test]
