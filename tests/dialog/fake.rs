@@ -118,6 +118,14 @@ impl Peer {
         let mut world = world.borrow_mut();
         let world = &mut *world;
         let open = self.open.clone();
+        if let Question::Folder(name)
+        | Question::Status(name)
+        | Question::Select { folder: name, .. }
+        | Question::Transfer { target: name, .. }
+        | Question::AppendStart { folder: name, .. } = &question
+        {
+            world.named.clone_from(name);
+        }
         let mailbox = |world: &mut World| -> Result<Mailbox, Refusal> {
             let (name, _) = open.clone().ok_or_else(|| Refusal::new("SERVERBUG", "asked without an open folder"))?;
             world.readable(&name).cloned()

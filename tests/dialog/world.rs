@@ -52,6 +52,8 @@ pub struct World {
     pub piece: usize,
     /// What left which folder, and when.
     pub removed: Vec<(String, u32, u64)>,
+    /// The folder that a client named last.
+    pub named: String,
     /// The next AppendData is refused.
     pub full: bool,
     /// Appends that were begun and neither finished nor cancelled.
