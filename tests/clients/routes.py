@@ -174,7 +174,8 @@ def sink_command(folder):
                 numbers = [line.split()[1:3] for line in shown.stdout.splitlines() if line.startswith(".MSG_COUNT")]
                 return numbers and numbers[0] == ["1", "1"]
 
-            check("command: bogofilter counts one spam and one ham", wait_for(counts))
+            # Both begin on an empty word list: one may find it locked, and is tried again after a minute.
+            check("command: bogofilter counts one spam and one ham", wait_for(counts, 90))
     finally:
         far.stop()
 
