@@ -13,8 +13,7 @@ use std::rc::Rc;
 pub struct Peer {
     pub session: Session,
     world: Rc<RefCell<World>>,
-    open: Option<(String, bool)>,
-    append: Vec<(String, Flags, Vec<u8>)>,
+    side: Side,
     seen_modseq: u64,
     /// Everything that was sent to the client.
     pub sent: Vec<u8>,
@@ -25,6 +24,13 @@ pub struct Peer {
     pub deflates: u32,
 }
 
+/// What answers one connection.
+#[derive(Default)]
+pub struct Side {
+    open: Option<(String, bool)>,
+    append: Vec<(String, Flags, Vec<u8>)>,
+}
+
 impl Peer {
     pub fn new(world: Rc<RefCell<World>>, options: Options) -> Peer {
         let seen_modseq = world.borrow().modseq;
@@ -32,8 +38,7 @@ impl Peer {
         Peer {
             session,
             world,
-            open: None,
-            append: Vec::new(),
+            side: Side::default(),
             seen_modseq,
             sent: Vec::new(),
             closed: false,
@@ -80,7 +85,8 @@ impl Peer {
             match step {
                 Step::Again => {}
                 Step::Ask(question) => {
-                    let answer = self.reply(question).unwrap_or_else(Answer::Refused);
+                    let answer =
+                        self.side.reply(&mut self.world.borrow_mut(), question).unwrap_or_else(Answer::Refused);
                     self.session.answer(answer);
                 }
                 Step::Copy(range) => {
@@ -107,16 +113,16 @@ impl Peer {
                 Step::Close => {
                     self.closed = true;
                     // what the bridge does when it is dropped
-                    self.world.borrow_mut().appends -= std::mem::take(&mut self.append).len() as i32;
+                    self.world.borrow_mut().appends -= std::mem::take(&mut self.side.append).len() as i32;
                 }
             }
         }
     }
+}
 
-    fn reply(&mut self, question: Question) -> Result<Answer, Refusal> {
-        let world = self.world.clone();
-        let mut world = world.borrow_mut();
-        let world = &mut *world;
+impl Side {
+    /// Answers a question out of the world.
+    pub fn reply(&mut self, world: &mut World, question: Question) -> Result<Answer, Refusal> {
         let open = self.open.clone();
         if let Question::Folder(name)
         | Question::Status(name)

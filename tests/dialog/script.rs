@@ -228,7 +228,7 @@ fn peer_number(text: &str) -> Result<usize, String> {
 }
 
 /// A star at the end is any text, two stars anywhere, once, too.
-fn fits(pattern: &str, line: &str) -> bool {
+pub fn fits(pattern: &str, line: &str) -> bool {
     if let Some((beginning, end)) = pattern.split_once("**") {
         let Some(left) = line.strip_prefix(beginning) else { return false };
         return (0..=left.len()).any(|at| left.get(at..).is_some_and(|left| fits(end, left)));

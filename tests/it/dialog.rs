@@ -3,17 +3,17 @@
 #[path = "../dialog/codec.rs"]
 mod codec;
 #[path = "../dialog/fake.rs"]
-mod fake;
+pub mod fake;
 #[path = "../dialog/model.rs"]
 mod model;
 #[path = "../dialog/oracle.rs"]
 mod oracle;
 #[path = "../dialog/script.rs"]
-mod script;
+pub mod script;
 #[path = "../dialog/search.rs"]
 mod search;
 #[path = "../dialog/world.rs"]
-mod world;
+pub mod world;
 
 use lazaret::base::Timestamp;
 use lazaret::imap::{Options, Tls};

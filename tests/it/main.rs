@@ -7,6 +7,7 @@ mod config;
 mod crash;
 mod dialog;
 mod dialog_lmtp;
+mod dialog_tls;
 mod drive;
 mod drop;
 #[path = "../fuzz/lmtp.rs"]
