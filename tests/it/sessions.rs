@@ -49,6 +49,9 @@ fn run(seed: u64, steps: usize, fault: Option<Fault>, table: &mut Table) {
         kinds.into_iter().zip(logins).map(|(kind, login)| Client::new(&stack, kind, login)).collect();
     for step in 0..steps {
         stack.step = step;
+        if step > 0 && step % STEPS == 0 {
+            println!("{step} steps");
+        }
         let event = random.one_in(2).then(|| stack.random_event(&mut random));
         if event == Some(Event::Restart) {
             let clean = random.one_in(2);

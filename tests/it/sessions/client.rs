@@ -310,7 +310,7 @@ impl Client {
         let count = self.list.len();
         let n = random.below(count) + 1;
         let uid = self.list.get(n - 1).and_then(|known| known.uid);
-        let name = match (random.below(15), uid) {
+        let name = match (random.below(17), uid) {
             (0, _) => self.plain("NOOP", "NOOP"),
             (1, _) => self.idle(),
             (2, _) => self.plain("EXPUNGE", "EXPUNGE"),
@@ -341,7 +341,7 @@ impl Client {
                 stack.carry_out(random.one_in(2));
                 "MOVE Release"
             }
-            (13, Some(uid)) if self.kind != Kind::Plain => self.store_unless_changed(stack, random, n, uid),
+            (13 | 14, Some(uid)) if self.kind != Kind::Plain => self.store_unless_changed(stack, random, n, uid),
             (_, Some(uid)) => self.store(random, n, uid),
             _ => self.plain("NOOP", "NOOP"),
         };

@@ -165,13 +165,13 @@ impl Stack {
 
     pub fn random_event(&mut self, random: &mut Random) -> Event {
         let event = match random.below(90) {
-            0..20 => Event::Deliver,
-            20..32 => Event::DeliverOther,
-            32..44 => Event::Expire,
-            44..56 => Event::Return,
-            56..66 => Event::FileIn,
-            66..76 => Event::FileOut,
-            76..87 => Event::FileRenamed,
+            0..18 => Event::Deliver,
+            18..29 => Event::DeliverOther,
+            29..41 => Event::Expire,
+            41..53 => Event::Return,
+            53..63 => Event::FileIn,
+            63..73 => Event::FileOut,
+            73..83 => Event::FileRenamed,
             _ => Event::Restart,
         };
         self.clock.fetch_add(random.below(30_000) as u64 + 1, Ordering::Relaxed);
