@@ -9,6 +9,7 @@ pub mod imap;
 pub mod lmtp;
 pub mod mail;
 pub mod net;
+pub mod page;
 pub mod quarantine;
 pub mod queue;
 pub mod serve;

@@ -135,8 +135,15 @@ const RULES: &[Rule] = &[
         is_async: false,
     },
     Rule {
+        module: "page",
+        modules: &["base", "mail", "quarantine"],
+        crates: &["maud"],
+        std: &[VALUES],
+        is_async: false,
+    },
+    Rule {
         module: "bridge",
-        modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "disk"],
+        modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "page", "disk"],
         crates: &["event_listener", "log", "memchr"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
