@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn request(number: u32, what: &str) -> Request {
-        let tree = Tree::parse(TREE).unwrap();
+        let tree = Tree::Named(TREE.into());
         Request { message: message(number).base, what: what.into(), tree, asker: Asker::Recipient, asked: 5 }
     }
 
