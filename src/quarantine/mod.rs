@@ -18,6 +18,7 @@ mod regressions;
 pub mod requests;
 pub mod scope;
 pub mod scram;
+pub mod session;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
