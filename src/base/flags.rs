@@ -12,7 +12,7 @@ pub struct Flags(pub u32);
 
 /// Every flag that a message can have: its IMAP name and its letter in a Maildir name. The position is the bit; a
 /// position never changes its meaning, since names on disk refer to it. PERMANENTFLAGS lists the same names.
-pub const TABLE: [(&str, u8); 27] = [
+pub const TABLE: [(&str, u8); 28] = [
     ("\\Draft", b'D'),
     ("\\Flagged", b'F'),
     ("\\Answered", b'R'),
@@ -40,6 +40,7 @@ pub const TABLE: [(&str, u8); 27] = [
     ("$label3", b's'),
     ("$label4", b't'),
     ("$label5", b'u'),
+    ("$ReleaseRequested", b'v'),
 ];
 
 impl Flags {
@@ -69,8 +70,10 @@ impl Flags {
     pub const TRAIN_PENDING: Flags = Flags(1 << 11);
     /// Only its header was kept, so it cannot be delivered.
     pub const NOT_RELEASABLE: Flags = Flags(1 << 12);
+    /// Somebody who may not do it himself requested something of it, and nobody has decided yet.
+    pub const RELEASE_REQUESTED: Flags = Flags(1 << 27);
     /// Those that say what was done with a message; set by us, never by a client.
-    pub const OURS: Flags = Flags(0x7f << 6);
+    pub const OURS: Flags = Flags(0x7f << 6 | 1 << 27);
 
     /// Whether every flag of `other` is in this set.
     pub fn has(self, other: Flags) -> bool {

@@ -210,12 +210,21 @@ pub const CREDENTIAL: usize = 1_024;
 /// How long a verified login is remembered (as an HMAC under a key of this process).
 pub const LOGIN_MEMORY: Duration = Duration::from_secs(300);
 
+// Journal
+
+/// Bytes of the journal that one look at what happened lately reads; whoever wants more asks for the next piece.
+pub const HISTORY_BYTES: u64 = 4 << 20;
+
 // Queue
 
 /// How long a delivery is tried before the message goes back into Caught.
 pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
 /// Longest time for which something that was asked on the page can be taken back; whoever releases mail wants it soon.
 pub const RELEASE_DELAY_MOST: Duration = Duration::from_secs(3_600);
+/// Requests that wait in one recipient's tree: more than anybody decides one by one. `NO [OVERQUOTA]`.
+pub const REQUESTS_PER_TREE: usize = 500;
+/// Requests that wait in all; each is a file in one directory, and all are in memory. `NO [OVERQUOTA]`.
+pub const REQUESTS: usize = 20_000;
 /// First pause between two attempts; doubles up to [`RETRY_MOST`].
 pub const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// Longest pause between two attempts.

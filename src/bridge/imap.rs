@@ -13,7 +13,7 @@ use crate::imap::question::{
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch};
 use crate::mail::{Kept, Name};
-use crate::quarantine::act::Appending;
+use crate::quarantine::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
 use crate::quarantine::mailbox::{Content, OpenError};
 use crate::quarantine::policy::{Denied, Why};
@@ -452,7 +452,7 @@ fn piece_len(piece: &Piece) -> u64 {
 
 fn denial(denied: Denied) -> Refusal {
     let code = match denied.why {
-        Why::NotPermitted => "NOPERM",
+        Why::NotPermitted | Why::Requestable => "NOPERM",
         Why::Impossible => "CANNOT",
         Why::Full => "OVERQUOTA",
     };

@@ -62,6 +62,12 @@ pub enum Command {
     Train(Train),
     /// Remove messages.
     Remove(Remove),
+    /// List requests.
+    Requests(Requests),
+    /// Grant requests.
+    Grant(Grant),
+    /// Decline requests.
+    Decline(Decline),
     /// Remove what has expired.
     Expire(Expire),
     /// Check configuration and store.
@@ -293,6 +299,45 @@ pub struct Remove {
     pub json: bool,
 
     /// message ids
+    #[argh(positional)]
+    pub ids: Vec<String>,
+}
+
+/// list what accounts may only request and nobody has decided yet, oldest first
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "requests", help_triggers("-h", "--help"))]
+pub struct Requests {
+    /// of whose mail: global (default), a domain, or an address
+    #[argh(option)]
+    pub scope: Option<String>,
+
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// do what was requested for messages
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "grant", help_triggers("-h", "--help"))]
+pub struct Grant {
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+
+    /// message ids, as `lazaret requests` shows them
+    #[argh(positional)]
+    pub ids: Vec<String>,
+}
+
+/// decline what was requested for messages; they stay where they are
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand, name = "decline", help_triggers("-h", "--help"))]
+pub struct Decline {
+    /// one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+
+    /// message ids, as `lazaret requests` shows them
     #[argh(positional)]
     pub ids: Vec<String>,
 }

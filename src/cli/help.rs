@@ -89,7 +89,8 @@ An account sees the mail that its login names:
   alice@example.org  that of one recipient
 
 Other names of a domain and alias addresses log in, too. A recipient may not release
-viruses nor outgoing mail, unless [policy] says otherwise.
+viruses nor outgoing mail, unless [policy] says otherwise: asking for it files a request,
+which the domain's account grants, or lazaret requests, grant and decline.
 
   lazaret user add alice@example.org      asks for the password
   lazaret user passwd alice@example.org

@@ -1,6 +1,6 @@
 //! Commands on messages: from what was typed to a request, from answers to a table or JSON and an exit code.
 
-use super::args::{Check, Command, List, Show};
+use super::args::{Check, Command, List, Requests, Show};
 use super::exit::Exit;
 use super::output::{Table, clean, fail, print, print_json};
 use super::{deposit, shown};
@@ -21,6 +21,9 @@ pub fn run(config: &Config, command: &Command) -> Exit {
         Command::Release(c) => verbs(config, Request::Release { ids: c.ids.clone(), train: c.train }, c.json),
         Command::Train(c) => verbs(config, Request::Train { ids: c.ids.clone(), ham: c.ham }, c.json),
         Command::Remove(c) => verbs(config, Request::Remove { ids: c.ids.clone() }, c.json),
+        Command::Requests(options) => requests(config, options),
+        Command::Grant(c) => verbs(config, Request::Grant { ids: c.ids.clone() }, c.json),
+        Command::Decline(c) => verbs(config, Request::Decline { ids: c.ids.clone() }, c.json),
         Command::Expire(c) => expire(config, c.dry_run, c.json),
         Command::Check(options) => check_store(config, options),
         Command::Serve(_) | Command::Demo(_) | Command::User(_) | Command::Help(_) => {
@@ -84,6 +87,25 @@ fn list(config: &Config, options: &List) -> Exit {
     }
     if !waiting.is_empty() {
         print(format_args!("\nIn the queue:\n{waiting}"));
+    }
+    exit
+}
+
+fn requests(config: &Config, options: &Requests) -> Exit {
+    let mut table = Table::new(&["ID", "ASKED", "BY", "WHAT", "RECIPIENT", "CLASS", "KIND"]);
+    let exit = answers(config, &Request::Requests { scope: options.scope.clone() }, |answer| match answer {
+        Answer::Requested(request) if options.json => print_json(&request),
+        Answer::Requested(r) => {
+            table.row([r.id, r.asked, r.by, r.verbs.join(", "), r.recipient, r.class, r.kind]);
+        }
+        _ => {}
+    });
+    if !options.json && exit == Exit::Done {
+        if table.is_empty() {
+            print("no request waits\n");
+        } else {
+            print(&table);
+        }
     }
     exit
 }

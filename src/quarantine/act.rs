@@ -5,7 +5,7 @@ use super::Quarantine;
 use super::account::Account;
 use super::core::asker;
 use super::folders::{self, Folder, Source, Verb};
-use super::policy::Denied;
+use super::policy::{Denied, Why};
 use crate::base::{Fault, Flags, Timestamp, UidRanges};
 use crate::mail::{Kept, Name};
 use crate::queue::{NewOrder, Order, Origin, Placed, Verbs, Window};
@@ -61,47 +61,6 @@ impl fmt::Display for Failed {
     }
 }
 
-/// A message that is being appended. Dropped before [`Quarantine::append_end`], it leaves nothing behind.
-pub struct Appending {
-    target: Folder,
-    base: crate::mail::name::Base,
-    path: std::path::PathBuf,
-    size: u64,
-    written: u64,
-    /// `None` once it is whole and synced.
-    file: Option<crate::disk::NewFile>,
-    /// It is an order now.
-    placed: bool,
-    disk: crate::disk::Disk,
-}
-
-impl Appending {
-    /// Takes the next bytes; more than were announced are refused.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.written += bytes.len() as u64;
-        if self.written > self.size {
-            let more = std::io::Error::other("it is longer than was announced");
-            return Err(Fault::new("append to", &self.path, more));
-        }
-        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
-    }
-
-    /// It is whole: makes its bytes durable, and keeps no file open for it.
-    pub fn close(&mut self) -> Result<(), Fault> {
-        self.file.take().map_or(Ok(()), |file| file.sync())
-    }
-}
-
-impl Drop for Appending {
-    fn drop(&mut self) {
-        if !self.placed
-            && let Err(fault) = self.disk.unlink(&self.path)
-        {
-            log::warn!("{fault}: it is swept at the next start");
-        }
-    }
-}
-
 /// What a command asks of its messages.
 struct Asked<'a> {
     verbs: &'a [Verb],
@@ -121,7 +80,7 @@ fn flags_of(verb: Verb) -> (Flags, Flags) {
     }
 }
 
-fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
+pub(super) fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
     match verb {
         Verb::Release => Some(crate::queue::Verb::Release),
         Verb::TrainHam => Some(crate::queue::Verb::TrainHam),
@@ -208,14 +167,16 @@ impl Quarantine {
         }
     }
 
-    /// Whether all of these may be put there.
-    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: Folder) -> Result<(), Denied> {
-        let mut reason = None;
+    /// Whether all of these may be put there. Where nothing but the policy stands against it, and it lets this account
+    /// request it, the requests of those that need one are filed. With any other reason the command makes no sense as it is,
+    /// so nothing is filed: it will come again, without what it should not have named.
+    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: Folder) -> Result<(), Failed> {
+        let mut reason: Option<Denied> = None;
         let mut refused = 0;
+        let mut requested = Vec::new();
         for message in messages {
             let (class, kind) = (message.row.class, message.row.kind);
             let verdict = folders::may_come_from(target, Source::Kept(from), class)
-                .and_then(|()| self.options.policy.may(&account.scope, class, kind, target.row().verbs))
                 .and_then(|()| {
                     let cut = target.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
                     if cut {
@@ -225,19 +186,37 @@ impl Quarantine {
                     } else {
                         Ok(())
                     }
-                });
+                })
+                .and_then(|()| self.options.policy.may(&account.scope, class, kind, target.row().verbs));
             if let Err(denied) = verdict {
                 refused += 1;
-                reason.get_or_insert(denied);
+                let only_requested = denied.why == Why::Requestable;
+                requested.extend(only_requested.then_some(message));
+                // What cannot even be requested is the better reason.
+                if reason.as_ref().is_none_or(|first| first.why == Why::Requestable && !only_requested) {
+                    reason = Some(denied);
+                }
+            }
+        }
+        let granter = requested.first().and_then(|message| {
+            self.options.policy.granter(&account.scope, message.row.class, message.row.kind, target.row().verbs)
+        });
+        if let (Some(Denied { why: Why::Requestable, text }), Some(granter)) = (&mut reason, granter) {
+            match self.file_requests(account, from, &requested, target.row().verbs)? {
+                Ok(()) => {
+                    let it = if requested.len() > 1 { "requests were filed for these" } else { "a request was filed" };
+                    *text = format!("{text}; {it}, which the administrator ({granter}) can grant");
+                }
+                Err(full) => reason = Some(Denied { text: format!("{text}; {}", full.text), ..full }),
             }
         }
         match reason {
             Some(denied) if messages.len() > 1 => {
                 let text =
                     format!("nothing was done, because of {refused} of {} messages: {}", messages.len(), denied.text);
-                Err(Denied { text, ..denied })
+                Err(Denied { text, ..denied }.into())
             }
-            Some(denied) => Err(denied),
+            Some(denied) => Err(denied.into()),
             None => Ok(()),
         }
     }
@@ -260,6 +239,10 @@ impl Quarantine {
             name.flags = name.flags.map(|f| f.without(Flags::DELETED));
         };
         let moved = self.store.relocate(reach, from, uids, |_| to, !take, edit)?;
+        if to == Kept::Trash && take {
+            let moved: Vec<Located> = moved.iter().map(|(old, _)| old.clone()).collect();
+            self.fulfil(account, &moved, &[Verb::Remove])?;
+        }
         let event = if to == Kept::Trash { "removed" } else { "restored" };
         for (old, new) in &moved {
             self.journal.note(
@@ -299,7 +282,7 @@ impl Quarantine {
         let messages = self.store.locate_all(reach, from, &uids);
         let mut to_trash = UidRanges::new();
         let mut asked: Vec<(Located, Order)> = Vec::with_capacity(count);
-        for message in messages {
+        for message in messages.iter().cloned() {
             match self.new_order(account, &message, &what, now.secs()) {
                 Some(order) => asked.push((message, Order { window, ..order })),
                 // Asked before: nothing more is done, and what is dragged away a second time is not lost.
@@ -309,6 +292,7 @@ impl Quarantine {
         }
         let batch = asked.first().and_then(|(_, order)| order.batch());
         self.place_orders(account, reach, from, asked, take, TRIES)?;
+        self.fulfil(account, &messages, what.verbs)?;
         if !to_trash.is_empty() {
             self.place(account, reach, from, &to_trash, Kept::Trash, true)?;
         }
@@ -437,7 +421,11 @@ impl Quarantine {
             .fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;
         let tree = message.tree.address.to_string();
         let origin = if what.take { Origin::Moved } else { Origin::Copied };
-        Some(Order::new(message.name.clone(), verbs, &tree, asker(account), origin, now))
+        let mut name = message.name.clone();
+        if message.row.flags.has(Flags::RELEASE_REQUESTED) && !self.stays_requested(message, what.verbs) {
+            name.flags = name.flags.map(|flags| flags.without(Flags::RELEASE_REQUESTED));
+        }
+        Some(Order::new(name, verbs, &tree, asker(account), origin, now))
     }
 
     /// Removes messages for good: EXPUNGE, or a removal from Trash.
@@ -455,63 +443,12 @@ impl Quarantine {
         by: &str,
     ) -> Result<Vec<Located>, Fault> {
         let removed = self.store.remove(reach, from, uids)?;
+        self.forget_requests(&removed)?;
         let now = self.store.now();
         for message in &removed {
             let tree = message.tree.address.to_string();
             self.journal.note(now, &message.name.id(), &tree, event, by, json!({ "from": from.directory() }));
         }
         Ok(removed)
-    }
-
-    /// Begins to take a message from outside into Spam or Not Spam.
-    pub fn append_start(&self, account: &Account, target: Folder, size: u64) -> Result<Appending, Failed> {
-        self.may_append(account, target)?;
-        if !self.has_space() {
-            return Err(Failed::Denied(Denied::full("the disk of the server is nearly full: nothing is taken now")));
-        }
-        let base = self.store.new_base();
-        let path = self.queue.temporary(&base.to_string());
-        let file = self.store.disk().create(&path)?;
-        Ok(Appending {
-            target,
-            base,
-            path,
-            size,
-            written: 0,
-            file: Some(file),
-            placed: false,
-            disk: self.store.disk().clone(),
-        })
-    }
-
-    /// The messages of one command are whole: makes them durable, and an order for each one's training; all or none.
-    pub fn append_end(&self, account: &Account, mut appending: Vec<Appending>) -> Result<(), Failed> {
-        let tree = self.home(account).to_string();
-        let now = self.store.now();
-        let mut orders = Vec::with_capacity(appending.len());
-        for message in &mut appending {
-            message.close()?;
-            let verbs = message.target.row().verbs.iter().filter_map(|&v| queue_verb(v));
-            let verbs = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))));
-            // A folder without verbs takes no APPEND.
-            let Some(verbs) = verbs else { return Ok(()) };
-            let name = Name::new(message.base.clone(), message.written);
-            let order = Order::new(name, verbs, &tree, asker(account), Origin::Appended, now.secs());
-            orders.push(NewOrder { source: message.path.clone(), order });
-        }
-        self.queue.place_together(orders)?;
-        for message in &mut appending {
-            message.placed = true;
-            let verbs: Vec<&str> = message.target.row().verbs.iter().map(|v| v.word()).collect();
-            let id = message.base.to_string();
-            self.journal.note(now, &id, &tree, "appended", &account.login, json!({ "verbs": verbs }));
-        }
-        Ok(())
-    }
-
-    /// Whether an account may append there.
-    pub fn may_append(&self, account: &Account, target: Folder) -> Result<(), Denied> {
-        folders::may_come_from(target, Source::Append, Default::default())?;
-        self.options.policy.may(&account.scope, Default::default(), Default::default(), target.row().verbs)
     }
 }

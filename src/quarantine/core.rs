@@ -8,7 +8,7 @@ use super::policy::Policy;
 use crate::base::Fault;
 use crate::disk::Disk;
 use crate::mail::{Address, Kept};
-use crate::queue::{Asker, Queue};
+use crate::queue::{Asker, Queue, Requests};
 use crate::store::journal::Journal;
 use crate::store::scan::Report;
 use crate::store::{Clock, Reach, Store, Tree};
@@ -46,6 +46,8 @@ pub struct Quarantine {
     pub queue: Arc<Queue>,
     /// What happened.
     pub journal: Journal,
+    /// What was requested of a wider scope.
+    pub(super) requests: Requests,
     pub(super) options: Options,
     pub(super) directory: RwLock<Arc<Directory>>,
     pub(super) key: hmac::Key,
@@ -73,12 +75,14 @@ impl Quarantine {
         let (store, report) = Store::open(disk.clone(), &options.host, pid, clock)?;
         let queue = Arc::new(Queue::open(disk.clone())?);
         let key = super::mark::key(&disk)?;
+        let requests = Requests::open(disk.clone())?;
         let journal = Journal::new(disk.path("journal"));
         let shown = Kept::ALL.map(|kept| store.is_used(kept));
         let quarantine = Quarantine {
             store,
             queue,
             journal,
+            requests,
             options,
             directory: RwLock::new(directory),
             key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()),
@@ -89,6 +93,7 @@ impl Quarantine {
             asking: Mutex::default(),
         };
         quarantine.settle_pending()?;
+        quarantine.settle_requests()?;
         Ok((quarantine, report))
     }
 

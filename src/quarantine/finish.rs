@@ -260,7 +260,11 @@ impl Quarantine {
         File::open(file).and_then(|mut f| read_trace(&mut f, message)).map(|t| t.recipients).unwrap_or_default()
     }
 
-    fn note(&self, entry: &Entry, event: &str, details: serde_json::Value) {
+    fn note(&self, entry: &Entry, event: &str, mut details: serde_json::Value) {
+        if let Some(details) = details.as_object_mut() {
+            let asked_by = super::requests::login(entry.asker, &entry.tree.to_string());
+            details.insert("asked_by".to_string(), asked_by.into());
+        }
         self.journal.note(self.store.now(), &entry.message.id(), &entry.tree.to_string(), event, "queue", details);
     }
 }

@@ -3,16 +3,19 @@
 pub mod account;
 pub mod act;
 pub mod admit;
+mod append;
 pub mod core;
 pub mod directory;
 pub mod expire;
 pub mod finish;
 pub mod folders;
+pub mod history;
 pub mod mailbox;
 pub mod mark;
 pub mod policy;
 #[cfg(test)]
 mod regressions;
+pub mod requests;
 pub mod scope;
 pub mod scram;
 pub mod session;
@@ -24,5 +27,6 @@ mod undo;
 pub use account::{Account, Accounts, Scope};
 pub use act::{Done, Failed};
 pub use admit::{Arrival, Filed, Refused};
+pub use append::Appending;
 pub use core::{Options, Quarantine};
 pub use mailbox::{Counts, Mailbox};

@@ -71,24 +71,41 @@ impl Policy {
             (Class::Outgoing, kind) => format!("outgoing mail that was caught as {kind}"),
             (_, kind) => format!("mail that was caught as {kind}"),
         };
-        let whom = self.whom(scope, class, kind, verb);
-        Err(Denied::not_permitted(format!("{scope} may not {} {what}: {whom}", verb.doing())))
+        let refused = format!("{scope} may not {} {what}", verb.doing());
+        Err(match self.granter(scope, class, kind, verbs) {
+            Some(_) => Denied { why: Why::Requestable, text: refused },
+            None => Denied::not_permitted(format!("{refused}: {}", self.whom(scope, class, kind, verb))),
+        })
+    }
+
+    /// The narrowest scope that may do all of this, where this scope may request whatever of it it may not do. `None`: there
+    /// is something that it may not even request, or nobody who could grant it.
+    pub fn granter(&self, scope: &Scope, class: Class, kind: Kind, verbs: &[Verb]) -> Option<Scope> {
+        let least = |scope: &Scope| verbs.iter().map(|&verb| self.access(scope, class, kind, verb)).min();
+        if least(scope) != Some(Access::Request) {
+            return None;
+        }
+        std::iter::successors(wider(scope), wider).find(|scope| least(scope) == Some(Access::Act))
     }
 
     /// The narrowest scope that may do it, as something to do for the reader.
     fn whom(&self, scope: &Scope, class: Class, kind: Kind, verb: Verb) -> String {
-        let wider = match scope {
-            Scope::Recipient(address) => Some(Scope::Domain(address.domain().to_string())),
-            Scope::Domain(_) => Some(Scope::Global),
-            Scope::Global => None,
-        };
-        match wider {
+        match wider(scope) {
             Some(wider) if self.access(&wider, class, kind, verb) == Access::Act => {
                 format!("ask the administrator ({wider}) to do it")
             }
             Some(wider) => self.whom(&wider, class, kind, verb),
             None => "the policy of this server allows it to nobody".to_string(),
         }
+    }
+}
+
+/// The scope that sees the mail of this one and more.
+fn wider(scope: &Scope) -> Option<Scope> {
+    match scope {
+        Scope::Recipient(address) => Some(Scope::Domain(address.domain().to_string())),
+        Scope::Domain(_) => Some(Scope::Global),
+        Scope::Global => None,
     }
 }
 
@@ -134,6 +151,8 @@ pub struct Denied {
 pub enum Why {
     /// This account may not (RFC 5530 NOPERM).
     NotPermitted,
+    /// This account may only request it: [`Policy::granter`] says of whom (RFC 5530 NOPERM).
+    Requestable,
     /// Nobody can: it makes no sense here (RFC 5530 CANNOT).
     Impossible,
     /// There is no room for it now (RFC 5530 OVERQUOTA).
@@ -200,10 +219,13 @@ mod tests {
         let text = |policy: &Policy, scope: &Scope| {
             policy.may(scope, Class::Incoming, Kind::Virus, &[Verb::Release]).unwrap_err().text
         };
-        assert_eq!(
-            text(&Policy::default(), &alice),
-            "alice@example.org may not release mail that was caught as virus: ask the administrator (example.org) to do it"
-        );
+        assert_eq!(text(&Policy::default(), &alice), "alice@example.org may not release mail that was caught as virus");
+        let granter =
+            |policy: &Policy, scope: &Scope, verbs: &[Verb]| policy.granter(scope, Class::Incoming, Kind::Virus, verbs);
+        let both = [Verb::Release, Verb::TrainHam];
+        assert_eq!(granter(&Policy::default(), &alice, &both), Some(domain.clone()));
+        assert_eq!(granter(&Policy::default(), &alice, &[Verb::TrainHam]), None, "it may do that itself");
+        assert_eq!(granter(&Policy::default(), &domain, &both), None);
         let closed = |level| Rule { level, class: None, kind: None, verbs: vec![], access: Access::See };
         let policy = Policy { rules: vec![closed(Some(Level::Domain)), closed(Some(Level::Recipient))] };
         assert!(text(&policy, &alice).ends_with("ask the administrator (global) to do it"));
@@ -211,6 +233,12 @@ mod tests {
         assert!(policy.may(&global, Class::Incoming, Kind::Spam, &Verb::ALL).is_ok());
         let nobody = Policy { rules: vec![closed(None)] };
         assert!(text(&nobody, &global).ends_with("allows it to nobody"));
+        let ask = Rule { access: Access::Request, ..closed(None) };
+        let nobody = Policy { rules: vec![ask.clone()] };
+        assert_eq!(granter(&nobody, &alice, &both), None, "nobody could grant it");
+        assert!(text(&nobody, &alice).ends_with("allows it to nobody"));
+        let far = Policy { rules: vec![Rule { level: Some(Level::Global), access: Access::Act, ..ask.clone() }, ask] };
+        assert_eq!(granter(&far, &alice, &both), Some(global.clone()));
     }
 
     #[test]

@@ -346,7 +346,7 @@ fn recipients_release_neither_viruses_nor_outgoing_mail() {
     let Err(Failed::Denied(denied)) = f.q.put(&alice(), Kept::Caught, &both, Folder::ReleaseTrain, true) else {
         panic!()
     };
-    assert_eq!(denied.why, Why::NotPermitted);
+    assert_eq!(denied.why, Why::Requestable);
     assert!(denied.text.contains("1 of 2") && denied.text.contains("x.test"), "{}", denied.text);
     assert_eq!(f.count(Kept::Caught), 2, "all or nothing");
     let domain = Account { login: "x.test".into(), scope: Scope::Domain("x.test".into()) };

@@ -28,7 +28,7 @@ impl Quarantine {
             let text = "it has started, or was taken back before: what was delivered or reported cannot be undone";
             return Err(Denied::impossible(text).into());
         }
-        let (held, mut first_fault) = self.queue.leave_all(self, held);
+        let (held, mut first_fault) = self.queue.settle_all(self, held);
         let (mut back, mut placed) = (Vec::new(), Vec::new());
         for held in held {
             match self.take_back(&held) {
@@ -43,10 +43,9 @@ impl Quarantine {
             }
         }
         // The folders first: a crash between the two leaves both names, never neither.
-        let synced = self.store.sync_placed(&placed);
-        let forgotten = self.queue.forget(&back);
+        let forgotten = self.queue.forget(&back, self.store.sync_placed(&placed));
         self.no_longer_pending(back.iter().map(|held| held.order.message.base.clone()).collect())?;
-        synced.and(forgotten)?;
+        forgotten?;
         let now = self.store.now();
         for Held { order, .. } in &back {
             let verbs: Vec<&str> = order.verbs.iter().map(verb_word).collect();

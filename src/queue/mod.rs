@@ -34,7 +34,7 @@
 //!
 //! | | order | message in mail/ | after a crash |
 //! |---|---|---|---|
-//! | U0 held, its source's directory synced | there | as S2 | S2: the undo was not answered |
+//! | U0 held; after a restart `settle` was called | there | as S2 | S2: the undo was not answered |
 //! | U1 MOVE: renamed into its folder, under a new UID | perhaps | perhaps, one of both at least | S2 (`settle` removes the second name), or U3 |
 //! | U2 the folder's directory synced | perhaps | there | S2 (`settle` removes it again), or U3 |
 //! | U3 orders/ synced, answered | – | there | the message lies in its folder, nothing is asked |
@@ -54,6 +54,7 @@ mod index;
 mod names;
 mod outcome;
 mod place;
+mod requests;
 pub mod schedule;
 mod sync;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub use index::{Counts, Listed};
 pub use names::{Asker, Entry, Order, Origin, Part, Tree, Verb, Verbs, is_sink_name};
 pub use outcome::{Letter, Outcome};
 pub use place::{NewOrder, Placed};
+pub use requests::{Full, Request, Requests};
 pub use undo::{Held, Waiting};
 pub use window::Window;
 

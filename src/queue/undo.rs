@@ -49,17 +49,16 @@ impl Queue {
             .collect()
     }
 
-    /// Messages that a MOVE took cannot come back where they were, from now on. Returns those of which that is so, and the
-    /// first error; the others wait for a restart.
-    pub fn leave_all(&self, plan: &dyn Plan, held: Vec<Held>) -> (Vec<Held>, Option<Fault>) {
+    /// For orders from before a restart: messages that a MOVE took are not where they were as well. Returns the orders of
+    /// which that is so, and the first error; the others wait for a restart. (What this process moved goes back into the same
+    /// folder, where start-up finds a second name by itself.)
+    pub fn settle_all(&self, plan: &dyn Plan, held: Vec<Held>) -> (Vec<Held>, Option<Fault>) {
         let mut leaving = Leaving::default();
         let mut first_fault = None;
-        let left = held.into_iter().filter(|held| match self.leave(plan, &held.placing, &mut leaving) {
-            Ok(()) => true,
-            Err(fault) => {
-                first_fault.get_or_insert(fault);
-                false
-            }
+        let left = held.into_iter().filter(|held| {
+            let ours = held.placing.source.is_some();
+            let left = if ours { Ok(()) } else { self.leave(plan, &held.placing, &mut leaving) };
+            left.map_err(|fault| first_fault.get_or_insert(fault)).is_ok()
         });
         (left.collect(), first_fault)
     }
@@ -78,9 +77,10 @@ impl Queue {
         }
     }
 
-    /// The files of these orders are not in `orders/` any more; durably, when it returns.
-    pub fn forget(&self, held: &[Held]) -> Result<(), Fault> {
-        let synced = self.disk.sync_dir(&self.orders());
+    /// The files of these orders are not in `orders/` any more; durably, when it returns. After an error of what comes
+    /// before (`before`) that is not made durable: the same sync would be tried again.
+    pub fn forget(&self, held: &[Held], before: Result<(), Fault>) -> Result<(), Fault> {
+        let synced = before.and_then(|()| self.disk.sync_dir(&self.orders()));
         let mut index = self.index();
         held.iter().for_each(|held| index.remove_order(&held.placing));
         drop(index);

@@ -1,6 +1,10 @@
 //! The journal: what happened to each message, one JSON object a line, a file a day. For people and programs that ask
 //! "where did it go?"; nothing is decided from it, so it is not synced.
 
+mod back;
+
+pub use back::Cursor;
+
 use crate::base::{Context, Fault, Timestamp};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};

@@ -79,7 +79,7 @@ fn waiting(
 }
 
 /// What is configured, and what lies in the store though it is not configured any more.
-fn scope_of(quarantine: &Quarantine, text: &str) -> Result<Scope, Failure> {
+pub(super) fn scope_of(quarantine: &Quarantine, text: &str) -> Result<Scope, Failure> {
     if let Some((_, scope)) = quarantine.directory().login(text) {
         return Ok(scope);
     }

@@ -5,9 +5,11 @@ pub mod check;
 mod describe;
 mod find;
 mod list;
+mod requests;
 mod verbs;
 
 pub use describe::{Client, Message, Shown, Waiting};
+pub use requests::Requested;
 pub use verbs::{Did, Outcome};
 
 use crate::base::Fault;
@@ -56,6 +58,21 @@ pub enum Request {
         /// Ids, or their starts.
         ids: Vec<String>,
     },
+    /// What accounts may only request, and nobody has decided yet.
+    Requests {
+        /// Of whose mail: a login; `None`: everybody's.
+        scope: Option<String>,
+    },
+    /// Do what was requested.
+    Grant {
+        /// Message ids.
+        ids: Vec<String>,
+    },
+    /// Do not.
+    Decline {
+        /// Message ids.
+        ids: Vec<String>,
+    },
     /// Remove what has expired.
     Expire {
         /// Only say what would go.
@@ -78,6 +95,8 @@ pub enum Answer {
     Waiting(Waiting),
     /// All about one message.
     Shown(Box<Shown>),
+    /// A request that waits.
+    Requested(Requested),
     /// What became of one message.
     Did(Did),
     /// What expiry came to.
@@ -143,6 +162,9 @@ pub fn execute(quarantine: &Quarantine, request: &Request, tell: Tell) {
         Request::Release { ids, train: true } => verbs::release_and_train(quarantine, ids, tell),
         Request::Train { ids, ham } => verbs::train(quarantine, ids, *ham, tell),
         Request::Remove { ids } => verbs::remove(quarantine, ids, tell),
+        Request::Requests { scope } => requests::list(quarantine, scope.as_deref(), tell),
+        Request::Grant { ids } => requests::grant(quarantine, ids, tell),
+        Request::Decline { ids } => requests::decline(quarantine, ids, tell),
         Request::Expire { dry_run } => verbs::expire(quarantine, *dry_run, tell),
         Request::Deposit { file } => verbs::deposit(quarantine, file, tell),
     };

@@ -41,6 +41,8 @@ pub enum Outcome {
     Removed,
     /// It is gone for good.
     Expunged,
+    /// It stays as it is, and its request is taken down.
+    Declined,
     /// It is not allowed, or makes no sense.
     Refused,
     /// There is no such message, or more than one.

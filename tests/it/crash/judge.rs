@@ -196,8 +196,15 @@ fn numbers(world: &World, promise: &Promise, wrong: &mut Vec<String>) {
 /// Each message is where it was promised, once everything is done.
 fn fates(world: &World, promise: &Promise, found: &[Found], wrong: &mut Vec<String>) {
     let mut now: BTreeMap<Key, Fate> = promise.legal.keys().map(|key| (key.clone(), Fate::default())).collect();
+    let requests: HashSet<(String, String)> =
+        world.quarantine.requests(&super::world::global()).into_iter().map(|r| (r.recipient, r.id)).collect();
     for message in found {
         let fate = now.entry(message.key.clone()).or_default();
+        let requested = requests.contains(&(message.key.0.clone(), message.id.clone()));
+        if requested != message.flags.has(Flags::RELEASE_REQUESTED) {
+            wrong.push(format!("{:?}: requested is {requested}, its flags are {}", message.key, message.flags));
+        }
+        fate.requested |= requested;
         fate.folders.push(message.kept);
         fate.folders.sort();
         fate.failed |= message.flags.has(Flags::RELEASE_FAILED);

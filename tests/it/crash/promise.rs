@@ -15,6 +15,8 @@ pub struct Fate {
     pub parts: BTreeSet<String>,
     /// Sinks that did not want it: it lies in `queue/failed/`.
     pub given_up: BTreeSet<String>,
+    /// Something is requested of it.
+    pub requested: bool,
     /// It carries `$ReleaseFailed`.
     pub failed: bool,
     /// That flag, and who is left, may have changed or not: it is not synced.
@@ -41,6 +43,11 @@ impl Fate {
     pub fn given_up(mut self, sinks: &[&str]) -> Fate {
         self.given_up.extend(sinks.iter().map(|p| p.to_string()));
         self
+    }
+
+    /// Something is requested of it.
+    pub fn requested(self) -> Fate {
+        Fate { requested: true, ..self }
     }
 
     /// Whether this was found, where `self` was promised.

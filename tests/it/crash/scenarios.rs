@@ -246,6 +246,8 @@ pub fn all() -> Vec<Scenario> {
         }
         all.push(undone_later(take));
     }
+    all.push(decided(true));
+    all.push(decided(false));
     for take in [true, false] {
         all.push(refused(take));
         all.push(partly_refused(take));
@@ -286,6 +288,25 @@ fn undone(from: Kept, target: Folder, take: bool) -> Scenario {
             w.undo(batch, &[(word, Fate::lies(&[from]))]);
         }
         w.wait(11);
+        w.drain();
+    })
+}
+
+/// Requested of an administrator, who decides.
+fn decided(grant: bool) -> Scenario {
+    let name = format!("requested and {}", if grant { "granted" } else { "declined" });
+    let setup = |w: &World| {
+        for word in ["one", "two"] {
+            w.store_outgoing(word, &["a@far.test"]);
+        }
+    };
+    scenario(&name, setup, move |w| {
+        let lies = Fate::lies(&[Kept::Outgoing]);
+        let requested = ["one", "two"].map(|word| (word, lies.clone().requested()));
+        w.request(&["one", "two"], &requested);
+        let fate = if grant { Fate::default().done(&["to a@far.test"]) } else { lies.clone() };
+        w.decide("one", grant, fate);
+        w.expunge(Kept::Outgoing, &["two"], &[("two", Fate::default())]);
         w.drain();
     })
 }
