@@ -46,8 +46,14 @@ macro_rules! texts {
 }
 
 mod common;
+mod frame;
+mod message;
+mod reasons;
 
 pub use common::Common;
+pub use frame::Frame;
+pub use message::Message;
+pub use reasons::Reasons;
 
 /// A language of the page and the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
