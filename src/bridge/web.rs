@@ -1,0 +1,3 @@
+//! Questions of the web page.
+
+pub mod message;
