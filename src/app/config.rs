@@ -292,6 +292,8 @@ pub struct Limits {
     pub min_free: u8,
     /// How long a delivery is tried.
     pub queue_age: Duration,
+    /// How long what was asked in the browser can be taken back; zero: not at all.
+    pub release_delay: Duration,
 }
 
 /// `[log]`

@@ -177,6 +177,8 @@ pub const LOGIN_MEMORY: Duration = Duration::from_secs(300);
 
 /// How long a delivery is tried before the message goes back into Caught.
 pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// Longest time for which something that was asked on the page can be taken back; whoever releases mail wants it soon.
+pub const RELEASE_DELAY_MOST: Duration = Duration::from_secs(3_600);
 /// First pause between two attempts; doubles up to [`RETRY_MOST`].
 pub const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// Longest pause between two attempts.

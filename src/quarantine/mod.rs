@@ -18,6 +18,7 @@ pub mod scram;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+mod undo;
 
 pub use account::{Account, Accounts, Scope};
 pub use act::{Done, Failed};

@@ -332,6 +332,7 @@ fn limits(top: &Section<'_>) -> Read<Limits> {
         connections_per_address: s.value("connections_per_address", integer(1, 20_000))? as u32,
         min_free: s.value("min_free", percent)?,
         queue_age: s.value("queue_age", duration)?,
+        release_delay: s.value("release_delay", undo_window)?,
     };
     s.end()?;
     Ok(limits)

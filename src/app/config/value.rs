@@ -3,6 +3,7 @@
 
 use super::reader::Converted;
 use super::{Listen, Network};
+use crate::base::limits;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -126,6 +127,15 @@ pub fn network(value: &DeValue<'_>) -> Converted<Network> {
         Some(Network { address, bits })
     };
     value.as_str().and_then(parse).ok_or_else(|| "an address or network like \"127.0.0.0/8\"".to_string())
+}
+
+/// How long something can be taken back: `"10 s"`, at most an hour; `"none"`: not at all.
+pub fn undo_window(value: &DeValue<'_>) -> Converted<Duration> {
+    let delay = or_none(duration)(value).map(Option::unwrap_or_default);
+    delay
+        .ok()
+        .filter(|delay| *delay <= limits::RELEASE_DELAY_MOST)
+        .ok_or_else(|| "a duration like \"10 s\", at most \"1 h\", or \"none\"".to_string())
 }
 
 /// `"0660"`
