@@ -227,5 +227,6 @@ pub const PAGE_SOURCE: usize = 256 << 10;
 pub const PAGE_FIELD: usize = 4 << 10;
 /// Attachments that the page lists. The downloaded message has them all.
 pub const PAGE_ATTACHMENTS: usize = 100;
-/// Encoded bytes of attachments that are read for the page, to say size and SHA-256; it takes some 100 ms.
-pub const PAGE_HASHED: u64 = 16 << 20;
+/// Bytes of a message that are read for its page to say size and SHA-256 of its attachments, each counted from the message's
+/// beginning; it takes some 100 ms.
+pub const PAGE_HASHED: u64 = 32 << 20;

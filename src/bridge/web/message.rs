@@ -356,7 +356,8 @@ fn attachment(
 ) -> io::Result<Option<Attachment>> {
     let Some(part) = describe(structure, number) else { return Ok(None) };
     let encoded = part.body.end - part.body.start;
-    let left = budget.checked_sub(encoded);
+    // a file with bare LFs is read from its beginning
+    let left = budget.checked_sub(part.body.end);
     *budget = left.unwrap_or(0);
     let mut size = 0;
     let mut sha256 = None;
