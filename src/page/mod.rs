@@ -2,24 +2,14 @@
 //! the view values and carries out what was asked.
 
 pub mod filename;
+pub mod layout;
+pub mod list;
 pub mod message;
 pub mod reasons;
+pub mod request;
+pub mod response;
 pub mod sanitise;
 pub mod target;
 pub mod texts;
-
-use maud::{DOCTYPE, Markup, html};
-
-/// A whole HTML document.
-pub fn document(language: texts::Language, title: &str, body: Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang=(language.code()) {
-            head {
-                meta charset="utf-8";
-                title { (title) }
-            }
-            body { (body) }
-        }
-    }
-}
+pub mod upload;
+pub mod work;

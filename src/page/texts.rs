@@ -49,11 +49,13 @@ mod common;
 mod frame;
 mod message;
 mod reasons;
+mod site;
 
 pub use common::Common;
 pub use frame::Frame;
 pub use message::Message;
 pub use reasons::Reasons;
+pub use site::Site;
 
 /// A language of the page and the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

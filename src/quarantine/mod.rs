@@ -15,6 +15,7 @@ pub mod policy;
 mod regressions;
 pub mod scope;
 pub mod scram;
+pub mod session;
 #[cfg(test)]
 mod tests;
 pub mod throttle;

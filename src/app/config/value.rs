@@ -165,6 +165,18 @@ pub fn host_name(value: &DeValue<'_>) -> Converted<Option<String>> {
     }
 }
 
+/// `https://host`, with a port or without; no path.
+pub fn base_url(value: &DeValue<'_>) -> Converted<String> {
+    let good = |text: &&str| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && rest == host && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    };
+    let url = value.as_str().map(|text| text.trim_end_matches('/')).filter(good);
+    let expected = "an address like \"https://quarantine.example.org\", without a path";
+    url.map(str::to_string).ok_or_else(|| expected.to_string())
+}
+
 /// The name of a header field (RFC 5322 2.2).
 pub fn header_name(value: &DeValue<'_>) -> Converted<String> {
     let name = value.as_str().filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
