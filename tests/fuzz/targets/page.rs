@@ -11,14 +11,35 @@ use libfuzzer_sys::fuzz_target;
 
 /// The names of all tags that the frame's body may hold.
 const TAGS: [&str; 20] = [
-    "b", "blockquote", "br", "code", "div", "h3", "h4", "hr", "i", "li", "ol", "p", "pre", "s", "span", "sub", "sup", "u", "ul",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "div",
+    "h3",
+    "h4",
+    "hr",
+    "i",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "span",
+    "sub",
+    "sup",
+    "u",
+    "ul",
     "wbr",
 ];
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     let document = sanitise::body(&text, Language::En);
-    let body = document.split_once("<body dir=\"auto\">").and_then(|(_, rest)| rest.strip_suffix("</body></html>")).expect("a body");
+    let body = document
+        .split_once("<body dir=\"auto\">")
+        .and_then(|(_, rest)| rest.strip_suffix("</body></html>"))
+        .expect("a body");
     for tag in body.split('<').skip(1) {
         let (tag, _) = tag.split_once('>').expect("a tag that ends");
         let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
