@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod authentication;
+pub mod compose;
 pub mod date;
 pub mod fold;
 pub mod header;
