@@ -48,6 +48,7 @@
 mod batch;
 #[cfg(test)]
 mod crash_tests;
+mod digests;
 mod entries;
 mod fan;
 mod index;
@@ -62,6 +63,7 @@ mod tests;
 mod undo;
 mod window;
 
+pub use digests::{Digests, Ledger, Notice, Sending};
 pub use entries::Claim;
 pub use fan::{FanOut, Plan};
 pub use index::{Counts, Listed};

@@ -1,5 +1,6 @@
 //! Starts the program on what a crash left, lets it carry out what was ordered, and compares with what was promised.
 
+use super::digests::DIGEST;
 use super::model::{Model, Remains};
 use super::promise::{Fate, Key, Promise};
 use super::record::Event;
@@ -137,6 +138,12 @@ fn start_and_look(root: &Path, promise: &Promise) -> Result<(), String> {
     let mut wrong: Vec<String> = world.report.odd.iter().map(|odd| format!("left alone at start-up: {odd}")).collect();
     uids(&world, promise, &world.find_all(), &mut wrong);
     numbers(&world, promise, &mut wrong);
+    // The period is dealt with again, as at every start.
+    for (login, word) in promise.legal.keys() {
+        if let Some(period) = word.strip_prefix(DIGEST).and_then(|period| period.parse().ok()) {
+            world.place_digest(login, period)?;
+        }
+    }
     world.drain();
     let found = world.find_all();
     uids(&world, promise, &found, &mut wrong);

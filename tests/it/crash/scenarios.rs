@@ -122,6 +122,18 @@ pub fn all() -> Vec<Scenario> {
             w.drag(Kept::Caught, &["one"], Folder::Release, true, &[("one", after(Folder::Release, true))]);
             w.drain();
         }),
+        scenario(
+            "digests",
+            |_| {},
+            |w| {
+                w.tell_digest(ALICE, START - 7200);
+                w.tell_digest("x.test", START - 7200);
+                w.drain();
+                w.tell_digest(ALICE, START - 3600);
+                w.tell_digest(ALICE, START - 3600);
+                w.drain();
+            },
+        ),
         scenario("EXPUNGE", two, |w| {
             flag(w, "one", Flags::DELETED);
             w.expunge(Kept::Caught, &["one"], &[("one", Fate::default())]);

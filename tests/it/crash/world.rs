@@ -326,6 +326,7 @@ impl World {
 
     /// Carries out everything that was ordered, as the workers do.
     pub fn drain(&self) {
+        self.send_digests();
         for _ in 0..6 {
             self.fan_out();
             self.deliver_all();
