@@ -276,3 +276,14 @@ pub const PAGE_ATTACHMENTS: usize = 100;
 /// Bytes of a message that are read for its page to say size and SHA-256 of its attachments, each counted from the message's
 /// beginning; it takes some 100 ms.
 pub const PAGE_HASHED: u64 = 32 << 20;
+
+// Digests
+
+/// Messages that one digest lists; of the others it says how many there are. A mail with more is cut by some readers.
+pub const DIGEST_ROWS: u32 = 200;
+/// So much a clock is set back while it is only corrected; what was noted later than this ahead of it is not believed.
+pub const DIGEST_SLACK: Duration = Duration::from_secs(2 * 3_600);
+/// How long a link lives whose message never expires, and an unsubscribe link; then its key is forgotten.
+pub const LINK_MOST: Duration = Duration::from_secs(400 * 86_400);
+/// Keys for links that are believed at once; with more, the oldest is forgotten early.
+pub const LINK_KEYS: usize = 32;

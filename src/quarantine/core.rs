@@ -8,7 +8,7 @@ use super::policy::Policy;
 use crate::base::Fault;
 use crate::disk::Disk;
 use crate::mail::{Address, Kept};
-use crate::queue::{Asker, Queue, Requests};
+use crate::queue::{Asker, Digests, Queue, Requests};
 use crate::store::journal::Journal;
 use crate::store::scan::Report;
 use crate::store::{Clock, Reach, Store, Tree};
@@ -48,6 +48,10 @@ pub struct Quarantine {
     pub journal: Journal,
     /// What was requested of a wider scope.
     pub(super) requests: Requests,
+    /// What accounts were told of their mail, and digests on their way.
+    pub digests: Digests,
+    pub(super) digesting: super::digest::Memory,
+    pub(super) links: super::links::Keys,
     pub(super) options: Options,
     pub(super) directory: RwLock<Arc<Directory>>,
     pub(super) key: hmac::Key,
@@ -76,6 +80,8 @@ impl Quarantine {
         let queue = Arc::new(Queue::open(disk.clone())?);
         let key = super::mark::key(&disk)?;
         let requests = Requests::open(disk.clone())?;
+        let digests = Digests::open(disk.clone())?;
+        let links = super::links::Keys::open(disk.clone())?;
         let journal = Journal::new(disk.path("journal"));
         let shown = Kept::ALL.map(|kept| store.is_used(kept));
         let quarantine = Quarantine {
@@ -83,6 +89,9 @@ impl Quarantine {
             queue,
             journal,
             requests,
+            digests,
+            digesting: Default::default(),
+            links,
             options,
             directory: RwLock::new(directory),
             key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()),

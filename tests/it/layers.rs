@@ -120,6 +120,7 @@ const RULES: &[Rule] = &[
         module: "quarantine",
         modules: &["base", "mail", "disk", "store", "queue"],
         crates: &[
+            "jiff",
             "log",
             "serde",
             "serde_json",
