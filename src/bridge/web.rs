@@ -1,6 +1,8 @@
 //! The page's requests: who asks, whether he may, and what he is shown. Synchronous; long work is cut into turns, and
 //! `serve::web` gives each its thread.
 
+pub mod digest;
+mod links;
 mod listing;
 mod live;
 pub mod message;
@@ -18,7 +20,7 @@ use crate::mail::Kept;
 use crate::page::layout::{self, Frame, Notice, Tab};
 use crate::page::request::{Method, Origin, Request};
 use crate::page::response::Response;
-use crate::page::texts::{Common, Language, Site as Texts};
+use crate::page::texts::{Common, Digest, Language, Site as Texts};
 use crate::quarantine::session::{Session, Sessions};
 use crate::quarantine::{Accounts, Quarantine};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -143,6 +145,8 @@ impl Site {
             (Method::Get, ["healthz"]) => return Ok(Turned::Done(Response::text(200, "ok\n"))),
             (Method::Get, ["sign-in"]) => return self.show_sign_in(&request),
             (Method::Post, ["sign-in"]) => return self.sign_in(&request),
+            // It is good by itself, whoever follows it.
+            (_, ["link", text]) => return self.link(&request, text),
             _ => {}
         }
         let token = request.cookie(COOKIE).unwrap_or_default();
@@ -166,6 +170,7 @@ impl Site {
             (Method::Get, ["events"]) => visit.live(),
             (Method::Post, ["act"]) => visit.act(),
             (Method::Post, ["undo"]) => visit.undo(),
+            (_, ["digest"]) => visit.digest(),
             (Method::Get, ["work", id]) => visit.work(id),
             (Method::Get, ["message", recipient, id, "eml"]) => visit.download(recipient, id),
             (Method::Get, [name]) if folder(name).is_some() => visit.list(folder(name).ok_or(NoPage::Missing)?),
@@ -251,6 +256,10 @@ impl Visit {
                 unread: view.unseen,
                 is_current: href(kept) == current,
             });
+        }
+        if quarantine.digest_rules().is_on() {
+            let label = Digest::of(self.request.language).settings.to_string();
+            tabs.push(Tab { href: "/digest".into(), label, is_current: current == "/digest", ..Tab::default() });
         }
         Ok(Frame {
             language: self.request.language,

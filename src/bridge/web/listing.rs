@@ -289,7 +289,7 @@ fn row(message: &mut Message<'_>, one: &Found, texts: &'static Texts) -> std::io
 }
 
 /// The name and the address to show; the envelope's where the header names nobody.
-fn sender(written: &str, envelope: &str) -> (String, String) {
+pub(super) fn sender(written: &str, envelope: &str) -> (String, String) {
     let (name, address) = match written.rsplit_once('<') {
         Some((name, rest)) => (name.trim().trim_matches('"').trim(), rest.split('>').next().unwrap_or_default()),
         None => ("", written.trim()),
