@@ -6,6 +6,7 @@
 pub mod care;
 mod clock;
 pub mod deliver;
+pub mod digest;
 pub mod drop;
 pub mod fan;
 pub mod intake;
