@@ -10,8 +10,8 @@ mod value;
 
 pub use reader::ConfigError;
 
-use crate::mail::{Class, Kind};
-use crate::quarantine::{directory, folders, policy};
+use crate::mail::{Address, Class, Kind};
+use crate::quarantine::{digest, directory, folders, policy};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,10 @@ pub struct Config {
     pub domains: BTreeMap<String, Domain>,
     /// `[recipients]`: retention for some, by resolved address in lower case.
     pub recipients: BTreeMap<String, Overrides>,
+    /// `[digest]`
+    pub digest: Digest,
+    /// What differs from it for recipients, by resolved address in lower case.
+    pub recipient_digests: BTreeMap<String, DigestOverrides>,
     /// `[folders]`
     pub folders: folders::Naming,
     /// `[retention]`
@@ -165,6 +169,8 @@ pub struct Domain {
     pub route: Option<String>,
     /// What differs from `[retention]`.
     pub retention: Overrides,
+    /// What differs from `[digest]`.
+    pub digest: DigestOverrides,
 }
 
 /// How long, and how much; `None`: for ever, any number.
@@ -207,6 +213,48 @@ pub struct Overrides {
     pub messages: Option<Option<u64>>,
     /// Bytes in one kept folder of one recipient.
     pub bytes: Option<Option<u64>>,
+}
+
+/// `[digest]`: who is told of what was caught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// How often recipients are told of their own mail.
+    pub every: digest::Every,
+    /// At this hour, for days and weeks.
+    pub hour: u8,
+    /// On this day, for weeks; 0 is Monday.
+    pub weekday: u8,
+    /// Where that is.
+    pub time_zone: digest::Zone,
+    /// The code of its language.
+    pub language: &'static str,
+    /// From whom it is; `None`: lazaret@ and our name.
+    pub from: Option<String>,
+    /// To whom a digest of everybody's mail goes.
+    pub to: Option<Address>,
+    /// How often.
+    pub to_every: digest::Every,
+}
+
+/// What differs from `[digest]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DigestOverrides {
+    /// How often.
+    pub every: Option<digest::Every>,
+    /// At this hour.
+    pub hour: Option<u8>,
+    /// On this day.
+    pub weekday: Option<u8>,
+    /// Where that is.
+    pub time_zone: Option<digest::Zone>,
+    /// The code of its language.
+    pub language: Option<&'static str>,
+    /// From whom it is.
+    pub from: Option<String>,
+    /// Of a domain: to whom a digest of all its mail goes.
+    pub to: Option<Address>,
+    /// How often.
+    pub to_every: Option<digest::Every>,
 }
 
 /// `[[route]]`: where released mail goes.
@@ -373,6 +421,16 @@ impl Config {
         name.and_then(|name| self.routes.iter().find(|r| r.name == name)).or_else(|| self.routes.first())
     }
 
+    /// How the recipients of a domain are told of their mail; with `local`, how that one is.
+    pub fn digest_of(&self, domain: &str, local: Option<&str>) -> Digest {
+        let mut digest = self.digest.clone();
+        let recipient = local.and_then(|local| self.recipient_digests.get(&format!("{local}@{domain}")));
+        for overrides in self.domains.get(domain).map(|d| &d.digest).into_iter().chain(recipient) {
+            overrides.apply(&mut digest);
+        }
+        digest
+    }
+
     /// Retention of a recipient (resolved, lower-case): his own, his domain's, everybody's.
     pub fn retention_of(&self, domain: &str, local: &str) -> Retention {
         let mut retention = self.retention.clone();
@@ -397,6 +455,20 @@ impl Overrides {
         set(&mut to.trash, self.trash);
         set(&mut to.messages, self.messages);
         set(&mut to.bytes, self.bytes);
+    }
+}
+
+impl DigestOverrides {
+    fn apply(&self, to: &mut Digest) {
+        to.every = self.every.unwrap_or(to.every);
+        to.hour = self.hour.unwrap_or(to.hour);
+        to.weekday = self.weekday.unwrap_or(to.weekday);
+        to.time_zone = self.time_zone.clone().unwrap_or_else(|| to.time_zone.clone());
+        to.language = self.language.unwrap_or(to.language);
+        to.from = self.from.clone().or_else(|| to.from.clone());
+        to.to_every = self.to_every.unwrap_or(to.to_every);
+        // A domain's mail goes to whom the domain says, and to nobody else.
+        to.to.clone_from(&self.to);
     }
 }
 

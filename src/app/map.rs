@@ -7,12 +7,13 @@ use crate::mail::{Address, Kept};
 use crate::net::smtp::{self, Destination, Login, Security, Times};
 use crate::net::tls::{Trust, client_config};
 use crate::quarantine::expire::{Keep, Overrides, Retention};
-use crate::quarantine::{Options, directory::Directory};
+use crate::quarantine::{Options, Scope, digest, directory::Directory};
 use crate::queue::FanOut;
 use crate::work::routes::Routes;
 use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink};
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,6 +76,35 @@ fn retention(config: &Config) -> Retention {
         trained: config.retention.trained,
         failed: config.retention.failed,
         rejects: config.retention.rejects,
+    }
+}
+
+/// Who is told of what was caught. `page`: where the page was bound, if it was.
+pub fn digest_rules(config: &Config, page: Option<SocketAddr>) -> digest::Rules {
+    let host = host(config);
+    let settings = |d: &config::Digest, every| digest::Settings {
+        schedule: digest::Schedule { every, hour: d.hour, weekday: d.weekday, zone: d.time_zone.clone() },
+        from: d.from.clone().unwrap_or_else(|| format!("lazaret@{host}")),
+        language: d.language.to_string(),
+    };
+    let own = |d: &config::Digest| settings(d, d.every);
+    let domains = config.domains.keys().map(|name| (name.clone(), config.digest_of(name, None)));
+    let domains: Vec<(String, config::Digest)> = domains.collect();
+    let wide_of = |scope: Scope, d: &config::Digest| d.to.clone().map(|to| (scope, to, settings(d, d.to_every)));
+    let of_domains = domains.iter().filter_map(|(name, d)| wide_of(Scope::Domain(name.clone()), d));
+    let recipients = config.recipient_digests.keys().filter_map(|text| {
+        let address = Address::parse(text).ok()?;
+        let digest = config.digest_of(address.domain(), Some(address.local()));
+        Some((address, own(&digest)))
+    });
+    let port = page.or_else(|| config.page.tls.first().copied()).map_or(443, |address| address.port());
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    digest::Rules {
+        all: own(&config.digest),
+        wide: wide_of(Scope::Global, &config.digest).into_iter().chain(of_domains).collect(),
+        recipients: recipients.collect(),
+        domains: domains.iter().map(|(name, d)| (name.clone(), own(d))).collect(),
+        base_url: config.page.base_url.clone().unwrap_or_else(|| format!("https://{host}{port}")),
     }
 }
 

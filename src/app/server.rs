@@ -18,7 +18,7 @@ use crate::quarantine::{Accounts, Quarantine};
 use crate::serve::{self, Serving};
 use crate::store::Clock;
 use crate::store::subscriptions::Subscriptions;
-use crate::work::{care, deliver::Deliver, drop, fan, intake, train::Train};
+use crate::work::{care, deliver::Deliver, digest, drop, fan, intake, train::Train};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,6 +66,7 @@ pub fn open(config: &Config) -> Result<(Quarantine, crate::store::scan::Report),
     let disk = Disk::new(&config.data);
     let (quarantine, report) =
         Quarantine::open(disk, std::process::id(), clock(), options, directory).map_err(|e| e.to_string())?;
+    quarantine.set_digest_rules(map::digest_rules(config, None));
     for odd in &report.odd {
         log::warn!("left alone: {odd}");
     }
@@ -110,6 +111,8 @@ impl Server {
         server.listen_imap(config)?;
         server.listen_lmtp(config)?;
         server.listen_page(config)?;
+        let [over_tls, _] = &server.page;
+        server.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
         server.work(config)?;
         // Mail goes on without it, and commands say that they do not reach us.
         match control::start(&server.serving, server.quarantine.clone()) {
@@ -246,6 +249,12 @@ impl Server {
         let (q, s, pools) = (quarantine.clone(), stop.clone(), self.serving.pools.clone());
         let fill = move || Box::pin(care::cache(q.clone(), pools.clone(), crate::bridge::fill, s.clone())) as Loop;
         keep("the cache", Box::new(fill));
+        let (q, s) = (quarantine.clone(), stop.clone());
+        let plan = move || Box::pin(digest::plan(q.clone(), crate::bridge::web::digest::compose, s.clone())) as Loop;
+        keep("the digests", Box::new(plan));
+        let (q, s, routes) = (quarantine.clone(), stop.clone(), map::routes(config)?);
+        let send = move || Box::pin(digest::send(q.clone(), routes.clone(), s.clone())) as Loop;
+        keep("the sending of digests", Box::new(send));
         let (q, s) = (quarantine.clone(), stop.clone());
         keep("expiry", Box::new(move || Box::pin(care::expire(q.clone(), s.clone()))));
         Ok(())

@@ -1,6 +1,10 @@
 //! What can be typed. argh reads it; what argh does not know (`--option=value`, `--config` behind the command) is
 //! rewritten for it first.
 
+mod digest;
+
+pub use digest::Digest;
+
 use super::exit::Exit;
 use crate::base::limits;
 use crate::mail::{Address, Class, Kept, Kind};
@@ -68,6 +72,8 @@ pub enum Command {
     Grant(Grant),
     /// Decline requests.
     Decline(Decline),
+    /// Digests.
+    Digest(Digest),
     /// Remove what has expired.
     Expire(Expire),
     /// Check configuration and store.

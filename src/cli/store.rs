@@ -1,11 +1,11 @@
 //! Commands on messages: from what was typed to a request, from answers to a table or JSON and an exit code.
 
-use super::args::{Check, Command, List, Requests, Show};
+use super::args::{Check, Command, Digest, List, Requests, Show};
 use super::exit::Exit;
 use super::output::{Table, clean, fail, print, print_json};
 use super::{deposit, shown};
 use crate::app::commands::check::check;
-use crate::app::commands::{Answer, Message, Request, Waiting, Why};
+use crate::app::commands::{self, Answer, Message, Request, Waiting, Why};
 use crate::app::config::{Config, Log};
 use crate::app::control::{Unanswered, ask};
 use crate::app::map;
@@ -24,6 +24,7 @@ pub fn run(config: &Config, command: &Command) -> Exit {
         Command::Requests(options) => requests(config, options),
         Command::Grant(c) => verbs(config, Request::Grant { ids: c.ids.clone() }, c.json),
         Command::Decline(c) => verbs(config, Request::Decline { ids: c.ids.clone() }, c.json),
+        Command::Digest(options) => digest(config, options),
         Command::Expire(c) => expire(config, c.dry_run, c.json),
         Command::Check(options) => check_store(config, options),
         Command::Serve(_) | Command::Demo(_) | Command::User(_) | Command::Help(_) => {
@@ -108,6 +109,38 @@ fn requests(config: &Config, options: &Requests) -> Exit {
         }
     }
     exit
+}
+
+fn digest(config: &Config, options: &Digest) -> Exit {
+    let what = match (options.new_key, options.now, options.preview) {
+        (false, false, _) => commands::Digest::Preview,
+        (false, true, false) => commands::Digest::Now,
+        (true, false, false) => commands::Digest::NewKey,
+        _ => {
+            fail("expected one of --preview, --now and --new-key");
+            return Exit::Usage;
+        }
+    };
+    let mut is_quiet = true;
+    let mut all_good = true;
+    let exit = answers(config, &Request::Digest { what, only: options.only.clone() }, |answer| {
+        is_quiet = false;
+        match answer {
+            Answer::Digest(preview) if options.json => print_json(&preview),
+            Answer::Digest(preview) if options.html => print(format_args!("{}\n", preview.html)),
+            Answer::Digest(preview) => print(format_args!("{}\n", preview.text)),
+            Answer::Did(did) if options.json => print_json(&did),
+            Answer::Did(did) => {
+                all_good &= did.outcome.is_good();
+                print(format_args!("{}: {}\n", clean(&did.id), clean(&did.text)));
+            }
+            _ => {}
+        }
+    });
+    if is_quiet && exit == Exit::Done && !options.json {
+        print("nothing is new for anybody who gets digests; --for ADDRESS shows one that is switched off\n");
+    }
+    if exit == Exit::Done && !all_good { Exit::Found } else { exit }
 }
 
 fn message_table() -> Table {

@@ -3,12 +3,14 @@
 
 pub mod check;
 mod describe;
+mod digest;
 mod find;
 mod list;
 mod requests;
 mod verbs;
 
 pub use describe::{Client, Message, Shown, Waiting};
+pub use digest::{Digest, Preview};
 pub use requests::Requested;
 pub use verbs::{Did, Outcome};
 
@@ -73,6 +75,13 @@ pub enum Request {
         /// Message ids.
         ids: Vec<String>,
     },
+    /// Digests.
+    Digest {
+        /// What about them.
+        what: Digest,
+        /// Of whose mail only: a login.
+        only: Option<String>,
+    },
     /// Remove what has expired.
     Expire {
         /// Only say what would go.
@@ -99,6 +108,8 @@ pub enum Answer {
     Requested(Requested),
     /// What became of one message.
     Did(Did),
+    /// A digest that would be sent.
+    Digest(Preview),
     /// What expiry came to.
     Expired {
         /// Messages.
@@ -165,6 +176,7 @@ pub fn execute(quarantine: &Quarantine, request: &Request, tell: Tell) {
         Request::Requests { scope } => requests::list(quarantine, scope.as_deref(), tell),
         Request::Grant { ids } => requests::grant(quarantine, ids, tell),
         Request::Decline { ids } => requests::decline(quarantine, ids, tell),
+        Request::Digest { what, only } => digest::run(quarantine, *what, only.as_deref(), tell),
         Request::Expire { dry_run } => verbs::expire(quarantine, *dry_run, tell),
         Request::Deposit { file } => verbs::deposit(quarantine, file, tell),
     };

@@ -6,6 +6,7 @@ use super::*;
 use crate::base::limits;
 use crate::mail::Address;
 use crate::quarantine::account::Level;
+use crate::quarantine::digest::{Every, Zone};
 use crate::quarantine::folders::{Inbox, Naming, Spelling, Verb, WriteOnly};
 use crate::quarantine::policy::{Access, Policy, Rule};
 
@@ -19,6 +20,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
     let top = Section::top(source, user.get_ref(), default.get_ref());
     let base = source.path.parent().unwrap_or(Path::new(""));
     let limits = limits(&top)?;
+    let recipients = recipients(&top)?;
     let config = Config {
         file: source.path.to_path_buf(),
         data: base.join(top.value("data", path)?),
@@ -30,7 +32,9 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         lmtp: top.sections("lmtp")?.into_iter().map(|s| lmtp(s, &limits)).collect::<Read<_>>()?,
         drop: drop_door(&top)?,
         domains: domains(&top, base)?,
-        recipients: recipients(&top)?,
+        recipients: recipients.iter().map(|(key, (retention, _))| (key.clone(), retention.clone())).collect(),
+        recipient_digests: recipients.into_iter().map(|(key, (_, digest))| (key, digest)).collect(),
+        digest: digest(&top)?,
         folders: folders(&top)?,
         retention: retention(&top)?,
         policy: policy(&top)?,
@@ -140,6 +144,7 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
             },
             route: s.optional("route", super::value::name)?,
             retention: overrides(&s)?,
+            digest: digest_overrides(&s, true)?,
         };
         if domains.contains_key(&name.to_lowercase()) {
             return Err(s.error("", format!("the domain {} has two sections", name.to_lowercase())));
@@ -170,14 +175,14 @@ fn recipients_file(path: &Path) -> Result<Vec<String>, String> {
     Ok(locals)
 }
 
-fn recipients(top: &Section<'_>) -> Read<BTreeMap<String, Overrides>> {
+fn recipients(top: &Section<'_>) -> Read<BTreeMap<String, (Overrides, DigestOverrides)>> {
     let mut recipients = BTreeMap::new();
     for (name, s) in top.named_sections("recipients")? {
         let address = Address::parse(&name).map_err(|e| s.error("", format!("{name:?} is no address: {e}")))?;
         let key = format!("{}@{}", address.local().to_lowercase(), address.domain());
-        let overrides = overrides(&s)?;
+        let both = (overrides(&s)?, digest_overrides(&s, false)?);
         s.end()?;
-        recipients.insert(key, overrides);
+        recipients.insert(key, both);
     }
     Ok(recipients)
 }
@@ -194,6 +199,58 @@ fn overrides(s: &Section<'_>) -> Read<Overrides> {
     };
     s.end()?;
     Ok(overrides)
+}
+
+fn digest(top: &Section<'_>) -> Read<Digest> {
+    let s = top.section("digest")?;
+    let digest = Digest {
+        every: s.value("every", every)?,
+        hour: s.value("hour", integer(0, 23))? as u8,
+        weekday: s.value("weekday", weekday)?,
+        time_zone: s.value("time_zone", time_zone)?,
+        language: s.value("language", language)?,
+        from: s.optional("from", mail_address)?.map(|address| address.to_string()),
+        to: s.optional("to", mail_address)?,
+        to_every: s.value("to_every", every)?,
+    };
+    s.end()?;
+    Ok(digest)
+}
+
+/// What differs for a domain, or for one recipient, who has no digest but his own.
+fn digest_overrides(s: &Section<'_>, is_domain: bool) -> Read<DigestOverrides> {
+    let s = s.section("digest")?;
+    let overrides = DigestOverrides {
+        every: s.optional("every", every)?,
+        hour: s.optional("hour", integer(0, 23))?.map(|hour| hour as u8),
+        weekday: s.optional("weekday", weekday)?,
+        time_zone: s.optional("time_zone", time_zone)?,
+        language: s.optional("language", language)?,
+        from: s.optional("from", mail_address)?.map(|address| address.to_string()),
+        to: if is_domain { s.optional("to", mail_address)? } else { None },
+        to_every: if is_domain { s.optional("to_every", every)? } else { None },
+    };
+    s.end()?;
+    Ok(overrides)
+}
+
+fn every(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Every> {
+    choice(&Every::ALL.map(|every| (every.word(), every)))(value)
+}
+
+fn weekday(value: &toml::de::DeValue<'_>) -> super::reader::Converted<u8> {
+    const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let mut number = 0..;
+    choice(&DAYS.map(|day| (day, number.next().unwrap_or(0))))(value)
+}
+
+fn language(value: &toml::de::DeValue<'_>) -> super::reader::Converted<&'static str> {
+    choice(&["en", "de", "fr", "es"].map(|code| (code, code)))(value)
+}
+
+fn time_zone(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Zone> {
+    let zone = value.as_str().and_then(Zone::parse);
+    zone.ok_or_else(|| "a time zone like \"Europe/Berlin\", or \"UTC\"".to_string())
 }
 
 fn retention(top: &Section<'_>) -> Read<Retention> {

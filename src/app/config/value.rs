@@ -4,6 +4,7 @@
 use super::reader::Converted;
 use super::{Listen, Network};
 use crate::base::limits;
+use crate::mail::Address;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,14 @@ use toml::de::DeValue;
 
 /// Longest duration that makes sense: a hundred years.
 const LONGEST: u64 = 100 * 365 * 86_400;
+
+/// An address.
+pub fn mail_address(value: &DeValue<'_>) -> Converted<Address> {
+    // What goes into a header of ours is plain.
+    let plain = value.as_str().filter(|text| text.is_ascii() && !text.contains('"'));
+    let address = plain.and_then(|text| Address::parse(text).ok());
+    address.ok_or_else(|| "an address like \"postmaster@example.org\"".to_string())
+}
 
 /// A string that is not empty.
 pub fn text(value: &DeValue<'_>) -> Converted<String> {
