@@ -138,7 +138,7 @@ impl Fixture {
 
     /// Carries out all orders: what is delivered and trained, as (verb, recipient or sink).
     pub(super) fn carry_out(&self, refuse: &[&str]) -> Vec<String> {
-        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()] };
         self.q.queue.fan_out(&self.q, &how, 1000, self.q.store.now().secs()).unwrap();
         let mut done = Vec::new();
         while let Some(claim) = self.q.queue.claim(Work::Deliver, u64::MAX) {

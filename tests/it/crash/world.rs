@@ -450,7 +450,7 @@ pub struct Found {
 
 pub fn how() -> FanOut {
     let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
-    FanOut { ham: names(&["one", "two"]), spam: names(&["one", "bad"]), ..FanOut::default() }
+    FanOut { ham: names(&["one", "two"]), spam: names(&["one", "bad"]) }
 }
 
 pub fn global() -> Account {

@@ -255,7 +255,7 @@ impl Stack {
     /// Orders are carried out, as the workers do.
     pub fn carry_out(&self, accepted: bool) {
         let quarantine = self.quarantine();
-        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()] };
         while quarantine.queue.fan_out(quarantine, &how, 100, u64::MAX).expect("orders are fanned out") > 0 {}
         while let Some(claim) = quarantine.queue.claim(Work::Deliver, u64::MAX) {
             let entry = claim.entry.clone();
