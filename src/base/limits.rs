@@ -252,3 +252,27 @@ pub const SMTP_LAST_REPLY: Duration = Duration::from_secs(600);
 pub const REMOVALS_KEPT: usize = 32_768;
 /// Views whose UIDNEXT and HIGHESTMODSEQ are kept over a stop, those that changed last.
 pub const FIGURES_KEPT: usize = 200_000;
+
+// The page of one message
+
+/// HTML of a message that is made harmless for its frame; the rest is cut, and the page says so. Real newsletters stay
+/// below 300 KB, and some mail programs cut at 102 KB.
+pub const FRAME_INPUT: usize = 1 << 20;
+/// The same when it is plain: each link and image became a text that may be longer.
+pub const FRAME_OUTPUT: usize = 2 << 20;
+/// Nested elements of it. Deeper ones lose their boxes, not their text; layout tables of real mail nest 30 deep, and
+/// browsers stop at 512.
+pub const FRAME_DEPTH: usize = 100;
+/// Text that the page of a message shows; a link leads to the rest.
+pub const PAGE_TEXT: usize = 64 << 10;
+/// Text behind that link.
+pub const PAGE_WHOLE_TEXT: usize = 2 << 20;
+/// Source of a message that is shown; a download gives all of it.
+pub const PAGE_SOURCE: usize = 256 << 10;
+/// Bytes of one header field that the page shows.
+pub const PAGE_FIELD: usize = 4 << 10;
+/// Attachments that the page lists. The downloaded message has them all.
+pub const PAGE_ATTACHMENTS: usize = 100;
+/// Bytes of a message that are read for its page to say size and SHA-256 of its attachments, each counted from the message's
+/// beginning; it takes some 100 ms.
+pub const PAGE_HASHED: u64 = 32 << 20;

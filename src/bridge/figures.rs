@@ -26,7 +26,9 @@ impl ImapBridge {
             match self.shared.quarantine.folder(name) {
                 None => return Ok(None),
                 Some(folder) if !folder.row().rights.contains('r') => {
-                    return Err(Refusal::new("NOPERM", "this folder is write-only: it has no quota root"));
+                    // Refused where looking into it is; where it opens empty, Thunderbird asks this of every folder it opens.
+                    self.open(name)?;
+                    return Ok(None);
                 }
                 Some(_) => {}
             }

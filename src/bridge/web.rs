@@ -3,6 +3,7 @@
 
 mod listing;
 mod live;
+pub mod message;
 mod query;
 mod reading;
 mod sign_in;

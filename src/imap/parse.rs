@@ -1,5 +1,6 @@
 //! From the bytes of one command, literals inside, to a [`Request`]. Pure: no state, no session.
 
+use super::capability::Enabled;
 use super::commands::Command;
 use super::items::StatusItem;
 use super::parse_sync;
@@ -21,13 +22,13 @@ pub struct Parsed {
 
 /// Parses a whole command, its line end included.
 pub fn command(input: &[u8]) -> Parsed {
-    command_in(input, false)
+    command_in(input, Enabled::default())
 }
 
-/// The same; `utf8`: names are UTF-8, since the client has enabled it.
-pub fn command_in(input: &[u8], utf8: bool) -> Parsed {
+/// The same, in the grammar of what the client has enabled.
+pub fn command_in(input: &[u8], enabled: Enabled) -> Parsed {
     let mut p = Parser::new(input);
-    p.utf8 = utf8;
+    p.enabled = enabled;
     let Some(tag) = p.tag() else {
         return Parsed {
             tag: None,
@@ -49,9 +50,9 @@ pub fn tag(input: &[u8]) -> Option<String> {
 
 /// The tag and the head of an APPEND whose message literal was just announced at the end of `input`. `None` for
 /// everything else, also when the literal is the mailbox's name.
-pub fn append_head(input: &[u8], utf8: bool) -> Option<(String, AppendHead)> {
+pub fn append_head(input: &[u8], enabled: Enabled) -> Option<(String, AppendHead)> {
     let mut p = Parser::new(input);
-    p.utf8 = utf8;
+    p.enabled = enabled;
     let tag = p.tag()?;
     if p.command_name()?.name != "APPEND" {
         return None;
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn heads_of_append() {
-        let head = |text: &str| append_head(text.as_bytes(), false).map(|(_, head)| head);
+        let head = |text: &str| append_head(text.as_bytes(), Enabled::default()).map(|(_, head)| head);
         let full = head("a APPEND x (\\Seen $Junk $None) \" 2-Jan-2006 15:04:05 +0130\" {3}\r\n").unwrap();
         assert_eq!(full.mailbox, "x");
         assert_eq!(full.flags, Flags::SEEN | Flags::by_name("$Junk").unwrap());
@@ -312,7 +313,7 @@ mod tests {
         #[test]
         fn anything_is_understood_or_refused(input in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = command(&input);
-            let _ = (append_head(&input, true), append_next(&input));
+            let _ = (append_head(&input, Enabled { utf8: true, ..Enabled::default() }), append_next(&input));
             for command in super::super::commands::COMMANDS {
                 let _ = super::command(&[b"a ", command.name.as_bytes(), &input].concat());
             }

@@ -15,6 +15,10 @@ pub(super) fn search(p: &mut Parser<'_>, uid: bool) -> Parsing<Request> {
     p.space()?;
     let returns = returns(p, true)?;
     let charset = if p.eat_word("CHARSET ") {
+        if p.enabled.utf8 {
+            // RFC 6855 3. Not after ENABLE IMAP4rev2 alone: RFC 9051 6.4.4 has CHARSET still.
+            return Err(Bad("texts are UTF-8 since ENABLE UTF8=ACCEPT: CHARSET is not allowed"));
+        }
         let charset = Charset::named(&p.astring()?);
         p.space()?;
         charset

@@ -1,5 +1,6 @@
 //! The words of the grammar (RFC 3501 9): a cursor that reads atoms, strings, numbers, sets, flags and dates.
 
+use super::capability::Enabled;
 use super::commands::Command;
 use super::mutf7;
 use super::request::{AppendHead, Bad};
@@ -15,14 +16,14 @@ pub type Parsing<T> = Result<T, Bad>;
 pub struct Parser<'a> {
     input: &'a [u8],
     at: usize,
-    /// Strings and mailbox names are UTF-8: the client has enabled it.
-    pub(super) utf8: bool,
+    /// What the client has switched on: it changes strings and mailbox names, and what may be said in SEARCH.
+    pub(super) enabled: Enabled,
 }
 
 impl<'a> Parser<'a> {
     /// At the beginning of `input`.
     pub fn new(input: &'a [u8]) -> Self {
-        Parser { input, at: 0, utf8: false }
+        Parser { input, at: 0, enabled: Enabled::default() }
     }
 
     /// What was not read yet.
@@ -131,7 +132,7 @@ impl<'a> Parser<'a> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    if self.utf8 && std::str::from_utf8(&text).is_err() {
+                    if self.enabled.names_are_utf8() && std::str::from_utf8(&text).is_err() {
                         // RFC 6855 3
                         return Err(Bad("this is not UTF-8"));
                     }
@@ -175,7 +176,7 @@ impl<'a> Parser<'a> {
 
     /// What a mailbox name, or the beginning of one, means.
     pub(super) fn mailbox_name(&self, wire: &[u8]) -> Parsing<String> {
-        if !self.utf8 {
+        if !self.enabled.names_are_utf8() {
             return mailbox_name(wire);
         }
         // RFC 6855 3, RFC 9051 5.1

@@ -1,6 +1,7 @@
 //! Mail as values: addresses, file names of stored messages, the trace; headers, MIME structure and text. No I/O.
 
 pub mod address;
+pub mod authentication;
 pub mod date;
 pub mod fold;
 pub mod header;

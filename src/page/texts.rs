@@ -46,9 +46,15 @@ macro_rules! texts {
 }
 
 mod common;
+mod frame;
+mod message;
+mod reasons;
 mod site;
 
 pub use common::Common;
+pub use frame::Frame;
+pub use message::Message;
+pub use reasons::Reasons;
 pub use site::Site;
 
 /// A language of the page and the digest.

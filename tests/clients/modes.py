@@ -127,6 +127,9 @@ with tempfile.TemporaryDirectory() as folder, check.part("write_only = empty, in
         joined = b"".join(opened)
         check("it is empty", b"* 0 EXISTS" in joined, joined)
         check("STATUS of it", b"MESSAGES 0" in b"".join(client.say("STATUS Release (MESSAGES UIDNEXT)")))
+        # Thunderbird asks this of every folder that it opens.
+        quota = client.say("GETQUOTAROOT Spam")
+        check("it has no quota root, and that is no error", quota[-1].startswith(b"t OK") and b'""' not in b"".join(quota), quota)
         client.say("SELECT INBOX")
         for name in ("Release & Train", "Release and Train", "Release and Train/Not Spam"):
             encoded = name.replace("&", "&-")

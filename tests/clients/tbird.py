@@ -34,7 +34,7 @@ PREFS = {
 # Beginnings of scripts: the window, its mail tab, a folder by its account's number and name.
 START = """
 const top_ = Services.wm.getMostRecentWindow("mail:3pane");
-const pane = top_.document.getElementById("tabmail").currentAbout3Pane;
+const pane = top_.document.getElementById("tabmail").currentAbout3Pane || top_.document.getElementById("tabmail").tabInfo[0].chromeBrowser.contentWindow;
 const spot = element => {
     if (!element) return null;
     const box = element.getBoundingClientRect();
@@ -42,8 +42,9 @@ const spot = element => {
     return [win.mozInnerScreenX + box.x + box.width / 2, win.mozInnerScreenY + box.y + box.height / 2, box.width, box.height];
 };
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+// Without a login: Local Folders.
 const folder = (login, name) => {
-    const server = MailServices.accounts.allServers.find(s => s.type == "imap" && s.username == login);
+    const server = MailServices.accounts.allServers.find(s => login ? s.type == "imap" && s.username == login : s.type == "none");
     return server && server.rootFolder.descendants.find(f => f.name == name);
 };
 """
@@ -88,7 +89,8 @@ class Thunderbird:
         self.log = os.path.join(folder, "imap.log")
         port = marionette_port()
         write_profile(self.profile, imaps, accounts, dict(extra or {}, **{"marionette.port": port}))
-        accept(self.profile, imaps, ca)
+        if ca:
+            accept(self.profile, imaps, ca)
         env = dict(display.env, HOME=folder, MOZ_LOG="IMAP:4,timestamp", MOZ_LOG_FILE=self.log, LC_ALL="C.UTF-8", TZ="UTC")
         env.pop("DBUS_SESSION_BUS_ADDRESS", None)
         # A file: whoever reads our own output must not wait for Thunderbird's processes.
@@ -149,11 +151,63 @@ class Thunderbird:
         return self.run("""const l = []; for (const w of Services.wm.getEnumerator(null)) if (w != top_) l.push(w.document.title + " | " + w.location.href + " | " + (w.document.documentElement.textContent || "").slice(0, 300));
             return l;""")
 
+    def boxes(self):
+        """What has come up besides the mail window: titles on the screen, and windows of the program itself."""
+        seen = [title for title in self.display.titles() if not title.endswith("Mozilla Thunderbird") and title != "Thunderbird"]
+        return seen + self.alerts()
+
+    def drag(self, login, subjects, to):
+        """Selects messages of the open folder and drags them to a folder of that account."""
+        spots = [self.message_spot(subject) for subject in subjects]
+        self.display.click(*spots[0][:2])
+        for spot in spots[1:]:
+            self.display.do("keydown", "ctrl")
+            self.display.click(*spot[:2])
+            self.display.do("keyup", "ctrl")
+        self.display.drag(spots[-1][:2], self.folder_spot(login, to)[:2])
+
+    def element_spot(self, selector):
+        """Where an element of the window, its mail tab, or something inside them lies; None when it cannot be seen."""
+        return self.run("""const found = [];
+            const walk = root => { for (const e of root.querySelectorAll("*")) {
+                if (e.matches(arguments_[0])) found.push(e);
+                if (e.shadowRoot) walk(e.shadowRoot); } };
+            const arguments_ = arguments;
+            walk(top_.document);
+            if (pane && pane.document) walk(pane.document);
+            return spot(found.find(e => e.getBoundingClientRect().width > 0));""", selector)
+
+    def choose(self, login, folder, item, shot):
+        """Right-clicks a folder and clicks an item of the menu, seen on a screenshot."""
+        self.display.click(*self.folder_spot(login, folder)[:2], button=3)
+        where = wait_for(lambda: self.element_spot(item), 10)
+        shot(f"menu-{folder}")
+        self.display.click(*where[:2])
+
+    def shown(self):
+        """The text of the message that is shown."""
+        return self.run("""const browser = pane.messageBrowser && pane.messageBrowser.contentWindow.getMessagePaneBrowser();
+            return browser && browser.contentDocument && browser.contentDocument.body && browser.contentDocument.body.textContent;""")
+
     def sign_in(self):
         """Opens the account in the folder tree and gets its messages: a modal box at start would stop Marionette."""
         self.display.click(59, 132)
         time.sleep(1)
         self.display.click(69, 89)
+
+    def get_messages(self, login):
+        """Lists an account's folders and gets its messages, as a click on the account and on Get Messages does."""
+        self.run("""const s = MailServices.accounts.allServers.find(s => s.type == "imap" && s.username == arguments[0]);
+            s.performExpand(top_.msgWindow); s.getNewMessages(s.rootFolder.descendants[0] || s.rootFolder, top_.msgWindow, null);""", login)
+
+    def keep_locally(self, message):
+        """Puts a message into the inbox of Local Folders, which are made when they are not there."""
+        self.run("""if (!MailServices.accounts.allServers.some(s => s.type == "none")) MailServices.accounts.createLocalMailAccount();
+            const root = MailServices.accounts.localFoldersServer.rootFolder;
+            let inbox = root.descendants.find(f => f.name == "Inbox");
+            if (!inbox) { root.createSubfolder("Inbox", null); inbox = root.getChildNamed("Inbox"); }
+            inbox.QueryInterface(Ci.nsIMsgLocalMailFolder).addMessage(
+                "From - Sat Nov 21 10:00:00 2026\\n" + unescape(encodeURIComponent(arguments[0])));""", message)
 
     def open_folder(self, login, name):
         where = wait_for(lambda: self.folder_spot(login, name), 30)

@@ -112,8 +112,7 @@ impl Peer {
                 }
                 Step::Close => {
                     self.closed = true;
-                    // what the bridge does when it is dropped
-                    self.world.borrow_mut().appends -= std::mem::take(&mut self.side.append).len() as i32;
+                    self.side.leave(&mut self.world.borrow_mut());
                 }
             }
         }
@@ -121,6 +120,11 @@ impl Peer {
 }
 
 impl Side {
+    /// What the bridge does when it is dropped.
+    pub fn leave(&mut self, world: &mut World) {
+        world.appends -= std::mem::take(&mut self.append).len() as i32;
+    }
+
     /// Answers a question out of the world.
     pub fn reply(&mut self, world: &mut World, question: Question) -> Result<Answer, Refusal> {
         let open = self.open.clone();
@@ -184,7 +188,9 @@ impl Side {
                     if world.find(name).is_none() {
                         return Ok(Answer::Quota(None));
                     }
-                    world.readable(name)?;
+                    if !world.readable(name)?.rights.contains('r') {
+                        return Ok(Answer::Quota(None));
+                    }
                 }
                 let messages = || world.folders.iter().flat_map(|f| f.messages.values());
                 Answer::Quota(Some(Quota {
@@ -218,8 +224,11 @@ impl Side {
                     list: mailbox.messages.keys().copied().collect(),
                     recent,
                     first_unseen: mailbox.messages.iter().find(|(_, m)| !m.flags.has(Flags::SEEN)).map(|(u, _)| *u),
-                    read_only: !mailbox.rights.contains('s'),
-                    permanent: Flags(0x7ff_ffff).without(Flags::OURS),
+                    read_only: !mailbox.rights.contains('i'),
+                    permanent: match mailbox.rights.contains('r') {
+                        true => Flags(0x7ff_ffff).without(Flags::OURS),
+                        false => Flags::NONE,
+                    },
                     mailbox_id: format!("F{}", mailbox.name),
                 };
                 if !read_only {
@@ -310,7 +319,7 @@ impl Side {
                 let mut uids = Vec::new();
                 for (folder, flags, bytes) in std::mem::take(&mut self.append) {
                     world.appends -= 1;
-                    if world.readable(&folder).is_err() {
+                    if world.find(&folder).is_none_or(|found| !found.rights.contains('r')) {
                         world.orders += 1;
                         continue;
                     }

@@ -54,6 +54,8 @@ pub struct World {
     pub removed: Vec<(String, u32, u64)>,
     /// The folder that a client named last.
     pub named: String,
+    /// Action folders open, and are empty.
+    pub opens_empty: bool,
     /// The next AppendData is refused.
     pub full: bool,
     /// Appends that were begun and neither finished nor cancelled.
@@ -130,8 +132,13 @@ impl World {
     }
 
     pub fn readable(&mut self, name: &str) -> Result<&mut Mailbox, Refusal> {
+        let opens_empty = self.opens_empty;
         let folder = self.find(name).ok_or_else(|| Refusal::new("NONEXISTENT", "there is no such folder"))?;
-        if folder.rights.contains('r') { Ok(folder) } else { Err(Refusal::new("NOPERM", "this folder is write-only")) }
+        if folder.rights.contains('r') || opens_empty {
+            Ok(folder)
+        } else {
+            Err(Refusal::new("NOPERM", "this folder is write-only"))
+        }
     }
 }
 

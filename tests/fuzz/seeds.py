@@ -11,6 +11,7 @@ WORDS = {
     "imap": ["src/imap/*.rs", "src/imap/session/*.rs", "src/mail/kinds.rs", "src/base/flags.rs"],
     "lmtp": ["src/lmtp/*.rs"],
     "mime": ["src/mail/mime/*.rs", "src/mail/*.rs", "src/imap/envelope.rs", "src/imap/structure.rs"],
+    "page": ["src/page/sanitise/*.rs", "src/page/target.rs"],
     "trace": ["src/mail/trace.rs", "src/mail/name.rs", "src/mail/header.rs", "src/base/path.rs"],
 }
 MORE = {
@@ -23,6 +24,7 @@ MORE = {
     "mime": [b"--b\r\n", b"--b--\r\n", b"boundary=b", b"\r\n\r\n", b"\r\n ", b"=?utf-8?q?", b"=?utf-8?b?", b"?=", b"name*0*=",
              b"filename*=utf-8''", b"multipart/digest", b"multipart/mixed", b"message/rfc822", b"group: a@b;", b"<a@b>", b"\"a\\\"\" <a@b>",
              b"Mon, 2 Jan 2006 15:04:05 +0000", b"quoted-printable", b"charset="],
+    "page": [b"<", b">", b"</", b"<!--", b"-->", b"<a href=", b"<img src=", b"&#x", b"https://a@b/", b"javascript:", b"(1.5)[", b"../"],
     "trace": [b"\r\n", b"\r\n ", b"X-Lazaret-", b"%2E", b",S=", b",U=", b":2,", b"Return-Path: ", b"Delivered-To: ", b"Received: "],
 }
 # Where a session stands (bits 2 and 3), a mailbox with odd messages (bit 5); see targets/imap.rs.
@@ -109,6 +111,10 @@ def seeds(target):
         yield b"\x00\xff" + b"".join(line + b"\r\n" for line in (
             b"LHLO mail.example.org", b"MAIL FROM:<bob@example.net> SIZE=30", b"RCPT TO:<alice@example.org>",
             b"RCPT TO:<carol+tag@example.org> NOTIFY=NEVER", b"DATA", b"Subject: x", b"", b"..", b".", b"QUIT"))
+    elif target == "page":
+        with open("tests/xss/html.txt", "rb") as file:
+            yield from (section.split(b"\n", 1)[1] for section in file.read().split(b"\n=== ")[1:])
+        yield b"R_SPF_FAIL(1.50)[-all]\n* -0.1 DKIM_VALID x\nBAYES_99=3.5\nGTUBE\n"
     else:
         mail = []
         for path in sorted(glob.glob("tests/mail/*/*.eml")):

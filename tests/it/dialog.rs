@@ -2,12 +2,16 @@
 
 #[path = "../dialog/codec.rs"]
 mod codec;
+#[path = "../dialog/coverage.rs"]
+mod coverage;
+#[path = "../dialog/direct.rs"]
+mod direct;
 #[path = "../dialog/fake.rs"]
 pub mod fake;
 #[path = "../dialog/model.rs"]
 mod model;
 #[path = "../dialog/oracle.rs"]
-mod oracle;
+pub mod oracle;
 #[path = "../dialog/script.rs"]
 pub mod script;
 #[path = "../dialog/search.rs"]
@@ -22,21 +26,29 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-#[test]
-fn dialogs() {
+/// Every file's name and its dialogs.
+pub fn all() -> Vec<(String, Vec<String>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialog/imap");
-    let mut failed = Vec::new();
-    let mut count = 0;
     let mut paths: Vec<_> =
         std::fs::read_dir(folder).expect("the dialogs are there").flatten().map(|e| e.path()).collect();
     paths.sort();
-    for path in paths {
-        let text = std::fs::read_to_string(&path).expect("a dialog is UTF-8");
-        for (i, part) in text.split("\n---\n").enumerate() {
+    let read = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).expect("a dialog is UTF-8");
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (name, text.split("\n---\n").map(str::to_string).collect())
+    };
+    paths.iter().map(read).collect()
+}
+
+#[test]
+fn dialogs() {
+    let mut failed = Vec::new();
+    let mut count = 0;
+    for (name, parts) in all() {
+        for (i, part) in parts.iter().enumerate() {
             for chunk in [usize::MAX, 1, 7, 64] {
                 count += 1;
-                if let Err(why) = script::run(part, chunk) {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if let Err(why) = direct::run(part, chunk) {
                     let title = part.lines().find(|l| l.starts_with('#')).unwrap_or_default();
                     failed.push(format!("{name} part {}, chunks of {chunk}: {title}\n  {why}", i + 1));
                     break;
@@ -51,7 +63,7 @@ fn dialogs() {
 #[test]
 fn a_runner_that_notices() {
     for wrong in ["S: * BAD *", "S: * OK *\nS: a OK *", "S: * OK *\nC: a NOOP", "S: * OK *\nC: a NOOP\nS: b OK *"] {
-        assert!(script::run(wrong, 1).is_err(), "{wrong}");
+        assert!(direct::run(wrong, 1).is_err(), "{wrong}");
     }
     assert!(oracle::check(b"* 1 FETCH (NOSUCH 1)\r\n").is_err());
     assert!(oracle::check(b"a OK [NOSUCH] x\r\n").is_err());

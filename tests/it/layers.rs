@@ -137,14 +137,14 @@ const RULES: &[Rule] = &[
     Rule {
         module: "page",
         modules: &["base", "mail", "quarantine"],
-        crates: &["maud", "memchr"],
+        crates: &["maud", "ammonia", "memchr"],
         std: &[VALUES],
         is_async: false,
     },
     Rule {
         module: "bridge",
         modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "page", "disk"],
-        crates: &["event_listener", "log", "memchr"],
+        crates: &["event_listener", "log", "memchr", "ring"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },

@@ -28,7 +28,7 @@ impl Session {
             Event::More => Flow::Wait(Job::Read),
             Event::Literal { size, sync } => self.literal(size, sync, out),
             Event::Line => {
-                let parsed = parse::command_in(self.input.text(), self.enabled.names_are_utf8());
+                let parsed = parse::command_in(self.input.text(), self.enabled);
                 self.input.done();
                 self.begin(parsed, out)
             }
@@ -43,7 +43,7 @@ impl Session {
 
     fn literal(&mut self, size: u64, sync: bool, out: &mut Vec<u8>) -> Flow {
         let nobody = matches!(self.state, State::Nobody);
-        if !nobody && let Some((tag, head)) = parse::append_head(self.input.text(), self.enabled.names_are_utf8()) {
+        if !nobody && let Some((tag, head)) = parse::append_head(self.input.text(), self.enabled) {
             (self.tag, self.numbers) = (tag, Numbers::MayChange);
             return self.append(head, size, sync);
         }
