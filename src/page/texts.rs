@@ -46,12 +46,14 @@ macro_rules! texts {
 }
 
 mod common;
+mod desk;
 mod frame;
 mod message;
 mod reasons;
 mod site;
 
 pub use common::Common;
+pub use desk::Desk;
 pub use frame::Frame;
 pub use message::Message;
 pub use reasons::Reasons;
