@@ -3,6 +3,7 @@
 
 use super::Quarantine;
 use super::account::Account;
+use super::children::Named;
 use super::core::asker;
 use super::folders::{self, Folder, Source, Verb};
 use super::policy::Denied;
@@ -156,31 +157,34 @@ impl Quarantine {
         account: &Account,
         from: Kept,
         uids: &UidRanges,
-        target: Folder,
+        target: impl Into<Named>,
         take: bool,
     ) -> Result<Done, Failed> {
+        let target = target.into();
         let reach = self.reach(account)?;
         let messages = self.store.locate_all(reach, from, uids);
-        self.allow(account, from, &messages, target)?;
+        self.allow(account, from, &messages, &target)?;
         if messages.is_empty() {
             return Ok(Done::default());
         }
-        match target.kept() {
+        match target.folder.kept() {
             Some(kept) => self.place(account, reach, from, uids, kept, take),
-            None => self.order(account, reach, from, messages, target.row().verbs, take),
+            None => self.order(account, reach, from, messages, target.folder.row().verbs, take),
         }
     }
 
     /// Whether all of these may be put there.
-    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: Folder) -> Result<(), Denied> {
+    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: &Named) -> Result<(), Denied> {
+        let folder = target.folder;
         let mut reason = None;
         let mut refused = 0;
         for message in messages {
             let (class, kind) = (message.row.class, message.row.kind);
-            let verdict = folders::may_come_from(target, Source::Kept(from), class)
-                .and_then(|()| self.options.policy.may(&account.scope, class, kind, target.row().verbs))
+            let verdict = folders::may_come_from(folder, Source::Kept(from), class)
+                .and_then(|()| self.may_be_in(target, &message.tree.address))
+                .and_then(|()| self.options.policy.may(&account.scope, class, kind, folder.row().verbs))
                 .and_then(|()| {
-                    let cut = target.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
+                    let cut = folder.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
                     if cut {
                         Err(Denied::impossible(
                             "only its header was kept, since it was over the size limit: ask the sender for it",

@@ -3,7 +3,8 @@
 pub mod account;
 pub mod act;
 pub mod admit;
-pub mod core;
+pub mod children;
+mod core;
 pub mod directory;
 pub mod expire;
 pub mod finish;
@@ -22,5 +23,6 @@ pub mod throttle;
 pub use account::{Account, Accounts, Scope};
 pub use act::{Done, Failed};
 pub use admit::{Arrival, Filed, Refused};
+pub use children::Named;
 pub use core::{Options, Quarantine};
 pub use mailbox::{Counts, Mailbox};
