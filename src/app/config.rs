@@ -36,6 +36,8 @@ pub struct Config {
     pub users: PathBuf,
     /// `[imap]`
     pub imap: Imap,
+    /// `[page]`
+    pub page: Page,
     /// `[tls]`
     pub tls: Tls,
     /// `[[lmtp]]`
@@ -71,6 +73,19 @@ pub struct Imap {
     pub starttls: Vec<SocketAddr>,
     /// On loopback, login without TLS is allowed on the `starttls` addresses.
     pub plain_login_on_loopback: bool,
+}
+
+/// `[page]`: where browsers connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// HTTPS.
+    pub tls: Vec<SocketAddr>,
+    /// Plain HTTP, on loopback.
+    pub plain: Vec<SocketAddr>,
+    /// Peers at the plain addresses whose X-Forwarded-For is believed.
+    pub proxies: Vec<Network>,
+    /// Where people find it, without a slash at the end; `None`: the first TLS address under our name.
+    pub base_url: Option<String>,
 }
 
 /// `[tls]`: PEM files.
@@ -292,6 +307,8 @@ pub struct Limits {
     pub min_free: u8,
     /// How long a delivery is tried.
     pub queue_age: Duration,
+    /// How long what was asked in the browser can be taken back; zero: not at all.
+    pub release_delay: Duration,
 }
 
 /// `[log]`
@@ -313,6 +330,11 @@ pub enum LogForm {
 }
 
 impl Config {
+    /// Whether anything listens that needs the certificate.
+    pub fn needs_certificate(&self) -> bool {
+        !(self.imap.tls.is_empty() && self.imap.starttls.is_empty() && self.page.tls.is_empty())
+    }
+
     /// Reads the file at `path`.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)

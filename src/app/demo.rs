@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// The password of all three accounts.
 const PASSWORD: &str = "lazaret";
 /// Ports to try first, so that what is printed today works in the mail program tomorrow.
-const PORTS: [u16; 3] = [10993, 10143, 10024];
+const PORTS: [u16; 4] = [10993, 10143, 10024, 10443];
 
 /// How the demonstration is run.
 #[derive(Debug, Clone, Default)]
@@ -128,10 +128,11 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
         write("users", &users)?;
     }
     // Scripts are told the ports, people like the same ones each time.
-    let [imaps, imap, lmtp] = PORTS.map(|port| if any_port || !is_free(port) { 0 } else { port });
+    let [imaps, imap, lmtp, page] = PORTS.map(|port| if any_port || !is_free(port) { 0 } else { port });
     let mut text = format!(
         "data = {data:?}\nhost_name = \"localhost\"\nusers = \"users\"\n\
          [imap]\ntls = [\"127.0.0.1:{imaps}\"]\nstarttls = [\"127.0.0.1:{imap}\"]\nplain_login_on_loopback = true\n\
+         [page]\ntls = [\"127.0.0.1:{page}\"]\n\
          [tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
          [[route]]\nname = \"default\"\nhost = \"127.0.0.1\"\nport = {route}\n\
          [[sink]]\nname = \"trained\"\nlearns = [\"ham\", \"spam\"]\nto = \"maildir\"\npath = \"trained\"\n\
@@ -204,6 +205,7 @@ fn line(place: &Path, server: &Server, lmtp: SocketAddr) -> String {
         "imap": server.imap.first().map(SocketAddr::to_string),
         "imaps": server.imaps.first().map(SocketAddr::to_string),
         "lmtp": lmtp.to_string(),
+        "page": page_address(server),
         "data": place.join("data"),
         "delivered": place.join("delivered"),
         "trained": place.join("trained"),
@@ -212,6 +214,11 @@ fn line(place: &Path, server: &Server, lmtp: SocketAddr) -> String {
         "accounts": accounts,
     })
     .to_string()
+}
+
+fn page_address(server: &Server) -> String {
+    let [over_tls, _] = &server.page;
+    over_tls.first().map(|address| format!("https://localhost:{}/", address.port())).unwrap_or_default()
 }
 
 fn page(place: &Place, server: &Server, lmtp: SocketAddr) -> String {
@@ -223,6 +230,7 @@ fn page(place: &Place, server: &Server, lmtp: SocketAddr) -> String {
 
   accounts    {accounts}
               the password of all is: {PASSWORD}
+  page        {web}   (a browser warns of the self-signed certificate)
   IMAP        127.0.0.1 port {imaps} (TLS), port {imap} (STARTTLS); the certificate is self-signed
   LMTP        {lmtp}
   data        {data}
@@ -236,6 +244,7 @@ curl:        curl -k --url 'imaps://127.0.0.1:{imaps}/Caught' -u {RECIPIENT}:{PA
              ls {delivered}/new
 
 Recipients that provoke failures: refused@ (550), deferred@ (451), slow@ (waits): release a message that lies with them.",
+        web = page_address(server),
         gone = if place.temporary { " and removes its data" } else { "" },
         accounts = accounts().map(|(login, _)| login).join(", "),
         data = place.path.join("data").display(),

@@ -43,6 +43,7 @@ pub fn options(config: &Config) -> Result<Options, MapError> {
         new_trees_per_hour: config.limits.new_trees,
         min_free_percent: config.limits.min_free,
         home,
+        release_delay: config.limits.release_delay,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::base::{Timestamp, limits};
 use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
 use crate::bridge::memory::Memory;
+use crate::bridge::web::Site;
 use crate::disk::Disk;
 use crate::net::gate::Room;
 use crate::net::listen::{Accepted, Address};
@@ -42,6 +43,8 @@ pub struct Server {
     pub imap: Vec<SocketAddr>,
     /// Where LMTP listens, on TCP.
     pub lmtp: Vec<SocketAddr>,
+    /// Where the page is, over HTTPS and in the clear.
+    pub page: [Vec<SocketAddr>; 2],
     executor: Executor,
     serving: Serving,
     gates: Vec<Arc<Gate>>,
@@ -83,9 +86,9 @@ impl Server {
         })?;
         let (quarantine, report) = open(config)?;
         let quarantine = Arc::new(quarantine);
-        let tls = match config.imap.tls.is_empty() && config.imap.starttls.is_empty() {
-            true => None,
-            false => Some(Arc::new(Tls::load(&config.tls.certificate, &config.tls.key).map_err(|e| e.to_string())?)),
+        let tls = match config.needs_certificate() {
+            false => None,
+            true => Some(Arc::new(Tls::load(&config.tls.certificate, &config.tls.key).map_err(|e| e.to_string())?)),
         };
         let accounts = Accounts::open(&config.users, quarantine.directory()).map_err(|e| e.to_string())?;
         let executor = Executor::start_default().map_err(|e| format!("cannot start threads: {e}"))?;
@@ -94,6 +97,7 @@ impl Server {
             imaps: Vec::new(),
             imap: Vec::new(),
             lmtp: Vec::new(),
+            page: Default::default(),
             accounts: Arc::new(accounts),
             gates: Vec::new(),
             config_file: (!config.file.as_os_str().is_empty()).then(|| config.file.clone()),
@@ -105,6 +109,7 @@ impl Server {
         };
         server.listen_imap(config)?;
         server.listen_lmtp(config)?;
+        server.listen_page(config)?;
         server.work(config)?;
         // Mail goes on without it, and commands say that they do not reach us.
         match control::start(&server.serving, server.quarantine.clone()) {
@@ -188,6 +193,28 @@ impl Server {
             };
             let gate = self.gate(config);
             serve::lmtp::start(&self.serving, listener, gate, make);
+        }
+        Ok(())
+    }
+
+    fn listen_page(&mut self, config: &Config) -> Result<(), String> {
+        let site = Site::new(self.quarantine.clone(), self.accounts.clone()).ok_or("the system has no random bytes")?;
+        let site = Arc::new(site);
+        let secure = config.page.tls.iter().map(|address| (*address, true));
+        for (address, is_tls) in secure.chain(config.page.plain.iter().map(|address| (*address, false))) {
+            let listener = Listener::bind(&Address::Tcp(address)).map_err(|e| e.to_string())?;
+            if let Address::Tcp(bound) = listener.address() {
+                let [over_tls, plain] = &mut self.page;
+                if is_tls { over_tls.push(bound) } else { plain.push(bound) }
+            }
+            let proxies = config.page.proxies.clone();
+            let mode = serve::web::Mode {
+                tls: self.tls.clone().filter(|_| is_tls),
+                is_proxy: Box::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
+                host: config.page.base_url.as_ref().and_then(|url| Some(url.split_once("://")?.1.to_string())),
+            };
+            let gate = self.gate(config);
+            serve::web::start(&self.serving, listener, gate, mode, site.clone());
         }
         Ok(())
     }

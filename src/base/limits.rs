@@ -153,6 +153,43 @@ pub const CONTROL_WAIT: Duration = Duration::from_secs(120);
 /// Bytes of a message that a listing looks at behind the trace, for sender and subject.
 pub const LISTED_HEADER: u64 = 64 << 10;
 
+// The page
+
+/// Request line and fields of one HTTP request. 431.
+pub const HTTP_HEADER: usize = 32 << 10;
+/// Fields of one HTTP request; browsers send below 30. 431.
+pub const HTTP_FIELDS: usize = 100;
+/// Time for a request's head, and how long a connection may be silent between two. It is then closed.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(20);
+/// Time for the body of a form. 408.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(60);
+/// Bytes of a form without a file: a page lists 100 messages, each in some 150 bytes. 413.
+pub const FORM_BYTES: usize = 256 << 10;
+/// Fields of a form or query; further ones are not looked at.
+pub const FORM_FIELDS: usize = 2_000;
+/// A message that is uploaded for a report. 413.
+pub const UPLOAD_BYTES: usize = 32 << 20;
+/// Uploads in memory together; then 503.
+pub const UPLOADS: usize = 96 << 20;
+/// Sessions of the page; the one that was not used for longest ends when there are more.
+pub const SESSIONS: usize = 20_000;
+/// A session that nobody uses ends after this.
+pub const SESSION_IDLE: Duration = Duration::from_secs(12 * 3_600);
+/// A session ends after this in any case.
+pub const SESSION_MOST: Duration = Duration::from_secs(7 * 86_400);
+/// Messages on one page of a list.
+pub const LIST_ROWS: usize = 50;
+/// Time that one page of a search may take before it shows what it has found.
+pub const SEARCH_TIME: Duration = Duration::from_secs(5);
+/// Letters of a search.
+pub const SEARCH_LETTERS: usize = 1_000;
+/// Actions of the page over many messages that go on in the background at once; then 503.
+pub const WORKS: usize = 200;
+/// Browsers that wait for news, in all; further ones look again when they are loaded anew.
+pub const LIVE: usize = 2_000;
+/// A browser that waits for news is told after this that the server is there.
+pub const LIVE_BEAT: Duration = Duration::from_secs(30);
+
 // Pools
 
 /// Threads that wait for the disk, grown on demand.
@@ -184,6 +221,8 @@ pub const LOGIN_MEMORY: Duration = Duration::from_secs(300);
 
 /// How long a delivery is tried before the message goes back into Caught.
 pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// Longest time for which something that was asked on the page can be taken back; whoever releases mail wants it soon.
+pub const RELEASE_DELAY_MOST: Duration = Duration::from_secs(3_600);
 /// First pause between two attempts; doubles up to [`RETRY_MOST`].
 pub const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// Longest pause between two attempts.

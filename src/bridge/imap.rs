@@ -12,7 +12,7 @@ use crate::imap::question::{
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch};
 use crate::mail::{Kept, Name};
-use crate::quarantine::act::Appending;
+use crate::quarantine::append::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
 use crate::quarantine::mailbox::Content;
 use crate::quarantine::policy::{Denied, Why};

@@ -11,6 +11,7 @@ mod login;
 pub mod memory;
 mod search;
 mod turn;
+pub mod web;
 
 pub use content::fill;
 

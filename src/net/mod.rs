@@ -11,6 +11,7 @@ pub mod smtp;
 pub mod stop;
 pub mod stream;
 pub mod tls;
+pub mod web;
 
 pub use drive::{Connection, Ended};
 pub use executor::Executor;

@@ -46,8 +46,10 @@ macro_rules! texts {
 }
 
 mod common;
+mod site;
 
 pub use common::Common;
+pub use site::Site;
 
 /// A language of the page and the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -149,6 +149,13 @@ impl Accounts {
         Some(wait)
     }
 
+    /// What changes when the account's password does; `None`: there is no such account. Differs from run to run.
+    pub fn stamp(&self, login: &str, now: Timestamp) -> Option<[u8; 32]> {
+        let users = self.users(now);
+        let tag = hmac::sign(&self.key, users.get(login)?.field().as_bytes());
+        tag.as_ref().try_into().ok()
+    }
+
     /// The password was right.
     pub(super) fn right(&self, login: &str) {
         lock(&self.throttle).right(login);

@@ -7,16 +7,17 @@ use super::children::Named;
 use super::core::asker;
 use super::folders::{self, Folder, Source, Verb};
 use super::policy::Denied;
-use crate::base::{Fault, Flags, UidRanges};
+use crate::base::{Fault, Flags, Timestamp, UidRanges};
 use crate::mail::{Kept, Name};
-use crate::queue::{NewOrder, Order, Origin, Placed, Verbs};
+use crate::queue::{NewOrder, Order, Origin, Placed, Verbs, Window};
 use crate::store::{Flagging, Located, Reach};
 use serde_json::json;
 use std::fmt;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// Flags of what was asked for and is not done.
-const PENDING: Flags = Flags(Flags::RELEASE_PENDING.0 | Flags::TRAIN_PENDING.0);
+pub(super) const PENDING: Flags = Flags(Flags::RELEASE_PENDING.0 | Flags::TRAIN_PENDING.0);
 /// Times that a message is looked for whose file is not where the catalogue says.
 const TRIES: u32 = 3;
 
@@ -27,6 +28,8 @@ pub struct Done {
     pub placed: Vec<(u32, u32)>,
     /// How many messages it was about and found.
     pub messages: usize,
+    /// With this [`Quarantine::undo`] takes it back, as long as it waits; `None`: it does not wait.
+    pub batch: Option<u64>,
 }
 
 /// Why nothing, or not all, was done.
@@ -59,45 +62,13 @@ impl fmt::Display for Failed {
     }
 }
 
-/// A message that is being appended. Dropped before [`Quarantine::append_end`], it leaves nothing behind.
-pub struct Appending {
-    target: Folder,
-    base: crate::mail::name::Base,
-    path: std::path::PathBuf,
-    size: u64,
-    written: u64,
-    /// `None` once it is whole and synced.
-    file: Option<crate::disk::NewFile>,
-    /// It is an order now.
-    placed: bool,
-    disk: crate::disk::Disk,
-}
-
-impl Appending {
-    /// Takes the next bytes; more than were announced are refused.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.written += bytes.len() as u64;
-        if self.written > self.size {
-            let more = std::io::Error::other("it is longer than was announced");
-            return Err(Fault::new("append to", &self.path, more));
-        }
-        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
-    }
-
-    /// It is whole: makes its bytes durable, and keeps no file open for it.
-    pub fn close(&mut self) -> Result<(), Fault> {
-        self.file.take().map_or(Ok(()), |file| file.sync())
-    }
-}
-
-impl Drop for Appending {
-    fn drop(&mut self) {
-        if !self.placed
-            && let Err(fault) = self.disk.unlink(&self.path)
-        {
-            log::warn!("{fault}: it is swept at the next start");
-        }
-    }
+/// What a command asks of its messages.
+struct Asked<'a> {
+    verbs: &'a [Verb],
+    /// They leave their folder.
+    take: bool,
+    /// How long it can be taken back.
+    delay: Duration,
 }
 
 /// Flags that say a verb was carried out, and that it was asked for.
@@ -110,7 +81,7 @@ fn flags_of(verb: Verb) -> (Flags, Flags) {
     }
 }
 
-fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
+pub(super) fn queue_verb(verb: Verb) -> Option<crate::queue::Verb> {
     match verb {
         Verb::Release => Some(crate::queue::Verb::Release),
         Verb::TrainHam => Some(crate::queue::Verb::TrainHam),
@@ -138,7 +109,7 @@ pub fn verb_word(verb: crate::queue::Verb) -> &'static str {
     }
 }
 
-fn pending_of(verb: crate::queue::Verb) -> Flags {
+pub(super) fn pending_of(verb: crate::queue::Verb) -> Flags {
     match verb {
         crate::queue::Verb::Release => Flags::RELEASE_PENDING,
         _ => Flags::TRAIN_PENDING,
@@ -151,7 +122,7 @@ fn pending_of_all(order: &Order) -> Flags {
 
 impl Quarantine {
     /// Puts messages of a kept folder into another folder: what dragging does. `take`: they leave the folder (MOVE),
-    /// otherwise they stay (COPY).
+    /// otherwise they stay (COPY). What it asks for starts at once.
     pub fn put(
         &self,
         account: &Account,
@@ -160,7 +131,31 @@ impl Quarantine {
         target: impl Into<Named>,
         take: bool,
     ) -> Result<Done, Failed> {
-        let target = target.into();
+        self.put_after(account, from, uids, target.into(), take, Duration::ZERO)
+    }
+
+    /// The same for the page and for links, where a click is easily a wrong one: deliveries and reports wait for the
+    /// configured time, and [`Quarantine::undo`] takes them back until then. (From Trash a message is put back.)
+    pub fn put_later(
+        &self,
+        account: &Account,
+        from: Kept,
+        uids: &UidRanges,
+        target: Folder,
+        take: bool,
+    ) -> Result<Done, Failed> {
+        self.put_after(account, from, uids, target.into(), take, self.options.release_delay)
+    }
+
+    fn put_after(
+        &self,
+        account: &Account,
+        from: Kept,
+        uids: &UidRanges,
+        target: Named,
+        take: bool,
+        delay: Duration,
+    ) -> Result<Done, Failed> {
         let reach = self.reach(account)?;
         let messages = self.store.locate_all(reach, from, uids);
         self.allow(account, from, &messages, &target)?;
@@ -169,7 +164,10 @@ impl Quarantine {
         }
         match target.folder.kept() {
             Some(kept) => self.place(account, reach, from, uids, kept, take),
-            None => self.order(account, reach, from, messages, target.folder.row().verbs, take),
+            None => {
+                let asked = Asked { verbs: target.folder.row().verbs, take, delay };
+                self.order(account, reach, from, messages, asked)
+            }
         }
     }
 
@@ -238,7 +236,9 @@ impl Quarantine {
                 json!({ "from": from.directory() }),
             );
         }
-        Ok(Done { messages: moved.len(), placed: moved.into_iter().map(|(old, new)| (old.row.uid, new.uid)).collect() })
+        let messages = moved.len();
+        let placed = moved.into_iter().map(|(old, new)| (old.row.uid, new.uid)).collect();
+        Ok(Done { messages, placed, batch: None })
     }
 
     /// Into an action folder: one order a message, one sync for all.
@@ -248,29 +248,36 @@ impl Quarantine {
         reach: Reach,
         from: Kept,
         messages: Vec<Located>,
-        verbs: &[Verb],
-        take: bool,
+        what: Asked<'_>,
     ) -> Result<Done, Failed> {
         let count = messages.len();
-        let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = what.take;
+        let mut last = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Timestamp(self.store.now().0.max(last.saturating_add(1)));
+        let seconds = u32::try_from(what.delay.as_secs()).unwrap_or(u32::MAX);
+        let window = (seconds > 0).then_some(Window { seconds, from, micros: now.subsec_micros() });
+        if window.is_some() {
+            *last = now.0;
+        }
         // Somebody else may have asked while we waited.
         let uids: UidRanges = messages.iter().map(|message| message.row.uid).collect();
         let messages = self.store.locate_all(reach, from, &uids);
         let mut to_trash = UidRanges::new();
         let mut asked: Vec<(Located, Order)> = Vec::with_capacity(count);
         for message in messages {
-            match self.new_order(account, &message, verbs, if take { Origin::Moved } else { Origin::Copied }) {
-                Some(order) => asked.push((message, order)),
+            match self.new_order(account, &message, &what, now.secs()) {
+                Some(order) => asked.push((message, Order { window, ..order })),
                 // Asked before: nothing more is done, and what is dragged away a second time is not lost.
                 None if take => to_trash.add(message.row.uid, message.row.uid),
                 None => {}
             }
         }
+        let batch = asked.first().and_then(|(_, order)| order.batch());
         self.place_orders(account, reach, from, asked, take, TRIES)?;
         if !to_trash.is_empty() {
             self.place(account, reach, from, &to_trash, Kept::Trash, true)?;
         }
-        Ok(Done { placed: Vec::new(), messages: count })
+        Ok(Done { placed: Vec::new(), messages: count, batch })
     }
 
     fn place_orders(
@@ -388,13 +395,14 @@ impl Quarantine {
     }
 
     /// The order for what is still to be done of these verbs. `None`: all of it was done or is under way.
-    fn new_order(&self, account: &Account, message: &Located, verbs: &[Verb], origin: Origin) -> Option<Order> {
-        let left = verbs.iter().filter(|&&verb| is_left(message.row.flags, verb));
+    fn new_order(&self, account: &Account, message: &Located, what: &Asked<'_>, now: u64) -> Option<Order> {
+        let left = what.verbs.iter().filter(|&&verb| is_left(message.row.flags, verb));
         let verbs = left
             .filter_map(|&v| queue_verb(v))
             .fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;
         let tree = message.tree.address.to_string();
-        Some(Order::new(message.name.clone(), verbs, &tree, asker(account), origin, self.store.now().secs()))
+        let origin = if what.take { Origin::Moved } else { Origin::Copied };
+        Some(Order::new(message.name.clone(), verbs, &tree, asker(account), origin, now))
     }
 
     /// Removes messages for good: EXPUNGE, or a removal from Trash.
@@ -418,57 +426,5 @@ impl Quarantine {
             self.journal.note(now, &message.name.id(), &tree, event, by, json!({ "from": from.directory() }));
         }
         Ok(removed)
-    }
-
-    /// Begins to take a message from outside into Spam or Not Spam.
-    pub fn append_start(&self, account: &Account, target: Folder, size: u64) -> Result<Appending, Failed> {
-        self.may_append(account, target)?;
-        if !self.has_space() {
-            return Err(Failed::Denied(Denied::full("the disk of the server is nearly full: nothing is taken now")));
-        }
-        let base = self.store.new_base();
-        let path = self.queue.temporary(&base.to_string());
-        let file = self.store.disk().create(&path)?;
-        Ok(Appending {
-            target,
-            base,
-            path,
-            size,
-            written: 0,
-            file: Some(file),
-            placed: false,
-            disk: self.store.disk().clone(),
-        })
-    }
-
-    /// The messages of one command are whole: makes them durable, and an order for each one's training; all or none.
-    pub fn append_end(&self, account: &Account, mut appending: Vec<Appending>) -> Result<(), Failed> {
-        let tree = self.home(account).to_string();
-        let now = self.store.now();
-        let mut orders = Vec::with_capacity(appending.len());
-        for message in &mut appending {
-            message.close()?;
-            let verbs = message.target.row().verbs.iter().filter_map(|&v| queue_verb(v));
-            let verbs = verbs.fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))));
-            // A folder without verbs takes no APPEND.
-            let Some(verbs) = verbs else { return Ok(()) };
-            let name = Name::new(message.base.clone(), message.written);
-            let order = Order::new(name, verbs, &tree, asker(account), Origin::Appended, now.secs());
-            orders.push(NewOrder { source: message.path.clone(), order });
-        }
-        self.queue.place_together(orders)?;
-        for message in &mut appending {
-            message.placed = true;
-            let verbs: Vec<&str> = message.target.row().verbs.iter().map(|v| v.word()).collect();
-            let id = message.base.to_string();
-            self.journal.note(now, &id, &tree, "appended", &account.login, json!({ "verbs": verbs }));
-        }
-        Ok(())
-    }
-
-    /// Whether an account may append there.
-    pub fn may_append(&self, account: &Account, target: Folder) -> Result<(), Denied> {
-        folders::may_come_from(target, Source::Append, Default::default())?;
-        self.options.policy.may(&account.scope, Default::default(), Default::default(), target.row().verbs)
     }
 }

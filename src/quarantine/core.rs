@@ -15,6 +15,7 @@ use crate::store::{Clock, Reach, Store, Tree};
 use ring::hmac;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 /// What is configured.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Options {
     pub min_free_percent: u8,
     /// Whose trees hold what the global account appends: the first configured domain's postmaster.
     pub home: Address,
+    /// How long what is asked with [`Quarantine::put_later`] waits before it starts.
+    pub release_delay: Duration,
 }
 
 /// The quarantine: the rules, and no protocol. Every call is synchronous; share it by `Arc`.
@@ -54,7 +57,8 @@ pub struct Quarantine {
     /// Held while a failed release is given back: two parts of one message may fail at once.
     pub(super) returning: Mutex<()>,
     /// Held from the look at what was asked before to the order: whoever is told "asked before" can rely on it.
-    pub(super) asking: Mutex<()>,
+    /// It is when the last command was that can be taken back, in microseconds: no two have the same.
+    pub(super) asking: Mutex<u64>,
 }
 
 impl Quarantine {

@@ -29,8 +29,9 @@ impl Plan for Quarantine {
     fn settle(&self, order: &Order) -> Result<(), Fault> {
         let Some(tree) = self.tree_of(&order.tree, &[]) else { return Ok(()) };
         while let Some((kept, message)) = self.store.find(&tree, &order.message.id()) {
-            // Trash holds what `keep` made of this very order.
-            if kept == Kept::Trash && !order.verbs.has(Verb::Release) {
+            // Trash holds what `keep` made of this very order, unless that has not begun.
+            let begun = !order.waits(self.store.now().secs());
+            if kept == Kept::Trash && !order.verbs.has(Verb::Release) && begun {
                 return Ok(());
             }
             self.store.remove(Reach::All, kept, &UidRanges::one(message.row.uid, message.row.uid))?;
@@ -255,7 +256,7 @@ impl Quarantine {
         matches!(self.directory().resolve(&address), Resolution::Tree(owner) if owner == tree.address)
     }
 
-    fn recipients_of(&self, message: &Name, file: &Path) -> Vec<String> {
+    pub(super) fn recipients_of(&self, message: &Name, file: &Path) -> Vec<String> {
         File::open(file).and_then(|mut f| read_trace(&mut f, message)).map(|t| t.recipients).unwrap_or_default()
     }
 

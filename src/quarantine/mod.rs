@@ -3,6 +3,7 @@
 pub mod account;
 pub mod act;
 pub mod admit;
+pub mod append;
 pub mod children;
 mod core;
 pub mod directory;
@@ -16,9 +17,11 @@ pub mod policy;
 mod regressions;
 pub mod scope;
 pub mod scram;
+pub mod session;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+mod undo;
 
 pub use account::{Account, Accounts, Scope};
 pub use act::{Done, Failed};

@@ -11,6 +11,7 @@ use crate::store::testing::{Scratch, clock};
 use crate::store::{Flagging, Reach, Row};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn quarantine(root: &Path) -> Quarantine {
     let domain = Domain { delimiter: Some('+'), ..Domain::default() };
@@ -29,6 +30,7 @@ fn quarantine(root: &Path) -> Quarantine {
         new_trees_per_hour: 100,
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").unwrap(),
+        release_delay: Duration::from_secs(10),
     };
     let directory = Arc::new(Directory::new([("x.test", &domain)]).unwrap());
     Quarantine::open(Disk::new(root), 7, clock(), options, directory).unwrap().0
@@ -64,7 +66,7 @@ fn global() -> Account {
 
 fn release(quarantine: &Quarantine, take: bool) -> Vec<Claim> {
     quarantine.put(&global(), Kept::Caught, &all(), Folder::Release, take).unwrap();
-    quarantine.queue.fan_out(quarantine, &FanOut::default(), 100).unwrap();
+    quarantine.queue.fan_out(quarantine, &FanOut::default(), 100, u64::MAX).unwrap();
     std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect()
 }
 
@@ -177,7 +179,7 @@ fn who_is_told_that_it_was_asked_before_can_rely_on_it() {
             });
         }
     });
-    quarantine.queue.fan_out(&quarantine, &FanOut::default(), 1000).unwrap();
+    quarantine.queue.fan_out(&quarantine, &FanOut::default(), 1000, u64::MAX).unwrap();
     let claims: Vec<_> = std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect();
     assert_eq!(claims.len(), 100);
 }

@@ -13,14 +13,15 @@ use crate::disk::Disk;
 use crate::mail::trace::Client;
 use crate::mail::{Address, Class, Kept, Kind};
 use crate::queue::{Entry, FanOut, Outcome, Work};
-use crate::store::testing::{Scratch, clock};
-use crate::store::{Flagging, Reach};
+use crate::store::testing::Scratch;
+use crate::store::{Clock, Flagging, Reach};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const DAY: u64 = 86_400;
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     let keep = Keep { age: Some(Duration::from_secs(14 * DAY)), ..Keep::default() };
     Options {
         host: "mx.test".into(),
@@ -37,30 +38,57 @@ fn options() -> Options {
         new_trees_per_hour: 100,
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").unwrap(),
+        release_delay: Duration::from_secs(10),
     }
 }
 
-struct Fixture {
-    scratch: Scratch,
-    q: Quarantine,
+pub(super) struct Fixture {
+    pub(super) scratch: Scratch,
+    pub(super) q: Quarantine,
+    now: Arc<AtomicU64>,
 }
 
 impl Fixture {
-    fn new(name: &str) -> Fixture {
+    pub(super) fn new(name: &str) -> Fixture {
         Self::with(name, options())
     }
 
-    fn with(name: &str, options: Options) -> Fixture {
-        let scratch = Scratch::new(name);
+    pub(super) fn with(name: &str, options: Options) -> Fixture {
+        Self::on(Scratch::new(name), options, Arc::new(AtomicU64::new(1_700_000_000_000_000)))
+    }
+
+    fn on(scratch: Scratch, options: Options, now: Arc<AtomicU64>) -> Fixture {
         let domain =
             Domain { delimiter: Some('+'), addresses: vec![("info".into(), "alice".into())], ..Domain::default() };
         let directory = Directory::new([("x.test", &domain), ("y.test", &Domain::default())]).unwrap();
         let disk = Disk::new(scratch.path());
-        let (q, _) = Quarantine::open(disk, 7, clock(), options, Arc::new(directory)).unwrap();
-        Fixture { scratch, q }
+        let time = now.clone();
+        let clock: Clock = Arc::new(move || Timestamp(time.fetch_add(1000, Ordering::Relaxed)));
+        let (q, _) = Quarantine::open(disk, 7, clock, options, Arc::new(directory)).unwrap();
+        Fixture { scratch, q, now }
     }
 
-    fn store(&self, class: Class, kind: Kind, sender: &str, recipients: &[&str], message: &[u8]) -> Vec<String> {
+    /// The same data directory after a stop.
+    pub(super) fn restarted(self) -> Fixture {
+        let Fixture { scratch, q, now } = self;
+        let options = q.options.clone();
+        drop(q);
+        Self::on(scratch, options, now)
+    }
+
+    /// Time passes.
+    pub(super) fn later(&self, secs: u64) {
+        self.now.fetch_add(secs * 1_000_000, Ordering::Relaxed);
+    }
+
+    pub(super) fn store(
+        &self,
+        class: Class,
+        kind: Kind,
+        sender: &str,
+        recipients: &[&str],
+        message: &[u8],
+    ) -> Vec<String> {
         let arrival = Arrival {
             class,
             kind,
@@ -74,13 +102,13 @@ impl Fixture {
         self.q.admit(&arrival).into_iter().map(|r| r.unwrap().id).collect()
     }
 
-    fn caught(&self, recipient: &str) -> u32 {
+    pub(super) fn caught(&self, recipient: &str) -> u32 {
         self.store(Class::Incoming, Kind::Spam, "s@spam.test", &[recipient], b"Subject: x\r\n\r\nbody\r\n");
         self.last(Kept::Caught)
     }
 
     /// A message of its class in a kept folder.
-    fn in_folder(&self, kept: Kept) -> u32 {
+    pub(super) fn in_folder(&self, kept: Kept) -> u32 {
         match kept {
             Kept::Caught => self.caught("alice@x.test"),
             Kept::Outgoing => {
@@ -99,22 +127,22 @@ impl Fixture {
         }
     }
 
-    fn last(&self, kept: Kept) -> u32 {
+    pub(super) fn last(&self, kept: Kept) -> u32 {
         self.q.store.view(Reach::All, kept).view().list.last().unwrap()
     }
 
-    fn count(&self, kept: Kept) -> u32 {
+    pub(super) fn count(&self, kept: Kept) -> u32 {
         self.q.store.view(Reach::All, kept).view().list.len()
     }
 
-    fn flags(&self, kept: Kept, uid: u32) -> Flags {
+    pub(super) fn flags(&self, kept: Kept, uid: u32) -> Flags {
         self.q.store.locate(kept, uid).unwrap().row.flags
     }
 
     /// Carries out all orders: what is delivered and trained, as (verb, recipient or sink).
-    fn carry_out(&self, refuse: &[&str]) -> Vec<String> {
-        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
-        self.q.queue.fan_out(&self.q, &how, 1000).unwrap();
+    pub(super) fn carry_out(&self, refuse: &[&str]) -> Vec<String> {
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()] };
+        self.q.queue.fan_out(&self.q, &how, 1000, self.q.store.now().secs()).unwrap();
         let mut done = Vec::new();
         while let Some(claim) = self.q.queue.claim(Work::Deliver, u64::MAX) {
             let entry: Entry = claim.entry.clone();
@@ -147,15 +175,15 @@ impl Fixture {
     }
 }
 
-fn one(uid: u32) -> UidRanges {
+pub(super) fn one(uid: u32) -> UidRanges {
     UidRanges::one(uid, uid)
 }
 
-fn global() -> Account {
+pub(super) fn global() -> Account {
     Account { login: "global".into(), scope: Scope::Global }
 }
 
-fn alice() -> Account {
+pub(super) fn alice() -> Account {
     Account { login: "alice@x.test".into(), scope: Scope::Recipient(Address::parse("alice@x.test").unwrap()) }
 }
 

@@ -54,7 +54,7 @@ impl Queue {
         {
             let mut index = self.index();
             for (_, order, file) in files {
-                index.add_order(Placing { turn: order.asked, order, file, source: None });
+                index.add_order(Placing::new(order, file, None));
             }
         }
         self.wake();

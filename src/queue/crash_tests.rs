@@ -45,7 +45,7 @@ fn number_of(name: &Name) -> u32 {
 
 /// Carries out everything that can be.
 fn drain(queue: &Queue, rules: &Rules, mut note: impl FnMut(Event)) {
-    while queue.fan_out(rules, &how(), 2).unwrap() > 0 {}
+    while queue.fan_out(rules, &how(), 2, u64::MAX).unwrap() > 0 {}
     for work in [Work::Deliver, Work::Train] {
         let mut first = true;
         while let Some(claim) = queue.claim(work, u64::MAX) {

@@ -134,7 +134,7 @@ impl Queue {
         let orders = {
             let mut index = self.index();
             index.remove_entry(number);
-            index.has_orders()
+            index.has_orders(u64::MAX)
         };
         if orders {
             // One of them may have waited for this.

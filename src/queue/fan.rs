@@ -7,7 +7,6 @@ use crate::base::{Context, Fault};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What the queue cannot know of a message; the rules above it answer. Every call may come again after a crash, for the
 /// same order, and must then do nothing that was done before.
@@ -32,28 +31,29 @@ pub struct FanOut {
     pub ham: Vec<String>,
     /// The names of the sinks that are told what is spam.
     pub spam: Vec<String>,
-    /// How long a delivery waits after it was asked for.
-    pub release_delay: Duration,
+}
+
+/// Directories that messages have left, while several orders are dealt with.
+#[derive(Default)]
+pub(super) struct Leaving {
+    synced: BTreeSet<PathBuf>,
+    /// Folders of which a half could not be synced.
+    failed: BTreeSet<Option<PathBuf>>,
 }
 
 impl Queue {
-    /// Fans out up to `most` orders, oldest first, with one sync of each directory; says how many. An order for which it
-    /// fails stays as it is, to be tried again; the others go on, and the first error is returned. When a sync fails, the
-    /// orders of this batch wait for a restart.
-    pub fn fan_out(&self, plan: &dyn Plan, how: &FanOut, most: usize) -> Result<usize, Fault> {
+    /// Fans out up to `most` orders that are to start by `now` (seconds since 1970), oldest first, with one sync of each
+    /// directory; says how many. An order for which it fails stays as it is, to be tried again; the others go on, and the
+    /// first error is returned. When a sync fails, the orders of this batch wait for a restart.
+    pub fn fan_out(&self, plan: &dyn Plan, how: &FanOut, most: usize, now: u64) -> Result<usize, Fault> {
         let mut first_fault = None;
-        let mut orders = self.index().some_orders(most);
-        let (mut synced, mut failed) = (BTreeSet::new(), BTreeSet::new());
+        let mut orders = self.index().some_orders(most, now);
+        let mut leaving = Leaving::default();
         orders.retain(|placing| {
-            let left = match placing.source.as_ref().filter(|s| failed.contains(&s.parent().map(Path::to_path_buf))) {
-                // It is not tried again: it would succeed without having written anything.
-                Some(source) => Err(Fault::new("sync the directory", source, io::Error::other("it failed before"))),
-                None => self.sync_source(plan, placing, &mut synced),
-            };
-            if left.is_err() {
-                // Both halves of a folder are synced for each.
-                failed.extend(placing.source.as_ref().map(|s| s.parent().map(Path::to_path_buf)));
-                self.index().set_aside(placing);
+            let left = self.leave(plan, placing, &mut leaving);
+            if left.is_ok() && placing.order.waits(now) {
+                self.index().let_go(placing);
+                return false;
             }
             let result = left.and_then(|()| self.link(plan, how, placing));
             let ok = result.is_ok();
@@ -71,7 +71,29 @@ impl Queue {
         first_fault.map_or(Ok(orders.len()), Err)
     }
 
-    /// From now on the source must not come back.
+    /// From now on the message must not come back where it was. When that fails the order waits for a restart.
+    pub(super) fn leave(&self, plan: &dyn Plan, placing: &Placing, leaving: &mut Leaving) -> Result<(), Fault> {
+        if placing.left {
+            return Ok(());
+        }
+        let folder = placing.source.as_ref().map(|s| s.parent().map(Path::to_path_buf));
+        let left = match placing.source.as_ref().filter(|_| folder.as_ref().is_some_and(|f| leaving.failed.contains(f)))
+        {
+            // It is not tried again: it would succeed without having written anything.
+            Some(source) => Err(Fault::new("sync the directory", source, io::Error::other("it failed before"))),
+            None => self.sync_source(plan, placing, &mut leaving.synced),
+        };
+        match &left {
+            Ok(()) => self.index().has_left(placing),
+            Err(_) => {
+                // Both halves of a folder are synced for each.
+                leaving.failed.extend(folder);
+                self.index().set_aside(placing);
+            }
+        }
+        left
+    }
+
     fn sync_source(&self, plan: &dyn Plan, placing: &Placing, synced: &mut BTreeSet<PathBuf>) -> Result<(), Fault> {
         match (&placing.source, placing.order.origin) {
             (Some(source), _) if synced.contains(source) => Ok(()),
@@ -96,8 +118,8 @@ impl Queue {
 
     fn link(&self, plan: &dyn Plan, how: &FanOut, placing: &Placing) -> Result<(), Fault> {
         let file = self.orders().join(&placing.file);
-        for (part, next) in self.parts(plan, how, &placing.order, &file) {
-            let entry = placing.order.entry(part, next);
+        for part in self.parts(plan, how, &placing.order, &file) {
+            let entry = placing.order.entry(part);
             let there = {
                 let index = self.index();
                 index.has_entry(&entry) || index.was_done(&entry)
@@ -117,7 +139,7 @@ impl Queue {
         Ok(())
     }
 
-    fn parts(&self, plan: &dyn Plan, how: &FanOut, order: &Order, file: &Path) -> Vec<(Part, u64)> {
+    fn parts(&self, plan: &dyn Plan, how: &FanOut, order: &Order, file: &Path) -> Vec<Part> {
         let mut parts = Vec::new();
         for verb in order.verbs.iter() {
             if verb == Verb::Release {
@@ -125,12 +147,11 @@ impl Queue {
                     log::warn!("order for {}: {fault}", order.message.id());
                     Vec::new()
                 });
-                let next = if how.release_delay.is_zero() { 0 } else { order.asked + how.release_delay.as_secs() };
                 let recipients = if recipients.is_empty() { vec![0] } else { recipients };
-                parts.extend(recipients.into_iter().map(|index| (Part::Deliver(index), next)));
+                parts.extend(recipients.into_iter().map(Part::Deliver));
             } else {
                 let sinks = if verb == Verb::TrainHam { &how.ham } else { &how.spam };
-                parts.extend(sinks.iter().map(|sink| (Part::Train { verb, sink: sink.clone() }, 0)));
+                parts.extend(sinks.iter().map(|sink| Part::Train { verb, sink: sink.clone() }));
             }
         }
         parts
@@ -171,8 +192,13 @@ impl Queue {
         self.disk.sync_dir(&self.orders())
     }
 
-    /// Whether there is something to fan out.
-    pub fn has_orders(&self) -> bool {
-        self.index().has_orders()
+    /// Whether there is something to fan out now (seconds since 1970).
+    pub fn has_orders(&self, now: u64) -> bool {
+        self.index().has_orders(now)
+    }
+
+    /// When the next order that waits is to start, in seconds since 1970.
+    pub fn next_start(&self) -> Option<u64> {
+        self.index().next_start()
     }
 }

@@ -24,6 +24,23 @@ pub(super) struct Placing {
     pub(super) source: Option<PathBuf>,
     /// Lower ones go first: when it was asked, and behind all others after it failed.
     pub(super) turn: u64,
+    /// The message cannot come back where a MOVE took it from.
+    pub(super) left: bool,
+    /// Somebody works on it: it is being fanned out, or taken back.
+    pub(super) held: bool,
+}
+
+impl Placing {
+    /// An order whose file is `file`, in `orders/`.
+    pub(super) fn new(order: Order, file: String, source: Option<PathBuf>) -> Placing {
+        let left = order.origin != Origin::Moved;
+        Placing { turn: order.asked, order, file, source, left, held: false }
+    }
+
+    /// Whether something can be done with it now: it starts, or only leaves its folder.
+    fn is_due(&self, now: u64) -> bool {
+        !self.held && (!self.left || !self.order.waits(now))
+    }
 }
 
 struct Slot {
@@ -116,10 +133,58 @@ impl Index {
         }
     }
 
-    /// Some orders that are to be fanned out, oldest request first. Those of messages that are being worked on wait: an
-    /// entry that is about to go would be taken for what the order asks for.
-    pub(super) fn some_orders(&self, most: usize) -> Vec<Placing> {
-        self.free_orders().take(most).cloned().collect()
+    /// Some orders that are to be fanned out, oldest request first; they are held. Those of messages that are being worked
+    /// on wait: an entry that is about to go would be taken for what the order asks for.
+    pub(super) fn some_orders(&mut self, most: usize, now: u64) -> Vec<Placing> {
+        let some: Vec<Placing> = self.free_orders(now).take(most).cloned().collect();
+        some.iter().for_each(|placing| self.change(placing, |p| p.held = true));
+        some
+    }
+
+    /// Orders that nobody works on; they are held.
+    pub(super) fn hold(&mut self, pick: &dyn Fn(&Order) -> bool) -> Vec<Placing> {
+        let some: Vec<Placing> = self.orders.values().filter(|p| !p.held && pick(&p.order)).cloned().collect();
+        some.iter().for_each(|placing| self.change(placing, |p| p.held = true));
+        some
+    }
+
+    /// The messages of entries, with when they were asked.
+    pub(super) fn begun(&self) -> HashSet<(Base, u64)> {
+        self.slots.values().map(|slot| (slot.entry.message.base.clone(), slot.entry.asked)).collect()
+    }
+
+    /// An order is no longer held.
+    pub(super) fn let_go(&mut self, placing: &Placing) {
+        self.change(placing, |p| p.held = false);
+    }
+
+    /// Its message cannot come back where it was.
+    pub(super) fn has_left(&mut self, placing: &Placing) {
+        self.change(placing, |p| p.left = true);
+    }
+
+    fn change(&mut self, placing: &Placing, change: impl FnOnce(&mut Placing)) {
+        if let Some(placing) = self.orders.get_mut(&(placing.turn, placing.file.clone())) {
+            change(placing);
+        }
+    }
+
+    /// What orders that nobody works on say, each by `each`.
+    pub(super) fn each_order(&self, mut each: impl FnMut(&Order)) {
+        self.orders.values().filter(|p| !p.held).for_each(|p| each(&p.order));
+    }
+
+    /// Which verbs are asked of these messages and not done.
+    pub(super) fn verbs_of(&self, messages: &HashSet<Base>) -> HashMap<Base, Vec<Verb>> {
+        let mut verbs: HashMap<Base, Vec<Verb>> = HashMap::new();
+        let orders = self.orders.values().chain(self.stuck.values()).map(|p| &p.order);
+        for order in orders.filter(|order| messages.contains(&order.message.base)) {
+            verbs.entry(order.message.base.clone()).or_default().extend(order.verbs.iter());
+        }
+        for entry in self.slots.values().map(|s| &s.entry).filter(|entry| messages.contains(&entry.message.base)) {
+            verbs.entry(entry.message.base.clone()).or_default().push(entry.part.verb());
+        }
+        verbs
     }
 
     /// An order failed: others get their turn before it is tried again, so that many that fail keep nobody waiting.
@@ -127,16 +192,22 @@ impl Index {
         let last = self.orders.last_key_value().map_or(0, |((turn, _), _)| *turn);
         if let Some(mut placing) = self.orders.remove(&(placing.turn, placing.file.clone())) {
             placing.turn = last.saturating_add(1);
+            placing.held = false;
             self.orders.insert((placing.turn, placing.file.clone()), placing);
         }
     }
 
-    pub(super) fn has_orders(&self) -> bool {
-        self.free_orders().next().is_some()
+    pub(super) fn has_orders(&self, now: u64) -> bool {
+        self.free_orders(now).next().is_some()
     }
 
-    fn free_orders(&self) -> impl Iterator<Item = &Placing> {
-        self.orders.values().filter(|placing| !self.busy.contains_key(&placing.order.message.base))
+    fn free_orders(&self, now: u64) -> impl Iterator<Item = &Placing> {
+        self.orders.values().filter(move |p| p.is_due(now) && !self.busy.contains_key(&p.order.message.base))
+    }
+
+    /// When the next order that waits is to start, in seconds since 1970.
+    pub(super) fn next_start(&self) -> Option<u64> {
+        self.orders.values().filter(|p| !p.held).filter_map(|p| p.order.starts()).min()
     }
 
     /// The messages of which anything is asked and not done.
@@ -243,13 +314,13 @@ impl Index {
     pub(super) fn list(&self, most: usize) -> Vec<Listed> {
         let orders = self.stuck.values().chain(self.orders.values()).take(most).cloned();
         let orders = orders.map(|Placing { order, .. }| Listed {
+            next: order.starts().unwrap_or(0),
             id: order.message.id(),
             tree: order.tree,
             verbs: order.verbs.iter().collect(),
             part: None,
             asked: order.asked,
             attempts: 0,
-            next: 0,
             under_way: false,
         });
         let mut slots: Vec<&Slot> = self.slots.values().collect();

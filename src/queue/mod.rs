@@ -5,7 +5,7 @@
 //! order alone, so that doing it twice gives the same files.
 //!
 //! ```text
-//! orders/<message name>,V=<verbs>,R=<tree>,A=<asker>,O=<origin>,D=<asked at>:2,<flags>
+//! orders/<message name>,V=<verbs>,R=<tree>,A=<asker>,O=<origin>,D=<asked at>[,Y=<window>]:2,<flags>
 //! deliver/<message name>,V=r,R=…,A=…,D=…,P=<recipient's index in the trace>[,N=<attempts>][,X=<not before>]:2,<flags>
 //! train/<message name>,V=<h or s>,R=…,A=…,D=…,K=<sink>[,N=…][,X=…]:2,<flags>
 //! failed/<as in train/>          a training that was given up
@@ -29,6 +29,18 @@
 //! | S9 done | gone | – | – | |
 //! | F1 refused for good: returned to Caught, synced | returned | – | there | `return` must find what it made before, then S9 |
 //!
+//! An order with a window (`Y=`, see `window`) goes from S2 to S3 in two steps: its source's directory is synced at once,
+//! entries are linked when the window has closed. Until then it can be taken back (`undo`):
+//!
+//! | | order | message in mail/ | after a crash |
+//! |---|---|---|---|
+//! | U0 held, its source's directory synced | there | as S2 | S2: the undo was not answered |
+//! | U1 MOVE: renamed into its folder, under a new UID | perhaps | perhaps, one of both at least | S2 (`settle` removes the second name), or U3 |
+//! | U2 the folder's directory synced | perhaps | there | S2 (`settle` removes it again), or U3 |
+//! | U3 orders/ synced, answered | – | there | the message lies in its folder, nothing is asked |
+//!
+//! After a COPY the message is in its folder all the time: the order is unlinked, then orders/ synced.
+//!
 //! Retry state (`N=`, `X=`) changes by a rename that is not synced: at worst an attempt comes early.
 //!
 //! The queue reads its directories once, in [`Queue::open`]; after that it alone changes them and knows them by heart.
@@ -46,6 +58,8 @@ pub mod schedule;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod undo;
+mod window;
 
 pub use entries::Claim;
 pub use fan::{FanOut, Plan};
@@ -53,6 +67,8 @@ pub use index::{Counts, Listed};
 pub use names::{Asker, Entry, Order, Origin, Part, Tree, Verb, Verbs, is_sink_name};
 pub use outcome::{Letter, Outcome};
 pub use place::{NewOrder, Placed};
+pub use undo::{Held, Waiting};
+pub use window::Window;
 
 use crate::base::Fault;
 use crate::disk::Disk;

@@ -1,9 +1,13 @@
 //! Orders and entries as values, and as file names.
 
 use super::Work;
+use super::window::Window;
 use crate::base::path::{self, NAME_MAX};
 use crate::mail::Name;
 use std::fmt;
+
+/// So far back, in seconds, a clock is set while it is only corrected.
+const CLOCK_SLACK: u64 = 60;
 
 /// Something that the queue can do with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,6 +193,8 @@ pub struct Order {
     pub origin: Origin,
     /// When, in seconds since 1970.
     pub asked: u64,
+    /// The time in which it can be taken back, and does not start; `None`: it starts at once.
+    pub window: Option<Window>,
 }
 
 /// One part of an order.
@@ -246,7 +252,7 @@ impl Order {
     /// An order for the message with this name; what only folders need leaves the name.
     pub fn new(message: Name, verbs: Verbs, tree: &str, asker: Asker, origin: Origin, asked: u64) -> Order {
         let message = Name { uid: None, ..message.without_more() };
-        Order { message, verbs, tree: Tree::Named(tree.to_string()), asker, origin, asked }
+        Order { message, verbs, tree: Tree::Named(tree.to_string()), asker, origin, asked, window: None }
     }
 
     /// Its file name. `None` when even with a hash in place of the tree it is too long.
@@ -259,7 +265,8 @@ impl Order {
                 .with_field('R', Some(tree.field()?))
                 .with_field('A', Some(self.asker.letter().into()))
                 .with_field('O', Some(self.origin.letter().into()))
-                .with_field('D', Some(self.asked.to_string()));
+                .with_field('D', Some(self.asked.to_string()))
+                .with_field('Y', self.window.map(|window| window.to_string()));
             Some(name.to_string()).filter(|n| n.len() <= NAME_MAX)
         };
         with(&self.tree).or_else(|| with(&self.tree.hashed()))
@@ -269,6 +276,7 @@ impl Order {
     pub fn parse(text: &str) -> Option<Order> {
         let name = Name::parse(text)?;
         Some(Order {
+            window: name.field('Y').map_or(Some(None), |y| Window::parse(y).map(Some))?,
             verbs: Verbs::parse(name.field('V')?)?,
             tree: Tree::parse(name.field('R')?)?,
             asker: Asker::parse(name.field('A')?)?,
@@ -278,8 +286,25 @@ impl Order {
         })
     }
 
-    /// An entry of it, not before `next` (seconds since 1970; 0: at once).
-    pub fn entry(&self, part: Part, next: u64) -> Entry {
+    /// Whether its window is open: it must not start. A clock that was set back keeps nothing waiting.
+    pub fn waits(&self, now: u64) -> bool {
+        self.starts().is_some_and(|starts| now < starts && now.saturating_add(CLOCK_SLACK) >= self.asked)
+    }
+
+    /// When its window closes, in seconds since 1970.
+    pub fn starts(&self) -> Option<u64> {
+        // Whole seconds, and none less than was promised.
+        let from = |window: &Window| self.asked.saturating_add(u64::from(window.micros > 0));
+        self.window.map(|window| from(&window).saturating_add(u64::from(window.seconds)))
+    }
+
+    /// All orders of one command have this in common, and no others of the same asker: when it was asked, in microseconds.
+    pub fn batch(&self) -> Option<u64> {
+        self.window.map(|window| self.asked.saturating_mul(1_000_000).saturating_add(u64::from(window.micros)))
+    }
+
+    /// An entry of it, to be tried at once.
+    pub fn entry(&self, part: Part) -> Entry {
         Entry {
             message: Name { left: None, ..self.message.clone() },
             part,
@@ -287,7 +312,7 @@ impl Order {
             asker: self.asker,
             asked: self.asked,
             attempts: 0,
-            next,
+            next: 0,
         }
     }
 }
@@ -344,6 +369,7 @@ pub fn is_sink_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::base::{Flags, Timestamp};
+    use crate::mail::Kept;
     use crate::mail::name::{Base, Left};
     use proptest::prelude::*;
 
@@ -366,7 +392,13 @@ mod tests {
             "1732215812.M123456P77Q5.mx.example.org,S=8312,T=412,L=5,V=rh,R=alice%40example.org,A=r,O=m,D=17:2,S"
         );
         assert_eq!(Order::parse(&text).unwrap(), order);
-        let mut entry = order.entry(Part::Deliver(2), 0);
+        let window = Some(Window { seconds: 10, from: Kept::Trash, micros: 123 });
+        let waiting = Order { window, ..order.clone() };
+        let text = waiting.file_name().unwrap();
+        assert!(text.ends_with(",O=m,D=17,Y=10x123:2,S"), "{text}");
+        assert_eq!(Order::parse(&text).unwrap(), waiting);
+        assert_eq!((waiting.starts(), waiting.batch()), (Some(28), Some(17_000_123)));
+        let mut entry = order.entry(Part::Deliver(2));
         assert_eq!(
             entry.file_name().unwrap(),
             "1732215812.M123456P77Q5.mx.example.org,S=8312,T=412,V=r,R=alice%40example.org,A=r,D=17,P=2:2,S"
@@ -378,7 +410,15 @@ mod tests {
 
     #[test]
     fn what_is_no_order_is_none() {
-        for text in ["x", "x,V=r", "x,V=,R=a,A=g,O=m,D=1", "x,V=q,R=a,A=g,O=m,D=1", "x,V=r,R=a,A=z,O=m,D=1", ".x"] {
+        for text in [
+            "x",
+            "x,V=r",
+            "x,V=,R=a,A=g,O=m,D=1",
+            "x,V=q,R=a,A=g,O=m,D=1",
+            "x,V=r,R=a,A=z,O=m,D=1",
+            "x,V=r,R=a,A=g,O=m,D=1,Y=10",
+            ".x",
+        ] {
             assert_eq!(Order::parse(text), None, "{text}");
         }
         assert_eq!(Entry::parse("x,V=r,R=a,A=g,D=1,K=file"), None);
@@ -404,7 +444,7 @@ mod tests {
             prop_assert!(read.tree.is(&tree));
             prop_assert_eq!(&read.message, &order.message);
             for part in [Part::Deliver(index), Part::Train { verb: Verb::TrainSpam, sink: "sixteen-letters-".into() }] {
-                let entry = Entry { attempts, next, ..order.entry(part, 0) };
+                let entry = Entry { attempts, next, ..order.entry(part) };
                 let read = Entry::parse(&entry.file_name().unwrap()).unwrap();
                 prop_assert!(read.tree.is(&tree));
                 prop_assert_eq!(Entry { tree: entry.tree.clone(), ..read }, entry);

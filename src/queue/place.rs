@@ -54,12 +54,7 @@ impl Queue {
                 Some(text) if text.starts_with('.') => queue.disk.unlink(&queue.orders().join(text))?,
                 text => match text.and_then(|text| Some((text, Order::parse(text)?))) {
                     Some((text, order)) => {
-                        queue.index().add_order(Placing {
-                            turn: order.asked,
-                            order,
-                            file: text.to_string(),
-                            source: None,
-                        });
+                        queue.index().add_order(Placing::new(order, text.to_string(), None));
                     }
                     None => strange(&queue.orders(), &file),
                 },
@@ -117,10 +112,10 @@ impl Queue {
                 placed.push(Placed::AlreadyThere);
                 continue;
             }
-            placed.push(match self.place_one(&source, &order) {
-                Ok(file) => {
+            placed.push(match self.place_one(&source, order) {
+                Ok((order, file)) => {
                     let parent = (order.origin == Origin::Moved).then(|| source.parent().map(Path::to_path_buf));
-                    fresh.push((Placing { turn: order.asked, order, file, source: parent.flatten() }, source));
+                    fresh.push((Placing::new(order, file, parent.flatten()), source));
                     Placed::Placed
                 }
                 Err(fault) => Placed::Not(fault),
@@ -162,17 +157,23 @@ impl Queue {
         }
     }
 
-    fn place_one(&self, source: &Path, order: &Order) -> Result<String, Fault> {
+    fn place_one(&self, source: &Path, mut order: Order) -> Result<(Order, String), Fault> {
         let too_long = || io::Error::new(io::ErrorKind::InvalidFilename, "its name leaves no room for an order");
-        let file = order.file_name().ok_or_else(too_long).during("put into the queue", source)?;
+        let name = order.file_name().or_else(|| {
+            // Some hundred recipients, of whom some are left: it cannot be taken back.
+            order.window = None;
+            order.file_name()
+        });
+        let file = name.ok_or_else(too_long).during("put into the queue", source)?;
         let target = self.orders().join(&file);
-        match order.origin {
+        let placed = match order.origin {
             Origin::Copied => match self.disk.link(source, &target) {
-                Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(file),
-                linked => linked.map(|()| file),
+                Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                linked => linked,
             },
-            Origin::Moved | Origin::Appended => self.disk.rename(source, &target).map(|()| file),
-        }
+            Origin::Moved | Origin::Appended => self.disk.rename(source, &target),
+        };
+        placed.map(|()| (order, file))
     }
 }
 

@@ -86,7 +86,7 @@ impl Plan for Rules {
 
 pub(super) fn how() -> FanOut {
     let sinks = vec!["one".to_string(), "two".to_string()];
-    FanOut { ham: sinks.clone(), spam: sinks, ..FanOut::default() }
+    FanOut { ham: sinks.clone(), spam: sinks }
 }
 
 pub(super) const RELEASE: Verbs = Verbs::one(Verb::Release);
@@ -124,7 +124,7 @@ fn an_order_becomes_entries_and_those_end() {
     assert_eq!(queue.counts().orders, 2);
     assert!(queue.claim(Work::Deliver, u64::MAX).is_none(), "nothing starts before the fan-out");
 
-    assert_eq!(queue.fan_out(&Rules(disk.clone()), &how(), 10).unwrap(), 2);
+    assert_eq!(queue.fan_out(&Rules(disk.clone()), &how(), 10, u64::MAX).unwrap(), 2);
     assert_eq!(queue.counts(), Counts { orders: 0, deliveries: 2, trainings: 4, oldest: Some(1001) });
     assert!(listing(root, "queue/orders").is_empty());
     assert!(listing(root, TRASH).is_empty(), "a copied message is still where it was");
@@ -173,13 +173,17 @@ fn the_same_work_is_not_done_twice() {
     let queue = Queue::open(disk).unwrap();
     put(root, 1);
     queue.place(vec![order(root, 1, RELEASE, Origin::Copied)]).unwrap();
-    queue.fan_out(&rules, &how(), 10).unwrap();
+    queue.fan_out(&rules, &how(), 10, u64::MAX).unwrap();
     let under_way = queue.claim(Work::Deliver, 0).unwrap();
     queue.place(vec![order(root, 1, BOTH, Origin::Moved)]).unwrap();
     assert!(queue.claim(Work::Deliver, 0).is_none(), "a message with an order waits for its fan-out");
-    assert_eq!(queue.fan_out(&rules, &how(), 10).unwrap(), 0, "an order waits while its message is worked on");
+    assert_eq!(
+        queue.fan_out(&rules, &how(), 10, u64::MAX).unwrap(),
+        0,
+        "an order waits while its message is worked on"
+    );
     queue.done(under_way).unwrap();
-    queue.fan_out(&rules, &how(), 10).unwrap();
+    queue.fan_out(&rules, &how(), 10, u64::MAX).unwrap();
     assert_eq!(queue.counts().deliveries, 1, "one delivery was there already, the other was done");
     assert_eq!(queue.counts().trainings, 2);
     queue.done(queue.claim(Work::Deliver, 0).unwrap()).unwrap();
@@ -187,7 +191,7 @@ fn the_same_work_is_not_done_twice() {
 }
 
 #[test]
-fn appended_messages_and_release_delay() {
+fn appended_messages() {
     let scratch = Scratch::new();
     let root = &scratch.0;
     let disk = Disk::new(root);
@@ -201,11 +205,8 @@ fn appended_messages_and_release_delay() {
     let mut new = order(root, 7, BOTH, Origin::Appended);
     new.source = queue.temporary(&id);
     assert!(matches!(queue.place(vec![new]).unwrap()[0], Placed::Placed));
-    let how = FanOut { release_delay: std::time::Duration::from_secs(60), ..how() };
-    queue.fan_out(&Rules(disk), &how, 10).unwrap();
-    assert!(queue.claim(Work::Deliver, 1066).is_none());
-    assert!(queue.claim(Work::Train, 0).is_some(), "only the delivery is delayed");
-    assert!(queue.claim(Work::Deliver, 1067).is_some());
+    queue.fan_out(&Rules(disk), &how(), 10, 1007).unwrap();
+    assert_eq!(queue.counts(), Counts { orders: 0, deliveries: 2, trainings: 2, oldest: Some(1007) });
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn a_message_that_nobody_can_get_still_has_a_delivery() {
     let queue = Queue::open(Disk::new(&scratch.0)).unwrap();
     put(&scratch.0, 1);
     queue.place(vec![order(&scratch.0, 1, RELEASE, Origin::Moved)]).unwrap();
-    queue.fan_out(&Nobody, &how(), 10).unwrap();
+    queue.fan_out(&Nobody, &how(), 10, u64::MAX).unwrap();
     assert_eq!(queue.counts().deliveries, 1);
 }
 
@@ -238,15 +239,15 @@ fn a_release_asked_again_while_the_failed_one_ends_is_not_swallowed_by_it() {
     let queue = Queue::open(disk.clone()).unwrap();
     put(root, 1);
     queue.place(vec![order(root, 1, RELEASE, Origin::Moved)]).unwrap();
-    queue.fan_out(&Rules(disk.clone()), &how(), 10).unwrap();
+    queue.fan_out(&Rules(disk.clone()), &how(), 10, u64::MAX).unwrap();
     let failed = queue.claim(Work::Deliver, 5000).unwrap();
     // It was put back and is dragged again before the entry is gone.
     put(root, 1);
     queue.place(vec![order(root, 1, RELEASE, Origin::Moved)]).unwrap();
-    assert!(!queue.has_orders(), "its order waits");
-    assert_eq!(queue.fan_out(&Rules(disk.clone()), &how(), 10).unwrap(), 0);
+    assert!(!queue.has_orders(u64::MAX), "its order waits");
+    assert_eq!(queue.fan_out(&Rules(disk.clone()), &how(), 10, u64::MAX).unwrap(), 0);
     queue.returned(failed).unwrap();
-    assert_eq!(queue.fan_out(&Rules(disk), &how(), 10).unwrap(), 1);
+    assert_eq!(queue.fan_out(&Rules(disk), &how(), 10, u64::MAX).unwrap(), 1);
     let parts: Vec<_> = std::iter::from_fn(|| queue.claim(Work::Deliver, 5000)).map(|c| c.entry.part).collect();
     assert!(parts.contains(&Part::Deliver(0)) && parts.contains(&Part::Deliver(3)), "{parts:?}");
     assert!(queue.messages().contains(&message(1).base));
@@ -264,6 +265,6 @@ fn an_order_that_always_fails_does_not_keep_the_others_waiting() {
     // Somebody removed the first one's file.
     let first = listing(&scratch.0, "queue/orders").remove(0);
     fs::remove_file(scratch.0.join("queue/orders").join(first)).unwrap();
-    assert!(queue.fan_out(&Rules(disk.clone()), &how(), 1).is_err());
-    assert_eq!(queue.fan_out(&Rules(disk), &how(), 1).unwrap(), 1);
+    assert!(queue.fan_out(&Rules(disk.clone()), &how(), 1, u64::MAX).is_err());
+    assert_eq!(queue.fan_out(&Rules(disk), &how(), 1, u64::MAX).unwrap(), 1);
 }

@@ -97,6 +97,18 @@ impl Store {
         Ok(placed)
     }
 
+    /// Moves a file of the queue into a folder: its name there is gone at the same moment. To be made durable by
+    /// [`Store::sync_placed`] before the queue's directory is synced.
+    pub fn take_back(&self, tree: &Arc<Tree>, kept: Kept, from: &Path, name: Name) -> Result<Placed, Fault> {
+        self.make_folder(tree, kept)?;
+        self.enter(tree, kept, from, name, How::Rename)
+    }
+
+    /// Makes the names of messages that were just placed durable.
+    pub fn sync_placed(&self, placed: &[Placed]) -> Result<(), Fault> {
+        self.sync_parents(placed.iter().map(|p| p.path.as_path()))
+    }
+
     /// Adopts a file of the tree itself: a UID and a name that carries it. The caller syncs the directory.
     pub(super) fn move_in(&self, tree: &Arc<Tree>, kept: Kept, from: &Path, name: Name) -> Result<Placed, Fault> {
         self.enter(tree, kept, from, name, How::Rename)

@@ -7,12 +7,13 @@ use super::sinkserver::SinkServer;
 use super::smtp_tests::{folder, kept, run, to};
 use crate::base::{Fault, Form, Timestamp};
 use crate::disk::Disk;
-use crate::mail::Name;
 use crate::mail::name::Base;
+use crate::mail::{Kept, Name};
 use crate::net::Stop;
 use crate::net::smtp::{Protocol, Target};
 use crate::queue::{
-    Asker, Entry, FanOut, Letter, NewOrder, Order, Origin, Outcome, Part, Placed, Plan, Queue, Verb, Verbs, Work,
+    Asker, Entry, FanOut, Letter, NewOrder, Order, Origin, Outcome, Part, Placed, Plan, Queue, Verb, Verbs, Window,
+    Work,
 };
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -114,12 +115,17 @@ pub(super) fn order(root: &Path, verbs: Verbs, body: &[u8], asked: u64) -> Arc<Q
 }
 
 pub(super) fn place(queue: &Queue, root: &Path, number: u32, verbs: Verbs, body: &[u8], asked: u64) {
+    place_with(queue, root, number, verbs, body, asked, None);
+}
+
+fn place_with(queue: &Queue, root: &Path, number: u32, verbs: Verbs, body: &[u8], asked: u64, window: Option<Window>) {
     let bytes = [TRACE.as_bytes(), body].concat();
     let mut name = Name::new(Base::new(Timestamp::from_secs(asked), 1, number, "mx"), bytes.len() as u64);
     name.trace = TRACE.len() as u32;
     let source = root.join(name.to_string());
     fs::write(&source, bytes).unwrap();
     let order = Order::new(name, verbs, "alice@example.org", Asker::Recipient, Origin::Moved, asked);
+    let order = Order { window, ..order };
     assert!(matches!(queue.place(vec![NewOrder { source, order }]).unwrap()[0], Placed::Placed));
 }
 
@@ -139,7 +145,7 @@ impl Running {
     }
     pub(super) fn fan(&mut self, queue: &Arc<Queue>, rules: &Arc<Rules>, sinks: &[&str]) {
         let sinks: Vec<String> = sinks.iter().map(|s| s.to_string()).collect();
-        let how = FanOut { ham: sinks.clone(), spam: sinks, ..FanOut::default() };
+        let how = FanOut { ham: sinks.clone(), spam: sinks };
         self.tasks.push(smol::spawn(fan::run(queue.clone(), rules.clone(), how, self.stop.clone())));
     }
     pub(super) fn spawn(&mut self, worker: impl FnOnce(Stop) -> smol::Task<()>) {
@@ -191,6 +197,26 @@ fn every_outcome_is_told_and_only_what_waits_is_left() {
     assert_eq!(queue.counts().deliveries, 1);
     let due = queue.next_due(Work::Deliver).unwrap();
     assert!(due >= now() + 50, "{due}");
+}
+
+#[test]
+fn an_order_with_a_window_starts_when_it_closes() {
+    let root = folder("deliver-window");
+    let server = run(SinkServer::new(folder("deliver-window-mail")));
+    let queue = Arc::new(Queue::open(Disk::new(&root)).unwrap());
+    let rules = Rules::new(&["ok@x"]);
+    let running = start(&queue, &rules, to_port(server.port));
+    let window = Some(Window { seconds: 2, from: Kept::Caught, micros: 0 });
+    let asked = now();
+    place_with(&queue, &root, 1, RELEASE, b"A: b\r\n\r\n", asked, window);
+    // Another that has none does not wait for it.
+    place(&queue, &root, 2, RELEASE, b"A: c\r\n\r\n", asked);
+    assert_eq!(rules.wait_for(1).len(), 1);
+    assert_eq!((queue.counts().orders, queue.next_start()), (1, Some(asked + 2)));
+    assert_eq!(rules.wait_for(2).len(), 2);
+    assert!(now() >= asked + 2);
+    running.stop();
+    assert_eq!(kept(&server.folder).len(), 2);
 }
 
 #[test]

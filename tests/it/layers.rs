@@ -137,7 +137,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "page",
         modules: &["base", "mail", "quarantine"],
-        crates: &["maud"],
+        crates: &["maud", "memchr"],
         std: &[VALUES],
         is_async: false,
     },
@@ -150,7 +150,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "net",
-        modules: &["base", "mail", "disk", "bridge"],
+        modules: &["base", "mail", "disk", "page", "bridge"],
         crates: &[
             "rcgen",
             "smol",
@@ -192,7 +192,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "serve",
-        modules: &["base", "mail", "imap", "lmtp", "quarantine", "bridge", "net"],
+        modules: &["base", "mail", "imap", "lmtp", "quarantine", "page", "bridge", "net"],
         crates: &["smol", "log", "event_listener", "futures_rustls", "rustls"],
         std: &[ALL],
         is_async: true,

@@ -56,7 +56,9 @@ fn listeners(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     let starttls = config.imap.starttls.iter().map(|a| (Listen::Tcp(*a), "imap.starttls".to_string()));
     let lmtp = config.lmtp.iter().enumerate().map(|(i, l)| (l.listen.clone(), format!("lmtp#{i}.listen")));
     let mut seen: HashMap<Listen, String> = HashMap::new();
-    for (listen, key) in imap.chain(starttls).chain(lmtp) {
+    let page = config.page.tls.iter().map(|a| (Listen::Tcp(*a), "page.tls".to_string()));
+    let plain = config.page.plain.iter().map(|a| (Listen::Tcp(*a), "page.plain".to_string()));
+    for (listen, key) in imap.chain(starttls).chain(lmtp).chain(page).chain(plain) {
         // Port 0 is a new one each time.
         if matches!(&listen, Listen::Tcp(address) if address.port() == 0) {
             continue;
@@ -82,7 +84,7 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
         Ok(text) => Ok(text),
         Err(e) => fault(what, path, format!("cannot read it: {e}")).map(|()| String::new()),
     };
-    if !config.imap.tls.is_empty() || !config.imap.starttls.is_empty() {
+    if config.needs_certificate() {
         let certificate = read("tls.certificate", &config.tls.certificate)?;
         if !certificate.contains("-----BEGIN CERTIFICATE-----") {
             return fault(

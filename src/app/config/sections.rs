@@ -25,6 +25,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         host_name: top.value("host_name", host_name)?,
         users: base.join(top.value("users", path)?),
         imap: imap(&top)?,
+        page: page(&top)?,
         tls: tls(&top, base)?,
         lmtp: top.sections("lmtp")?.into_iter().map(|s| lmtp(s, &limits)).collect::<Read<_>>()?,
         drop: drop_door(&top)?,
@@ -51,6 +52,23 @@ fn imap(top: &Section<'_>) -> Read<Imap> {
     };
     s.end()?;
     Ok(imap)
+}
+
+fn page(top: &Section<'_>) -> Read<Page> {
+    let s = top.section("page")?;
+    let page = Page {
+        tls: s.list("tls", socket_address)?,
+        plain: s.list("plain", socket_address)?,
+        proxies: s.list("proxies", network)?,
+        base_url: s.optional("base_url", base_url)?,
+    };
+    if let Some(open) = page.plain.iter().find(|address| !address.ip().is_loopback()) {
+        let why =
+            format!("{open} is reached from other machines: passwords must not cross a network in the clear, use tls");
+        return Err(s.error("plain", why));
+    }
+    s.end()?;
+    Ok(page)
 }
 
 fn tls(top: &Section<'_>, base: &Path) -> Read<Tls> {
@@ -333,6 +351,7 @@ fn limits(top: &Section<'_>) -> Read<Limits> {
         connections_per_address: s.value("connections_per_address", integer(1, 20_000))? as u32,
         min_free: s.value("min_free", percent)?,
         queue_age: s.value("queue_age", duration)?,
+        release_delay: s.value("release_delay", undo_window)?,
     };
     s.end()?;
     Ok(limits)

@@ -76,6 +76,7 @@ fn defaults_are_what_the_annotated_file_says() {
     assert_eq!(config.limits.new_trees, crate::base::limits::NEW_TREES_PER_HOUR);
     assert_eq!(config.limits.connections_per_address as usize, crate::base::limits::CONNECTIONS_PER_ADDRESS);
     assert_eq!(config.limits.queue_age, crate::base::limits::QUEUE_AGE);
+    assert_eq!(config.limits.release_delay, std::time::Duration::from_secs(10));
     assert_eq!(config.sinks.len(), 1);
     assert_eq!(config.sinks[0].to, SinkTo::Maildir(None));
     assert!(config.domains.is_empty());

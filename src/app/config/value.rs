@@ -3,6 +3,7 @@
 
 use super::reader::Converted;
 use super::{Listen, Network};
+use crate::base::limits;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,6 +129,15 @@ pub fn network(value: &DeValue<'_>) -> Converted<Network> {
     value.as_str().and_then(parse).ok_or_else(|| "an address or network like \"127.0.0.0/8\"".to_string())
 }
 
+/// How long something can be taken back: `"10 s"`, at most an hour; `"none"`: not at all.
+pub fn undo_window(value: &DeValue<'_>) -> Converted<Duration> {
+    let delay = or_none(duration)(value).map(Option::unwrap_or_default);
+    delay
+        .ok()
+        .filter(|delay| *delay <= limits::RELEASE_DELAY_MOST)
+        .ok_or_else(|| "a duration like \"10 s\", at most \"1 h\", or \"none\"".to_string())
+}
+
 /// `"0660"`
 pub fn mode(value: &DeValue<'_>) -> Converted<u32> {
     let mode = value.as_str().filter(|t| t.len() == 4 && t.starts_with('0'));
@@ -153,6 +163,18 @@ pub fn host_name(value: &DeValue<'_>) -> Converted<Option<String>> {
         Some(name) if name.len() <= 255 && name.chars().all(good) => Ok(Some(name.to_string())),
         _ => Err("a host name like \"mail.example.org\", or \"\" for the machine's own".to_string()),
     }
+}
+
+/// `https://host`, with a port or without; no path.
+pub fn base_url(value: &DeValue<'_>) -> Converted<String> {
+    let good = |text: &&str| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && rest == host && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    };
+    let url = value.as_str().map(|text| text.trim_end_matches('/')).filter(good);
+    let expected = "an address like \"https://quarantine.example.org\", without a path";
+    url.map(str::to_string).ok_or_else(|| expected.to_string())
 }
 
 /// The name of a header field (RFC 5322 2.2).

@@ -211,9 +211,7 @@ fn figures_of_children_hold_over_a_restart() {
     let before = sights(&f.q);
     assert_eq!(before.map(|(.., unseen)| unseen), [0, 1, 1]);
     f.q.store.close().unwrap();
-    let (options, directory) = (f.q.options.clone(), f.q.directory());
-    let (again, _) = Quarantine::open(f.q.store.disk().clone(), 8, clock(), options, directory).unwrap();
-    assert_eq!(sights(&again), before);
+    assert_eq!(sights(&f.restarted().q), before);
 }
 
 proptest! {

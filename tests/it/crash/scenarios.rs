@@ -239,10 +239,75 @@ pub fn all() -> Vec<Scenario> {
         }
     }
     for take in [true, false] {
+        for target in [Folder::ReleaseTrain, Folder::Spam] {
+            all.push(waited(target, take));
+            all.push(undone(Kept::Caught, target, take));
+            all.push(undone(Kept::Trash, target, take));
+        }
+        all.push(undone_later(take));
+    }
+    for take in [true, false] {
         all.push(refused(take));
         all.push(partly_refused(take));
     }
     all
+}
+
+/// Asked from the page, and carried out when nobody took it back.
+fn waited(target: Folder, take: bool) -> Scenario {
+    let name = format!("asked with a delay, {} to {}", if take { "MOVE" } else { "COPY" }, target.label());
+    scenario(&name, two_one_flagged, move |w| {
+        let fates = ["one", "two"].map(|word| (word, after(target, take)));
+        w.drag_later(Kept::Caught, &["one", "two"], target, take, &fates);
+        w.fan_out();
+        w.deliver_all();
+        w.wait(11);
+        w.drain();
+    })
+}
+
+/// Asked from the page, and taken back: before and after the fan-out has looked at it.
+fn undone(from: Kept, target: Folder, take: bool) -> Scenario {
+    let how = if take { "MOVE" } else { "COPY" };
+    let name = format!("undone, {how} from {from} to {}", target.label());
+    let setup = if from == Kept::Trash { trash_two } else { two_one_flagged };
+    scenario(&name, setup, move |w| {
+        let asked = match (from, target, take) {
+            (Kept::Trash, Folder::ReleaseTrain, false) => Fate { folders: vec![from], ..after(target, take) },
+            (Kept::Trash, _, false) => Fate { folders: vec![from], ..after(target, take) },
+            _ => after(target, take),
+        };
+        for (word, looked) in [("one", false), ("two", true)] {
+            flag(w, word, Flags::FLAGGED);
+            let batch = w.drag_later(from, &[word], target, take, &[(word, asked.clone())]);
+            if looked {
+                w.fan_out();
+            }
+            w.undo(batch, &[(word, Fate::lies(&[from]))]);
+        }
+        w.wait(11);
+        w.drain();
+    })
+}
+
+/// Asked before the program was stopped, and taken back after.
+fn undone_later(take: bool) -> Scenario {
+    let target = Folder::Release;
+    let setup = move |w: &World| {
+        two_one_flagged(w);
+        let fates = ["one", "two"].map(|word| (word, after(target, take)));
+        w.drag_later(Kept::Caught, &["one", "two"], target, take, &fates);
+    };
+    scenario(&format!("undone after a restart, {}", if take { "MOVE" } else { "COPY" }), setup, move |w| {
+        // The clock of a scenario is an hour on: what waits is no longer to be taken back, unless it is set back.
+        w.clock.store((START + 5) * 1_000_000, Ordering::Relaxed);
+        let waiting = w.quarantine.waiting(&global());
+        let Some(waiting) = waiting.first() else { return };
+        let back = ["one", "two"].map(|word| (word, in_caught()));
+        w.undo(waiting.batch, &back);
+        w.wait(11);
+        w.drain();
+    })
 }
 
 /// Incoming mail that the mail server refuses for good, and other mail that it puts off.

@@ -204,6 +204,31 @@ impl World {
         self.asked(fates, put).is_ok()
     }
 
+    /// The same from the page: it waits. Returns with what it can be taken back.
+    pub fn drag_later(&self, from: Kept, words: &[&str], to: Folder, take: bool, fates: &[(&str, Fate)]) -> u64 {
+        let uids = self.uids(from, words);
+        let fates = fates.iter().map(|(word, fate)| (self.key_of(word), fate.clone())).collect();
+        let batch = Cell::new(0);
+        let put = || {
+            let done = self.quarantine.put_later(&global(), from, &uids, to, take).map_err(|e| e.to_string())?;
+            batch.set(done.batch.unwrap_or(0));
+            Ok(())
+        };
+        let _ = self.asked(fates, put);
+        batch.get()
+    }
+
+    /// Takes back what was asked from the page; a stop of the program before may have lost it.
+    pub fn undo(&self, batch: u64, fates: &[(&str, Fate)]) {
+        let fates = fates.iter().map(|(word, fate)| (self.key_of(word), fate.clone())).collect();
+        let _ = self.asked(fates, || self.quarantine.undo(&global(), batch).map(drop).map_err(|e| e.to_string()));
+    }
+
+    /// So many seconds pass.
+    pub fn wait(&self, secs: u64) {
+        self.clock.fetch_add(secs * 1_000_000, Ordering::Relaxed);
+    }
+
     /// Removes these for good.
     pub fn expunge(&self, from: Kept, words: &[&str], fates: &[(&str, Fate)]) -> bool {
         let uids = self.uids(from, words);
@@ -291,8 +316,9 @@ impl World {
     }
 
     pub fn fan_out(&self) {
+        let now = self.quarantine.store.now().secs();
         for _ in 0..20 {
-            if let Ok(0) = self.quarantine.queue.fan_out(self.quarantine.as_ref(), &how(), 10) {
+            if let Ok(0) = self.quarantine.queue.fan_out(self.quarantine.as_ref(), &how(), 10, now) {
                 return;
             }
         }
@@ -402,7 +428,7 @@ pub struct Found {
 
 pub fn how() -> FanOut {
     let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
-    FanOut { ham: names(&["one", "two"]), spam: names(&["one", "bad"]), ..FanOut::default() }
+    FanOut { ham: names(&["one", "two"]), spam: names(&["one", "bad"]) }
 }
 
 pub fn global() -> Account {
@@ -453,5 +479,6 @@ fn options() -> Options {
         new_trees_per_hour: 1000,
         min_free_percent: 0,
         home: address("postmaster@x.test"),
+        release_delay: Duration::from_secs(10),
     }
 }

@@ -2,19 +2,22 @@
 
 use super::client::{Client, Kind, Known};
 use lazaret::base::Flags;
+use std::ops::RangeInclusive;
 
 /// Whether a command may be told of removals (RFC 3501 7.4.1).
 fn may_remove(command: &str) -> bool {
     !["FETCH", "STORE", "SEARCH"].iter().any(|word| command.starts_with(word))
 }
 
+fn ranges(set: &str) -> impl Iterator<Item = RangeInclusive<u32>> {
+    set.split(',').map(|range| {
+        let (low, high) = range.split_once(':').unwrap_or((range, range));
+        low.parse::<u32>().expect("a number")..=high.parse().expect("a number")
+    })
+}
+
 fn numbers(set: &str) -> Vec<u32> {
-    set.split(',')
-        .flat_map(|range| {
-            let (low, high) = range.split_once(':').unwrap_or((range, range));
-            low.parse::<u32>().expect("a number")..=high.parse().expect("a number")
-        })
-        .collect()
+    ranges(set).flatten().collect()
 }
 
 /// What stands after `before` up to one of `ends`.
@@ -109,12 +112,13 @@ impl Client {
         if !command.starts_with("SELECT") && !command.contains("VANISHED") {
             self.breach("VANISHED (EARLIER) that nobody asked for");
         }
-        for uid in numbers(set) {
-            if self.list.iter().any(|known| known.uid == Some(uid)) {
+        // It may name millions of UIDs that never were.
+        for range in ranges(set) {
+            if self.list.iter().any(|known| known.uid.is_some_and(|uid| range.contains(&uid))) {
                 self.breach("VANISHED (EARLIER) of a message that is in the list");
             }
             if let Some(memory) = self.memory.get_mut(&self.folder) {
-                memory.messages.remove(&uid);
+                memory.messages.retain(|uid, _| !range.contains(uid));
             }
         }
     }

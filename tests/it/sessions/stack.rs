@@ -94,6 +94,7 @@ fn options() -> Options {
         new_trees_per_hour: 100,
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").expect("an address"),
+        release_delay: std::time::Duration::from_secs(10),
     }
 }
 
@@ -265,8 +266,8 @@ impl Stack {
     /// Orders are carried out, as the workers do.
     pub fn carry_out(&self, accepted: bool) {
         let quarantine = self.quarantine();
-        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
-        while quarantine.queue.fan_out(quarantine, &how, 100).expect("orders are fanned out") > 0 {}
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()] };
+        while quarantine.queue.fan_out(quarantine, &how, 100, u64::MAX).expect("orders are fanned out") > 0 {}
         while let Some(claim) = quarantine.queue.claim(Work::Deliver, u64::MAX) {
             let entry = claim.entry.clone();
             if accepted {

@@ -1,0 +1,362 @@
+//! Lists: the newest messages of a folder, or those that a search finds.
+
+use super::query::{self, Query};
+use super::{Answered, Turned, Visit, href, label, refused};
+use crate::base::{Flags, Timestamp, UidList, UidRanges, limits};
+use crate::bridge::Place;
+use crate::bridge::content::Message;
+use crate::bridge::imap::imap_row;
+use crate::bridge::turn::Turn;
+use crate::imap::content::{Content, Row as ImapRow};
+use crate::imap::search::{self, Against};
+use crate::mail::{Kept, Kind, Name, Trace, header, words};
+use crate::page::layout::Frame;
+use crate::page::list::{self, Action, ListView, RowView};
+use crate::page::request::encoded;
+use crate::page::response::Response;
+use crate::page::texts::{Common, Site as Texts};
+use crate::quarantine::Quarantine;
+use crate::store::Reach;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Letters of a sender, subject or reason in a list.
+const LETTERS: usize = 160;
+
+/// A message as the catalogue has it, with what lists show besides.
+pub(super) struct Found {
+    pub row: ImapRow,
+    pub name: Name,
+    pub kind: Kind,
+    pub recipient: String,
+    pub expires: Option<Timestamp>,
+}
+
+/// Those of these UIDs that are there, ascending.
+pub(super) fn found(quarantine: &Quarantine, reach: Reach, kept: Kept, uids: &UidRanges) -> Vec<Found> {
+    let mut rows = Vec::new();
+    quarantine.store.rows(reach, kept, uids, |row, folder| {
+        rows.push((imap_row(row, folder, kept), folder.name(row), row.kind, row.tree, folder.arrival(row)));
+        true
+    });
+    let times = |uid: u32, address: &crate::mail::Address| {
+        let mut expires = None;
+        quarantine.store.rows(reach, kept, &UidRanges::one(uid, uid), |row, folder| {
+            expires = quarantine.expires(kept, row, folder, address);
+            false
+        });
+        expires
+    };
+    let complete = |(row, name, kind, tree, _): (ImapRow, Name, Kind, _, u64)| {
+        let tree = quarantine.store.tree_by_id(tree)?;
+        Some(Found { kind, recipient: tree.address.to_string(), expires: times(row.uid, &tree.address), row, name })
+    };
+    rows.into_iter().filter_map(complete).collect()
+}
+
+/// A search that goes on until a page is full.
+pub(super) struct Hunt {
+    pub quarantine: Arc<Quarantine>,
+    pub reach: Reach,
+    pub kept: Kept,
+    pub list: UidList,
+    pub query: Query,
+    /// The next message to look at is the newest below this UID.
+    pub below: u32,
+    pub found: Vec<u32>,
+    /// So many are wanted.
+    pub most: usize,
+    pub deadline: Timestamp,
+}
+
+impl Hunt {
+    /// Looks at messages for one turn, newest first. `false`: there is nothing more to do.
+    pub(super) fn go_on(&mut self) -> bool {
+        let store = &self.quarantine.store;
+        let mut turn = Turn::new(store);
+        let none = UidRanges::new();
+        let against = Against { recent: &none, now: store.now() };
+        loop {
+            let above = self.list.rank(self.below);
+            let first = above.saturating_sub(limits::PIECE_ROWS as u32);
+            let uids: UidRanges = (first + 1..=above).filter_map(|seq| self.list.uid(seq)).collect();
+            if uids.is_empty() {
+                self.below = 0;
+                return false;
+            }
+            let mut rows = Vec::with_capacity(limits::PIECE_ROWS);
+            store.rows(self.reach, self.kept, &uids, |row, folder| {
+                rows.push((imap_row(row, folder, self.kept), folder.name(row)));
+                true
+            });
+            while let Some((row, name)) = rows.pop() {
+                if self.found.len() >= self.most {
+                    return false;
+                }
+                if turn.is_over() {
+                    self.below = row.uid.saturating_add(1);
+                    return store.now() < self.deadline;
+                }
+                let uid = row.uid;
+                let mut message = Message::new(store, self.reach, self.kept, row, name);
+                let matches = search::matches(&self.query.key, &mut message, &against)
+                    .and_then(|matches| Ok(matches && self.has_score(&mut message)?));
+                match matches {
+                    Ok(true) => self.found.push(uid),
+                    Ok(false) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => log::error!("message {uid} cannot be searched: {error}"),
+                }
+                self.below = uid;
+            }
+            if let Some((lowest, _)) = uids.iter().next() {
+                self.below = lowest;
+            }
+        }
+    }
+
+    fn has_score(&self, message: &mut Message<'_>) -> std::io::Result<bool> {
+        if self.query.scores.is_empty() {
+            return Ok(true);
+        }
+        let trace = trace(message)?;
+        let score = trace.score.as_deref().and_then(|score| score.split('/').next()?.trim().parse::<f64>().ok());
+        Ok(score.is_some_and(|score| self.query.scores.iter().all(|bound| bound.holds(score))))
+    }
+}
+
+/// The trace of a message; an empty one for a message that has none.
+pub(super) fn trace(message: &mut Message<'_>) -> std::io::Result<Trace> {
+    let len = message.row().trace as usize;
+    let header = message.header()?;
+    Ok(header.get(..len).filter(|_| len > 0).map(Trace::parse).unwrap_or_default())
+}
+
+/// What can be done with the messages of a folder.
+pub(super) fn actions(kept: Kept, common: &'static Common, texts: &'static Texts) -> Vec<Action> {
+    let action = |word, label, key, is_main| Action { word, label, key, is_main };
+    let release = action("release", common.release, "r", true);
+    let release_train = action("release-train", common.release_train, "t", false);
+    let not_spam = action("not-spam", common.not_spam, "n", false);
+    let spam = action("spam", common.spam, "s", false);
+    match kept {
+        Kept::Caught | Kept::Outgoing => {
+            vec![release, release_train, not_spam, spam, action("delete", common.delete, "#", false)]
+        }
+        Kept::Training => vec![Action { is_main: true, ..not_spam }, spam, action("delete", common.delete, "#", false)],
+        Kept::Trash => vec![
+            action("restore", texts.restore, "b", true),
+            release,
+            release_train,
+            action("remove", texts.remove, "#", false),
+        ]
+        .into_iter()
+        .map(|action| Action { is_main: action.word == "restore", ..action })
+        .collect(),
+    }
+}
+
+impl Visit {
+    /// A folder's list, from the newest below `?below=`, or what `?q=` finds there.
+    pub(super) fn list(self, kept: Kept) -> Answered {
+        let quarantine = self.quarantine().clone();
+        let reach = quarantine.reach(&self.session.account)?;
+        let list = quarantine.store.view(reach, kept).view().list;
+        let below = self.request.query.text("below").parse().unwrap_or(u32::MAX);
+        let typed = self.request.query.text("q").trim().to_string();
+        if typed.is_empty() {
+            let rank = list.rank(below);
+            let first = rank.saturating_sub(limits::LIST_ROWS as u32);
+            let uids: UidRanges = (first + 1..=rank).filter_map(|seq| list.uid(seq)).collect();
+            let older = (first > 0).then(|| list.uid(first + 1)).flatten();
+            return self.show(kept, reach, &list, Shown { uids, older, below, ..Shown::default() });
+        }
+        match query::parse(&typed) {
+            Err(why) => self.show(kept, reach, &list, Shown { typed, bad: Some(why), below, ..Shown::default() }),
+            Ok(query) => {
+                let now = quarantine.store.now();
+                let hunt = Hunt {
+                    quarantine,
+                    reach,
+                    kept,
+                    list,
+                    query,
+                    below,
+                    found: Vec::new(),
+                    most: limits::LIST_ROWS + 1,
+                    deadline: now.after(limits::SEARCH_TIME.min(Duration::from_secs(60))),
+                };
+                Ok(self.search(hunt, typed, below))
+            }
+        }
+    }
+
+    fn search(self, mut hunt: Hunt, typed: String, below: u32) -> Turned {
+        Turned::again(Place::Scan, move || {
+            if hunt.go_on() {
+                return self.search(hunt, typed, below);
+            }
+            let is_full = hunt.found.len() > limits::LIST_ROWS;
+            let is_broken_off = !is_full && hunt.below > 0;
+            hunt.found.truncate(limits::LIST_ROWS);
+            let older = if is_full { hunt.found.last().copied() } else { is_broken_off.then_some(hunt.below) };
+            let mut uids = hunt.found.clone();
+            uids.sort_unstable();
+            let shown = Shown { uids: uids.into_iter().collect(), older, below, typed, is_broken_off, bad: None };
+            let language = self.request.language;
+            self.show(hunt.kept, hunt.reach, &hunt.list, shown).unwrap_or_else(|why| refused(language, why))
+        })
+    }
+
+    fn show(&self, kept: Kept, reach: Reach, list: &UidList, shown: Shown) -> Answered {
+        let quarantine = self.quarantine();
+        let (common, texts) = (self.common(), self.texts());
+        let mut rows: Vec<RowView> = Vec::new();
+        for one in found(quarantine, reach, kept, &shown.uids) {
+            let mut message = Message::new(&quarantine.store, reach, kept, one.row, one.name.clone());
+            match row(&mut message, &one, texts) {
+                Ok(view) => rows.push(view),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => log::error!("message {} cannot be listed: {error}", one.row.uid),
+            }
+        }
+        rows.reverse();
+        let at = href(kept);
+        let q = if shown.typed.is_empty() { String::new() } else { format!("q={}&", encoded(&shown.typed)) };
+        let first = format!("{at}?{}", q.trim_end_matches('&')).trim_end_matches('?').to_string();
+        let view = ListView {
+            href: at.to_string(),
+            name: label(kept, common).to_string(),
+            is_wide: self.is_wide(),
+            actions: actions(kept, common, texts),
+            search: shown.typed,
+            bad_search: shown.bad,
+            total: list.len(),
+            rows,
+            newest: (shown.below != u32::MAX).then_some(first),
+            older: shown.older.map(|below| format!("{at}?{q}below={below}")),
+            is_broken_off: shown.is_broken_off,
+        };
+        let frame: Frame = self.frame(label(kept, common), at)?;
+        Ok(Turned::Done(Response::html(200, list::render(&frame, &view))))
+    }
+}
+
+/// What one page of a list shows.
+#[derive(Default)]
+struct Shown {
+    uids: UidRanges,
+    /// Older messages than those begin below this UID.
+    older: Option<u32>,
+    below: u32,
+    typed: String,
+    bad: Option<String>,
+    is_broken_off: bool,
+}
+
+fn row(message: &mut Message<'_>, one: &Found, texts: &'static Texts) -> std::io::Result<RowView> {
+    let trace = trace(message)?;
+    let header = message.header()?;
+    let own = header.get(one.row.trace as usize..).unwrap_or_default();
+    let field = |name: &[u8]| header::find(own, name).map(|field| words::decode(&field.unfolded())).unwrap_or_default();
+    let written = field(b"from");
+    let (from, address) = sender(&written, &trace.sender);
+    let flags = one.row.flags;
+    let mut states = Vec::new();
+    if flags.has(Flags::RELEASE_FAILED) {
+        states.push(texts.failed);
+    }
+    if flags.has(Flags::RELEASE_PENDING) || flags.has(Flags::TRAIN_PENDING) {
+        states.push(texts.pending);
+    } else if flags.has(Flags::RELEASED) {
+        states.push(texts.released);
+    }
+    Ok(RowView {
+        key: key(&one.recipient, &one.name.id()),
+        href: message_href(&one.recipient, &one.name.id()),
+        from: cut(&from),
+        address: cut(&address),
+        recipient: one.recipient.clone(),
+        subject: cut(&field(b"subject")),
+        kind: (one.kind != Kind::Spam).then(|| kind_label(one.kind, texts)),
+        score: trace.score.unwrap_or_default(),
+        reason: cut(trace.reasons.first().map(String::as_str).unwrap_or_default()),
+        arrived: moment(Timestamp::from_secs(one.row.date)),
+        expires: one.expires.map(moment),
+        is_unread: !flags.has(Flags::SEEN),
+        states,
+    })
+}
+
+/// The name and the address to show; the envelope's where the header names nobody.
+fn sender(written: &str, envelope: &str) -> (String, String) {
+    let (name, address) = match written.rsplit_once('<') {
+        Some((name, rest)) => (name.trim().trim_matches('"').trim(), rest.split('>').next().unwrap_or_default()),
+        None => ("", written.trim()),
+    };
+    let address = if address.is_empty() { envelope } else { address };
+    (if name.is_empty() { address.to_string() } else { name.to_string() }, address.to_string())
+}
+
+pub(super) fn kind_label(kind: Kind, texts: &'static Texts) -> &'static str {
+    match kind {
+        Kind::Spam => texts.spam_kind,
+        Kind::Phish => texts.phish_kind,
+        Kind::Virus => texts.virus_kind,
+        Kind::Banned => texts.banned_kind,
+        Kind::Policy => texts.policy_kind,
+    }
+}
+
+/// What stands for a message in forms.
+pub(super) fn key(recipient: &str, id: &str) -> String {
+    format!("{recipient}/{id}")
+}
+
+/// Where a message is shown.
+pub(super) fn message_href(recipient: &str, id: &str) -> String {
+    format!("/message/{}/{}", encoded(recipient), encoded(id))
+}
+
+/// For programs, and for people without a script: to the minute, UTC.
+pub(super) fn moment(at: Timestamp) -> (String, String) {
+    let exact = at.rfc3339();
+    let shown = exact.get(..16).unwrap_or(&exact).replace('T', " ");
+    (exact, shown)
+}
+
+/// One line, without characters that turn the line around or hide it (Unicode's bidirectional controls).
+pub(super) fn cut(text: &str) -> String {
+    let shown = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut out: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| shown(*c)).take(LETTERS + 1).collect();
+    if out.chars().count() > LETTERS {
+        out.pop();
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sender_has_a_name_or_at_least_an_address() {
+        let shown = |written: &str| sender(written, "bounce@x.test");
+        assert_eq!(shown("\"A. Lice\" <a@x.test>"), ("A. Lice".into(), "a@x.test".into()));
+        assert_eq!(shown("a@x.test"), ("a@x.test".into(), "a@x.test".into()));
+        assert_eq!(shown("<a@x.test>"), ("a@x.test".into(), "a@x.test".into()));
+        assert_eq!(shown(""), ("bounce@x.test".into(), "bounce@x.test".into()));
+        assert_eq!(shown("Odd <"), ("Odd".into(), "bounce@x.test".into()));
+    }
+
+    #[test]
+    fn nothing_turns_a_line_around() {
+        assert_eq!(cut("a\u{202e}b\r\nc\td\u{0}\u{2066}"), "ab  c d");
+        assert_eq!(cut(&"ä".repeat(500)).chars().count(), LETTERS + 1);
+    }
+}
