@@ -1,5 +1,7 @@
 //! The rules over a real store and queue, without any protocol.
 
+mod children;
+
 use super::act::Failed;
 use super::directory::{Directory, Domain};
 use super::expire::{Keep, Retention};
@@ -29,6 +31,7 @@ pub(super) fn options() -> Options {
             write_only: WriteOnly::Refuse,
             outgoing: false,
             training: false,
+            admin_tree: false,
         },
         policy: Policy::default(),
         retention: Retention { folders: [keep; 4], ..Retention::default() },

@@ -498,6 +498,7 @@ fn options() -> Options {
             write_only: WriteOnly::Refuse,
             outgoing: true,
             training: true,
+            admin_tree: false,
         },
         policy: Policy::default(),
         retention: Retention { folders: [days(14); 4], ..Retention::default() },
