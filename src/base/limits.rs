@@ -48,6 +48,13 @@ pub const LIST_PATTERNS: usize = 50;
 pub const SEARCH_DEPTH: usize = 50;
 /// Search keys of one command. `BAD`.
 pub const SEARCH_KEYS: usize = 1_000;
+/// Children of Caught that LIST shows (`admin_tree`), by name; further ones open by name all the same. Mail programs get
+/// slow long before.
+pub const CHILD_FOLDERS: usize = 20_000;
+/// Children of Caught that NOTIFY watches: the figures of all are compared at each change. `NOTIFICATIONOVERFLOW`.
+pub const NOTIFY_CHILDREN: usize = 1_000;
+/// Folders that LIST looks at before other sessions have their turn; it takes some 0.3 ms.
+pub const LIST_TURN: usize = 512;
 /// Event groups of one NOTIFY. `BAD`.
 pub const NOTIFY_GROUPS: usize = 100;
 /// Pairs of sequence number and UID that a client who comes back may name. The rest is not looked at.

@@ -7,7 +7,7 @@ use crate::imap::content::{Content, Row};
 use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, Name};
-use crate::store::{Opened, Reach, Store};
+use crate::store::{Opened, Reach, Sight, Store};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub fn fill(store: &Store, kept: Kept, uid: u32) {
 /// One message. What was read or parsed is kept as long as it lives.
 pub struct Message<'a> {
     store: &'a Store,
-    reach: Reach,
+    sight: Sight,
     kept: Kept,
     row: Row,
     name: Name,
@@ -48,13 +48,23 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// A message of the catalogue; nothing is opened yet.
-    pub fn new(store: &'a Store, reach: Reach, kept: Kept, row: Row, name: Name) -> Self {
-        Message { store, reach, kept, row, name, cached: None, opened: None, whole: None, structure: None }
+    pub fn new(store: &'a Store, sight: impl Into<Sight>, kept: Kept, row: Row, name: Name) -> Self {
+        Message {
+            store,
+            sight: sight.into(),
+            kept,
+            row,
+            name,
+            cached: None,
+            opened: None,
+            whole: None,
+            structure: None,
+        }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
         if self.opened.is_none() {
-            let opened = self.store.open_message(self.reach, self.kept, self.row.uid)?;
+            let opened = self.store.open_message(self.sight, self.kept, self.row.uid)?;
             self.opened = Some(opened.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?);
         }
         self.opened.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))

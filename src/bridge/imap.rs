@@ -8,14 +8,13 @@ use super::{Bridge, Place};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::binary::Trouble;
 use crate::imap::question::{
-    Answer, Changes, Fetch, Figures, FlagRow, Folder as ShownFolder, Question, Refusal, Rows, Selected, Store,
-    StoreMode, Stored, Transferred, Watched,
+    Answer, Changes, Fetch, Figures, FlagRow, Question, Refusal, Rows, Selected, Store, StoreMode, Stored, Transferred,
 };
 use crate::imap::{Session, content::Row as ImapRow, fetch};
 use crate::mail::{Kept, Name};
 use crate::quarantine::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
-use crate::quarantine::mailbox::{Content, OpenError};
+use crate::quarantine::mailbox::Content;
 use crate::quarantine::policy::{Denied, Why};
 use crate::quarantine::scram::Exchange;
 use crate::quarantine::{Account, Accounts, Failed, Mailbox, Quarantine};
@@ -47,7 +46,7 @@ pub struct ImapBridge {
     pub(super) account: Option<Account>,
     open: Option<Open>,
     /// Folders besides it whose changes wake the session.
-    watched: Vec<Mailbox>,
+    pub(super) watched: Vec<Mailbox>,
     appending: Vec<Appending>,
     /// A SCRAM login that goes on.
     pub(super) exchange: Option<Box<Exchange>>,
@@ -85,14 +84,11 @@ impl ImapBridge {
             Question::ScramBegin(first) => self.scram_begin(first.expose()),
             Question::ScramEnd(last) => self.scram_end(last.expose()),
             Question::Folders => self.folders().map(Answer::Folders),
-            Question::Folder(name) => {
-                let folder = self.folder(&name)?;
-                self.show(folder).map(Answer::Folder)
-            }
+            Question::Folder(name) => self.one_folder(&name).map(Answer::Folder),
             Question::Subscribe(name, on) => self.subscribe(&name, on),
             Question::Status(name) => self.status(&name),
             Question::Quota(name) => self.quota(name.as_deref()).map(Answer::Quota),
-            Question::Watch(on) => self.watch(on),
+            Question::Watch { on, children } => self.watch(on, children),
             Question::Select { folder, read_only } => self.select(&folder, read_only),
             Question::Unselect => {
                 self.open = None;
@@ -132,49 +128,6 @@ impl ImapBridge {
         Ok(self.open.as_ref().ok_or_else(out_of_step)?.mailbox.content.as_ref())
     }
 
-    fn folder(&self, name: &str) -> Result<Folder, Refusal> {
-        self.shared.quarantine.folder(name).ok_or_else(|| {
-            Refusal::new(
-                "NONEXISTENT",
-                "there is no such folder; the folders of a quarantine are fixed, LIST shows them",
-            )
-        })
-    }
-
-    fn folders(&self) -> Result<Vec<ShownFolder>, Refusal> {
-        let listed = self.shared.quarantine.folders();
-        listed.into_iter().map(|listed| self.show(listed.folder)).collect()
-    }
-
-    fn show(&self, folder: Folder) -> Result<ShownFolder, Refusal> {
-        let row = folder.row();
-        let naming = &self.shared.quarantine.options().naming;
-        let name = folder.name(naming);
-        Ok(ShownFolder {
-            name: name.to_string(),
-            special_use: row.special_use,
-            subscribed: self.shared.subscriptions.has(&self.account()?.login, name),
-            has_children: false,
-            no_select: false,
-            rights: row.rights,
-        })
-    }
-
-    fn subscribe(&self, name: &str, on: bool) -> Result<Answer, Refusal> {
-        let name = self.folder(name)?.name(&self.shared.quarantine.options().naming);
-        let kept = self.shared.subscriptions.set(&self.account()?.login, name, on);
-        kept.map_err(|fault| refused(fault.into()))?;
-        Ok(Answer::Done)
-    }
-
-    pub(super) fn open(&self, name: &str) -> Result<Mailbox, Refusal> {
-        let folder = self.folder(name)?;
-        self.shared.quarantine.open_folder(self.account()?, folder).map_err(|error| match error {
-            OpenError::Denied(denied) => denial(denied),
-            OpenError::Disk(fault) => refused(fault.into()),
-        })
-    }
-
     pub(super) fn figures(&self, mailbox: &Mailbox) -> Figures {
         let counts = self.shared.quarantine.counts(mailbox);
         Figures {
@@ -189,26 +142,6 @@ impl ImapBridge {
         }
     }
 
-    fn watch(&mut self, on: bool) -> Result<Answer, Refusal> {
-        let account = self.account()?;
-        let quarantine = &self.shared.quarantine;
-        let naming = &quarantine.options().naming;
-        let mut answer = Vec::new();
-        let mut watched = Vec::new();
-        for listed in quarantine.folders() {
-            let mailbox = quarantine.open_folder(account, listed.folder).ok();
-            let name = listed.folder.name(naming);
-            answer.push(Watched {
-                name: name.to_string(),
-                subscribed: self.shared.subscriptions.has(&account.login, name),
-                figures: mailbox.as_ref().map(|mailbox| self.figures(mailbox)),
-            });
-            watched.extend(mailbox.filter(|_| on));
-        }
-        self.watched = watched;
-        Ok(Answer::Watched(answer))
-    }
-
     fn select(&mut self, name: &str, read_only: bool) -> Result<Answer, Refusal> {
         self.open = None;
         let mailbox = self.open(name)?;
@@ -216,15 +149,15 @@ impl ImapBridge {
         let figures = self.figures(&mailbox);
         let naming = &quarantine.options().naming;
         // RFC 4314 4: SELECT without the rights to change anything is READ-ONLY.
-        let read_only = read_only || (mailbox.folder == Folder::Inbox && naming.inbox == Inbox::Empty);
+        let read_only = read_only || (mailbox.folder.folder == Folder::Inbox && naming.inbox == Inbox::Empty);
         let mut selected = Selected {
-            name: mailbox.folder.name(naming).to_string(),
+            name: mailbox.folder.name(naming),
             figures,
             list: Default::default(),
             recent: UidRanges::new(),
             first_unseen: None,
             read_only,
-            mailbox_id: self.mailbox_id(mailbox.folder, &figures)?,
+            mailbox_id: self.mailbox_id(&mailbox.folder, &figures)?,
             permanent: if mailbox.content.is_some() && !read_only { permanent() } else { Flags::NONE },
         };
         if let Some(content) = &mailbox.content {
@@ -265,7 +198,7 @@ impl ImapBridge {
             }));
         }
         let told = if open.read_only { content.cell.told() } else { content.cell.tell(view.uid_next) };
-        let rows = self.shared.quarantine.store.changed_since(content.reach, content.kept, since);
+        let rows = self.shared.quarantine.store.changed_since(content.sight, content.kept, since);
         let flags = rows.iter().filter(|r| view.list.seq(r.uid).is_some()).map(flag_row).collect();
         let recent = view.list.iter_from(told).collect();
         Ok(Answer::Changes(Changes { list: view.list, recent, flags, modseq: view.modseq, uid_next: view.uid_next }))
@@ -273,7 +206,7 @@ impl ImapBridge {
 
     fn vanished(&self, since: u64, known: &UidRanges) -> Result<Answer, Refusal> {
         let gone = match self.content()? {
-            Some(content) => self.shared.quarantine.store.vanished_since(content.reach, content.kept, since, known),
+            Some(content) => self.shared.quarantine.store.vanished_since(content.sight, content.kept, since, known),
             None => known.clone(),
         };
         Ok(Answer::Vanished(gone))
@@ -301,7 +234,7 @@ impl ImapBridge {
                 break;
             }
             let Some(seq) = wanted.list.seq(row.uid) else { continue };
-            let mut message = Message::new(store, content.reach, content.kept, row, name);
+            let mut message = Message::new(store, content.sight, content.kept, row, name);
             let mark = rows.pieces.len();
             match fetch::line(seq, wanted, &mut message, &mut rows.pieces) {
                 Ok(()) => bytes += rows.pieces.get(mark..).unwrap_or_default().iter().map(piece_len).sum::<u64>(),
@@ -320,7 +253,7 @@ impl ImapBridge {
     pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
         let ranges: UidRanges = uids.iter().copied().collect();
         let mut found = Vec::with_capacity(uids.len());
-        self.shared.quarantine.store.rows(content.reach, content.kept, &ranges, |row, folder| {
+        self.shared.quarantine.store.rows(content.sight, content.kept, &ranges, |row, folder| {
             let name = folder.name(row);
             found.push((imap_row(row, folder, content.kept), name));
             true
@@ -373,7 +306,7 @@ impl ImapBridge {
         let quarantine = &self.shared.quarantine;
         let mut deleted = UidRanges::new();
         let all = uids.unwrap_or_else(|| UidRanges::one(1, u32::MAX));
-        quarantine.store.rows(content.reach, content.kept, &all, |row, _| {
+        quarantine.store.rows(content.sight, content.kept, &all, |row, _| {
             if row.flags.has(Flags::DELETED) {
                 deleted.add(row.uid, row.uid);
             }
@@ -394,7 +327,7 @@ impl ImapBridge {
                 format!("a message of {size} bytes is over the limit of {}", limits::MESSAGE_BYTES),
             ));
         }
-        let appending = quarantine.append_start(self.account()?, folder, size).map_err(refused)?;
+        let appending = quarantine.append_start(self.account()?, folder.folder, size).map_err(refused)?;
         if let Some(last) = self.appending.last_mut() {
             last.close().map_err(|fault| refused(fault.into()))?;
         }
@@ -407,6 +340,10 @@ impl Bridge<Session> for ImapBridge {
     fn place(&self, question: &Question) -> Place {
         match question {
             Question::Login { .. } | Question::ScramBegin(_) | Question::ScramEnd(_) => Place::Password,
+            // There may be thousands.
+            Question::Folders | Question::Folder(_) if self.shared.quarantine.options().naming.admin_tree => {
+                Place::Disk
+            }
             Question::Folders | Question::Folder(_) | Question::Unselect | Question::Poll { .. } => Place::Inline,
             Question::Search(_) => Place::Scan,
             _ => Place::Disk,
@@ -450,7 +387,7 @@ fn piece_len(piece: &Piece) -> u64 {
     }
 }
 
-fn denial(denied: Denied) -> Refusal {
+pub(super) fn denial(denied: Denied) -> Refusal {
     let code = match denied.why {
         Why::NotPermitted | Why::Requestable => "NOPERM",
         Why::Impossible => "CANNOT",

@@ -4,6 +4,7 @@
 mod cached;
 mod content;
 mod figures;
+mod folders;
 pub mod imap;
 pub mod lmtp;
 mod login;

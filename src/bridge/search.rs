@@ -68,7 +68,7 @@ impl ImapBridge {
                     return Ok(found);
                 }
                 let store = &self.shared.quarantine.store;
-                let mut message = Message::new(store, content.reach, content.kept, row, name);
+                let mut message = Message::new(store, content.sight, content.kept, row, name);
                 let mut one = || -> io::Result<()> {
                     let Some((modseq, score)) = gather::look(wanted, &mut message)? else { return Ok(()) };
                     ordering.gathering.add(wanted, &mut message, modseq, score)?;

@@ -1,6 +1,7 @@
 //! The page's requests: who asks, whether he may, and what he is shown. Synchronous; long work is cut into turns, and
 //! `serve::web` gives each its thread.
 
+mod desk;
 pub mod digest;
 mod links;
 mod listing;
@@ -172,7 +173,14 @@ impl Site {
             (Method::Post, ["undo"]) => visit.undo(),
             (_, ["digest"]) => visit.digest(),
             (Method::Get, ["work", id]) => visit.work(id),
-            (Method::Get, ["message", recipient, id, "eml"]) => visit.download(recipient, id),
+            (Method::Get, ["message", recipient, id]) => visit.message(recipient, id),
+            (Method::Get, ["message", recipient, id, what @ ..]) => visit.behind(recipient, id, what),
+            (Method::Get, ["history"]) => visit.history(),
+            (Method::Get, ["requests"]) => visit.requests(),
+            (Method::Post, ["requests"]) => visit.decide(),
+            (Method::Get, ["status"]) => visit.status(),
+            (Method::Get, ["report"]) => visit.show_report(),
+            (Method::Post, ["report"]) => visit.report(),
             (Method::Get, [name]) if folder(name).is_some() => visit.list(folder(name).ok_or(NoPage::Missing)?),
             _ => Err(NoPage::Missing),
         }
@@ -255,6 +263,16 @@ impl Visit {
                 count: Some(view.list.len()),
                 unread: view.unseen,
                 is_current: href(kept) == current,
+            });
+        }
+        let waiting = quarantine.requests(&self.session.account).len() as u32;
+        for (at, name) in desk::others(self) {
+            tabs.push(Tab {
+                href: at.to_string(),
+                label: name.to_string(),
+                count: (at == "/requests" && waiting > 0).then_some(waiting),
+                unread: 0,
+                is_current: at == current,
             });
         }
         if quarantine.digest_rules().is_on() {

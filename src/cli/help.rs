@@ -49,6 +49,7 @@ fn folder_table() -> String {
         write_only: WriteOnly::Empty,
         outgoing: true,
         training: true,
+        admin_tree: false,
     };
     let mut table = Table::new(&["FOLDER", "MAY COME FROM", "WHAT HAPPENS"]);
     for folder in folders::listed(&naming, |_: Kept| true) {

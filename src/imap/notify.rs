@@ -95,6 +95,15 @@ impl Notify {
         self.others.iter().any(|group| group.messages || group.flags)
     }
 
+    /// Whether folders below others may be among them.
+    pub fn watches_children(&self) -> bool {
+        let below = |folders: &Folders| match folders {
+            Folders::All | Folders::Subscribed | Folders::Below(_) => true,
+            Folders::Named(names) => names.iter().any(|name| name.contains('/')),
+        };
+        self.others.iter().any(|group| (group.messages || group.flags) && below(&group.folders))
+    }
+
     /// Takes the figures at the start; what is told of them.
     pub fn begin(&mut self, folders: Vec<Watched>, open: Option<&str>) -> Vec<News> {
         let mut news = Vec::new();

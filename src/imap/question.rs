@@ -35,8 +35,13 @@ pub enum Question {
     Status(String),
     /// What the account uses, of what it may use; of a mailbox of this name, if there is one. Answer: `Quota` or `Refused`.
     Quota(Option<String>),
-    /// Figures of all folders; with `true`, changes in any of them wake the session from here on. Answer: `Watched`.
-    Watch(bool),
+    /// Figures of all folders. Answer: `Watched`, or `Refused` when there are more than can be watched.
+    Watch {
+        /// Changes in any of them wake the session from here on.
+        on: bool,
+        /// Folders below others, of which there may be many, are among those that count.
+        children: bool,
+    },
     /// Open a folder; the one that was open is closed first, also when this fails (RFC 3501 6.3.1).
     /// Answer: `Selected` or `Refused`.
     Select {
@@ -249,6 +254,9 @@ impl Refusal {
         Refusal { code: Some(code), text: text.into(), close: false, pause: Duration::ZERO }
     }
 }
+
+/// The code when there are more folders than can be watched (RFC 5465 3.1, 5.8).
+pub const OVERFLOW: &str = "NOTIFICATIONOVERFLOW";
 
 /// One folder as LIST and ACL show it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What people see in a browser and in a digest: view values to HTML. Pure: no files, no clock, no store; `bridge` makes
 //! the view values and carries out what was asked.
 
+pub mod desk;
 pub mod digest;
 pub mod filename;
 pub mod layout;

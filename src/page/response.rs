@@ -9,7 +9,6 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
                           frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// One answer.
-#[derive(Debug)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -24,10 +23,11 @@ pub struct Response {
 }
 
 /// What follows the fields.
-#[derive(Debug)]
 pub enum Body {
     /// These bytes.
     Bytes(Vec<u8>),
+    /// These bytes, and what holds the room for them until they were sent.
+    Held(Vec<u8>, Box<dyn Send>),
     /// A part of a stored message.
     File(FileRange),
     /// Lines as they come: server-sent events, until the peer has enough.

@@ -46,6 +46,7 @@ macro_rules! texts {
 }
 
 mod common;
+mod desk;
 mod digest;
 mod frame;
 mod message;
@@ -53,6 +54,7 @@ mod reasons;
 mod site;
 
 pub use common::Common;
+pub use desk::Desk;
 pub use digest::Digest;
 pub use frame::Frame;
 pub use message::Message;

@@ -149,6 +149,21 @@ impl Accounts {
         Some(wait)
     }
 
+    /// The logins whose mail this scope sees, in order.
+    pub fn seen_by(&self, scope: &Scope, now: Timestamp) -> Vec<String> {
+        let (users, directory) = (self.users(now), lock(&self.state).directory.clone());
+        let is_seen = |login: &&str| match (scope, directory.login(login)) {
+            (Scope::Global, _) => true,
+            (Scope::Domain(domain), Some((_, Scope::Domain(of)))) => of == *domain,
+            (_, Some((_, Scope::Recipient(address)))) => scope.sees(&address),
+            _ => false,
+        };
+        let mut logins: Vec<String> =
+            users.accounts().map(|(login, _)| login).filter(is_seen).map(str::to_string).collect();
+        logins.sort_unstable();
+        logins
+    }
+
     /// What changes when the account's password does; `None`: there is no such account. Differs from run to run.
     pub fn stamp(&self, login: &str, now: Timestamp) -> Option<[u8; 32]> {
         let users = self.users(now);

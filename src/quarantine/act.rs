@@ -3,6 +3,7 @@
 
 use super::Quarantine;
 use super::account::Account;
+use super::children::Named;
 use super::core::asker;
 use super::folders::{self, Folder, Source, Verb};
 use super::policy::{Denied, Why};
@@ -127,10 +128,10 @@ impl Quarantine {
         account: &Account,
         from: Kept,
         uids: &UidRanges,
-        target: Folder,
+        target: impl Into<Named>,
         take: bool,
     ) -> Result<Done, Failed> {
-        self.put_after(account, from, uids, target, take, Duration::ZERO)
+        self.put_after(account, from, uids, target.into(), take, Duration::ZERO)
     }
 
     /// The same for the page and for links, where a click is easily a wrong one: deliveries and reports wait for the
@@ -143,7 +144,7 @@ impl Quarantine {
         target: Folder,
         take: bool,
     ) -> Result<Done, Failed> {
-        self.put_after(account, from, uids, target, take, self.options.release_delay)
+        self.put_after(account, from, uids, target.into(), take, self.options.release_delay)
     }
 
     fn put_after(
@@ -151,34 +152,39 @@ impl Quarantine {
         account: &Account,
         from: Kept,
         uids: &UidRanges,
-        target: Folder,
+        target: Named,
         take: bool,
         delay: Duration,
     ) -> Result<Done, Failed> {
         let reach = self.reach(account)?;
         let messages = self.store.locate_all(reach, from, uids);
-        self.allow(account, from, &messages, target)?;
+        self.allow(account, from, &messages, &target)?;
         if messages.is_empty() {
             return Ok(Done::default());
         }
-        match target.kept() {
+        match target.folder.kept() {
             Some(kept) => self.place(account, reach, from, uids, kept, take),
-            None => self.order(account, reach, from, messages, Asked { verbs: target.row().verbs, take, delay }),
+            None => {
+                let asked = Asked { verbs: target.folder.row().verbs, take, delay };
+                self.order(account, reach, from, messages, asked)
+            }
         }
     }
 
     /// Whether all of these may be put there. Where nothing but the policy stands against it, and it lets this account
     /// request it, the requests of those that need one are filed. With any other reason the command makes no sense as it is,
     /// so nothing is filed: it will come again, without what it should not have named.
-    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: Folder) -> Result<(), Failed> {
+    fn allow(&self, account: &Account, from: Kept, messages: &[Located], target: &Named) -> Result<(), Failed> {
+        let folder = target.folder;
         let mut reason: Option<Denied> = None;
         let mut refused = 0;
         let mut requested = Vec::new();
         for message in messages {
             let (class, kind) = (message.row.class, message.row.kind);
-            let verdict = folders::may_come_from(target, Source::Kept(from), class)
+            let verdict = folders::may_come_from(folder, Source::Kept(from), class)
+                .and_then(|()| self.may_be_in(target, &message.tree.address))
                 .and_then(|()| {
-                    let cut = target.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
+                    let cut = folder.delivers() && message.row.flags.has(Flags::NOT_RELEASABLE);
                     if cut {
                         Err(Denied::impossible(
                             "only its header was kept, since it was over the size limit: ask the sender for it",
@@ -187,7 +193,7 @@ impl Quarantine {
                         Ok(())
                     }
                 })
-                .and_then(|()| self.options.policy.may(&account.scope, class, kind, target.row().verbs));
+                .and_then(|()| self.options.policy.may(&account.scope, class, kind, folder.row().verbs));
             if let Err(denied) = verdict {
                 refused += 1;
                 let only_requested = denied.why == Why::Requestable;
@@ -199,10 +205,10 @@ impl Quarantine {
             }
         }
         let granter = requested.first().and_then(|message| {
-            self.options.policy.granter(&account.scope, message.row.class, message.row.kind, target.row().verbs)
+            self.options.policy.granter(&account.scope, message.row.class, message.row.kind, folder.row().verbs)
         });
         if let (Some(Denied { why: Why::Requestable, text }), Some(granter)) = (&mut reason, granter) {
-            match self.file_requests(account, from, &requested, target.row().verbs)? {
+            match self.file_requests(account, from, &requested, folder.row().verbs)? {
                 Ok(()) => {
                     let it = if requested.len() > 1 { "requests were filed for these" } else { "a request was filed" };
                     *text = format!("{text}; {it}, which the administrator ({granter}) can grant");

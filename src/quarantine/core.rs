@@ -3,7 +3,7 @@
 use super::account::{Account, Scope};
 use super::directory::{Directory, Resolution};
 use super::expire::Retention;
-use super::folders::{self, Folder, Naming};
+use super::folders::{self, Naming};
 use super::policy::Policy;
 use crate::base::Fault;
 use crate::disk::Disk;
@@ -123,7 +123,11 @@ impl Quarantine {
 
     /// How far an account sees.
     pub fn reach(&self, account: &Account) -> Result<Reach, Fault> {
-        Ok(match &account.scope {
+        self.reach_of(&account.scope)
+    }
+
+    pub(super) fn reach_of(&self, scope: &Scope) -> Result<Reach, Fault> {
+        Ok(match scope {
             Scope::Global => Reach::All,
             Scope::Domain(domain) => Reach::Domain(self.store.domain(domain)),
             Scope::Recipient(address) => Reach::Tree(self.store.tree_for(address)?.id),
@@ -141,11 +145,6 @@ impl Quarantine {
         }
         let shown = *shown;
         folders::listed(&self.options.naming, |kept| shown.get(kept.index()).copied().unwrap_or(false))
-    }
-
-    /// The folder with a name, in any accepted spelling.
-    pub fn folder(&self, name: &str) -> Option<Folder> {
-        folders::lookup(name, &self.options.naming)
     }
 
     /// In whose tree lies what this account appends, and what is kept of it.

@@ -145,6 +145,8 @@ pub struct Naming {
     pub outgoing: bool,
     /// Training Requested is listed even before it has held a message.
     pub training: bool,
+    /// Accounts that see more than one recipient have children of Caught (`quarantine/children.rs`).
+    pub admin_tree: bool,
 }
 
 /// Which spelling is listed.

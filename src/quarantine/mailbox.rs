@@ -2,18 +2,19 @@
 
 use super::Quarantine;
 use super::account::Account;
-use super::folders::{Folder, Inbox, WriteOnly};
+use super::children::Named;
+use super::folders::{Inbox, WriteOnly};
 use super::policy::Denied;
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::Kept;
-use crate::store::{Flagged, Flagging, Reach, ViewCell};
+use crate::store::{Flagged, Flagging, Sight, ViewCell};
 use std::sync::Arc;
 
 /// A folder that an account has open. The view is kept up to date as long as this lives.
 #[derive(Clone)]
 pub struct Mailbox {
     /// Which folder.
-    pub folder: Folder,
+    pub folder: Named,
     /// Its messages; `None`: it shows nothing, ever.
     pub content: Option<Content>,
 }
@@ -23,8 +24,8 @@ pub struct Mailbox {
 pub struct Content {
     /// Where they lie.
     pub kept: Kept,
-    /// How far the account sees.
-    pub reach: Reach,
+    /// Which of them are shown, and whose `\Seen`.
+    pub sight: Sight,
     /// What it sees.
     pub cell: Arc<ViewCell>,
 }
@@ -69,19 +70,23 @@ const LIMIT_UNIT: u64 = 1 << 30;
 
 impl Quarantine {
     /// Opens a folder for looking into it.
-    pub fn open_folder(&self, account: &Account, folder: Folder) -> Result<Mailbox, OpenError> {
+    pub fn open_folder(&self, account: &Account, folder: impl Into<Named>) -> Result<Mailbox, OpenError> {
+        let named = folder.into();
+        let folder = named.folder;
         if folder.is_action() && self.options.naming.write_only == WriteOnly::Refuse {
             let text = format!("{} is write-only: drag messages into it, it cannot be opened", folder.label());
             return Err(OpenError::Denied(Denied::not_permitted(text)));
         }
         let content = match folder.kept() {
             Some(kept) => {
-                let reach = self.reach(account).map_err(OpenError::Disk)?;
-                Some(Content { kept, reach, cell: self.store.view(reach, kept) })
+                let eye = self.reach(account).map_err(OpenError::Disk)?;
+                let child = named.child.as_ref().map(|scope| self.reach_of(scope)).transpose();
+                let sight = Sight { reach: child.map_err(OpenError::Disk)?.unwrap_or(eye), eye };
+                Some(Content { kept, sight, cell: self.store.view(sight, kept) })
             }
             None => None,
         };
-        Ok(Mailbox { folder, content })
+        Ok(Mailbox { folder: named, content })
     }
 
     /// What STATUS tells of it.
@@ -94,7 +99,7 @@ impl Quarantine {
         Counts {
             messages: view.list.len(),
             recent: view.list.len() - view.list.rank(told),
-            unseen: self.store.unseen(content.reach, content.kept, &view),
+            unseen: self.store.unseen(content.sight, content.kept, &view),
             deleted: view.deleted,
             uid_validity: self.store.uid_validity(),
             uid_next: view.uid_next,
@@ -107,7 +112,7 @@ impl Quarantine {
     pub fn deleted_bytes(&self, mailbox: &Mailbox) -> u64 {
         let mut bytes = 0;
         if let Some(content) = &mailbox.content {
-            self.store.rows(content.reach, content.kept, &UidRanges::one(1, u32::MAX), |row, _| {
+            self.store.rows(content.sight, content.kept, &UidRanges::one(1, u32::MAX), |row, _| {
                 bytes += if row.flags.has(Flags::DELETED) { row.size } else { 0 };
                 true
             });
@@ -132,7 +137,7 @@ impl Quarantine {
     /// The first message without `\Seen`.
     pub fn first_unseen(&self, content: &Content) -> Option<u32> {
         let mut first = None;
-        self.store.rows(content.reach, content.kept, &UidRanges::one(1, u32::MAX), |row, _| {
+        self.store.rows(content.sight, content.kept, &UidRanges::one(1, u32::MAX), |row, _| {
             first = (!row.flags.has(Flags::SEEN)).then_some(row.uid);
             first.is_none()
         });
@@ -149,7 +154,7 @@ impl Quarantine {
         unchanged_since: Option<u64>,
     ) -> Result<Flagged, Fault> {
         let flags = flags.without(Flags::OURS);
-        self.store.set_flags_unless_changed(content.reach, content.kept, uids, how, flags, unchanged_since)
+        self.store.set_flags_unless_changed(content.sight, content.kept, uids, how, flags, unchanged_since)
     }
 
     /// Whether INBOX stands for Caught.

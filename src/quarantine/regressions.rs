@@ -23,6 +23,7 @@ fn quarantine(root: &Path) -> Quarantine {
             write_only: WriteOnly::Refuse,
             outgoing: false,
             training: false,
+            admin_tree: false,
         },
         policy: Default::default(),
         retention: Default::default(),

@@ -1,5 +1,7 @@
 //! The rules over a real store and queue, without any protocol.
 
+mod children;
+
 use super::act::Failed;
 use super::directory::{Directory, Domain};
 use super::expire::{Keep, Retention};
@@ -29,6 +31,7 @@ pub(super) fn options() -> Options {
             write_only: WriteOnly::Refuse,
             outgoing: false,
             training: false,
+            admin_tree: false,
         },
         policy: Policy::default(),
         retention: Retention { folders: [keep; 4], ..Retention::default() },
@@ -138,7 +141,7 @@ impl Fixture {
 
     /// Carries out all orders: what is delivered and trained, as (verb, recipient or sink).
     pub(super) fn carry_out(&self, refuse: &[&str]) -> Vec<String> {
-        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()] };
         self.q.queue.fan_out(&self.q, &how, 1000, self.q.store.now().secs()).unwrap();
         let mut done = Vec::new();
         while let Some(claim) = self.q.queue.claim(Work::Deliver, u64::MAX) {

@@ -211,7 +211,7 @@ fn is_full(all: &HashMap<Key, (Request, String)>, new: &[Request]) -> Option<Ful
     for request in new {
         *trees.entry(request.tree.hashed()).or_default() += 1;
     }
-    for ((_, tree, _), _) in all {
+    for (_, tree, _) in all.keys() {
         if let Some(count) = trees.get_mut(tree) {
             *count += 1;
         }

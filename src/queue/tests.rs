@@ -86,7 +86,7 @@ impl Plan for Rules {
 
 pub(super) fn how() -> FanOut {
     let sinks = vec!["one".to_string(), "two".to_string()];
-    FanOut { ham: sinks.clone(), spam: sinks, ..FanOut::default() }
+    FanOut { ham: sinks.clone(), spam: sinks }
 }
 
 pub(super) const RELEASE: Verbs = Verbs::one(Verb::Release);

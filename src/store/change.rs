@@ -1,7 +1,7 @@
 //! What happens to messages where they lie: flags, removal, being taken by the queue.
 
 use super::catalogue::Row;
-use super::{Half, Reach, Store, Tree, seen_row};
+use super::{Half, Reach, Sight, Store, Tree, seen_row};
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::{Kept, Name};
 use std::path::PathBuf;
@@ -121,40 +121,41 @@ impl Store {
         folder.iter().map(|row| (row.tree, folder.name(row).base)).collect()
     }
 
-    /// Changes flags and returns the rows afterwards, flags as the reach sees them. `\Seen` of a wide reach is its own.
+    /// Changes flags and returns the rows afterwards, flags as the account sees them. `\Seen` of a wide one is its own.
     /// The names carry the flags when it returns; that is not synced.
     pub fn set_flags(
         &self,
-        reach: Reach,
+        sight: impl Into<Sight>,
         kept: Kept,
         uids: &UidRanges,
         how: Flagging,
         flags: Flags,
     ) -> Result<Vec<Row>, Fault> {
-        self.set_flags_unless_changed(reach, kept, uids, how, flags, None).map(|flagged| flagged.rows)
+        self.set_flags_unless_changed(sight, kept, uids, how, flags, None).map(|flagged| flagged.rows)
     }
 
     /// As [`Store::set_flags`]; messages that changed after a modseq are left alone.
     pub fn set_flags_unless_changed(
         &self,
-        reach: Reach,
+        sight: impl Into<Sight>,
         kept: Kept,
         uids: &UidRanges,
         how: Flagging,
         flags: Flags,
         unchanged_since: Option<u64>,
     ) -> Result<Flagged, Fault> {
+        let sight = sight.into();
         let change = Change { how, flags, unchanged_since };
-        let wanted: Vec<u32> = self.locate_all(reach, kept, uids).into_iter().map(|l| l.row.uid).collect();
+        let wanted: Vec<u32> = self.locate_all(sight.reach, kept, uids).into_iter().map(|l| l.row.uid).collect();
         let mut done = Flagged { rows: Vec::with_capacity(wanted.len()), modified: Vec::new() };
         for batch in wanted.chunks(BATCH) {
-            let mut lost = self.set_flags_of(reach, kept, batch, change, &mut done)?;
+            let mut lost = self.set_flags_of(sight.eye, kept, batch, change, &mut done)?;
             for _ in 1..TRIES {
                 if lost.is_empty() {
                     break;
                 }
                 let again = self.look_for(kept, &lost)?;
-                lost = self.set_flags_of(reach, kept, &again, change, &mut done)?;
+                lost = self.set_flags_of(sight.eye, kept, &again, change, &mut done)?;
             }
             if let Some(located) = lost.first().and_then(|row| self.locate(kept, row.uid)) {
                 let moving = std::io::Error::other("another program renames it all the time");
@@ -181,14 +182,14 @@ impl Store {
     /// Returns the rows whose files were not where they should be.
     fn set_flags_of(
         &self,
-        reach: Reach,
+        eye: Reach,
         kept: Kept,
         uids: &[u32],
         change: Change,
         done: &mut Flagged,
     ) -> Result<Vec<Row>, Fault> {
         let Change { how, flags, unchanged_since } = change;
-        let seen = self.seen_set(reach, kept);
+        let seen = self.seen_set(eye, kept);
         let own = if seen.is_some() { Flags::SEEN } else { Flags::NONE };
         let mut lost = Vec::new();
         {
@@ -205,8 +206,10 @@ impl Store {
                 && (flags.has(Flags::SEEN) || how == Flagging::Replace)
             {
                 let on = flags.has(Flags::SEEN) && how != Flagging::Remove;
-                if !set.set(&uids, on, modseq).is_empty() {
-                    self.views.touched(reach, kept, modseq);
+                let changed = set.set(&uids, on, modseq);
+                let rows: Vec<Row> = changed.iter().filter_map(|&uid| folder.get(uid).copied()).collect();
+                if !rows.is_empty() {
+                    self.views.touched(eye, kept, &rows, modseq);
                 }
             }
             let mut changes = Vec::new();

@@ -47,9 +47,9 @@ pub use catalogue::{Folder, Row};
 pub use change::{Flagged, Flagging, Located};
 pub use place::{Placed, dovecot_keywords};
 pub use trees::{DomainId, Half, Tree, TreeId};
-pub use views::{Reach, View, ViewCell, Views};
+pub use views::{Reach, Sight, View, ViewCell, Views};
 
-use crate::base::{Context, Fault, Flags, Form, Timestamp, UidRanges};
+use crate::base::{Context, Fault, Flags, Form, Timestamp, UidRanges, limits};
 use crate::disk::Disk;
 use crate::mail::{Address, Kept, Name};
 use marks::Marks;
@@ -86,7 +86,7 @@ pub struct Store {
 /// A message that is open for reading. It stays readable when it is removed meanwhile.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    /// Its row when it was opened; `flags` as the reach sees them.
+    /// Its row when it was opened; `flags` as the account sees them.
     pub row: Row,
     /// Its name when it was opened.
     pub name: Name,
@@ -169,16 +169,51 @@ impl Store {
         self.trees.write().unwrap_or_else(PoisonError::into_inner).intern_domain(name)
     }
 
-    /// What a reach sees of a folder, kept up to date while somebody holds it.
-    pub fn view(&self, reach: Reach, kept: Kept) -> Arc<ViewCell> {
-        let folder = self.folder(kept);
-        self.views.cell(reach, kept, &folder)
+    /// A domain's number, if it has one.
+    pub fn known_domain(&self, name: &str) -> Option<DomainId> {
+        self.trees().domain(name)
     }
 
-    /// Calls `each` with every row within the ranges and the reach, ascending, while it says to go on. Flags are as the
-    /// reach sees them. `each` must be quick: the folder is locked.
-    pub fn rows(&self, reach: Reach, kept: Kept, uids: &UidRanges, mut each: impl FnMut(&Row, &Folder) -> bool) {
-        let seen = self.seen_set(reach, kept);
+    /// Whether a folder holds messages within a reach, or has held some since the start.
+    pub fn is_held(&self, reach: Reach, kept: Kept) -> bool {
+        self.trees().iter().any(|tree| tree.has_held(kept) && reach.holds(tree.id, tree.domain))
+    }
+
+    /// The trees that hold messages in a folder, or have held some since the start; within a reach.
+    pub fn holders(&self, reach: Reach, kept: Kept) -> Vec<Arc<Tree>> {
+        self.trees().iter().filter(|t| t.has_held(kept) && reach.holds(t.id, t.domain)).cloned().collect()
+    }
+
+    /// What is seen of a folder, kept up to date while somebody holds it.
+    pub fn view(&self, sight: impl Into<Sight>, kept: Kept) -> Arc<ViewCell> {
+        let sight = sight.into();
+        if sight.is_whole() {
+            let folder = self.folder(kept);
+            return self.views.whole(sight.reach, kept, &folder);
+        }
+        if let Some(cell) = self.views.narrow(sight, kept) {
+            return cell;
+        }
+        let mut others: Vec<Reach> = Vec::new();
+        for tree in self.holders(sight.eye, kept).iter().take(limits::CHILD_FOLDERS) {
+            others.extend([Reach::Domain(tree.domain), Reach::Tree(tree.id)].iter().filter(|r| **r != sight.eye));
+        }
+        let seen = self.seen_set(sight.eye, kept);
+        let folder = self.folder(kept);
+        self.views.make_narrow(sight, others, kept, &folder, seen.as_deref())
+    }
+
+    /// Calls `each` with every row within the ranges that is seen, ascending, while it says to go on. Flags are as the
+    /// account sees them. `each` must be quick: the folder is locked.
+    pub fn rows(
+        &self,
+        sight: impl Into<Sight>,
+        kept: Kept,
+        uids: &UidRanges,
+        mut each: impl FnMut(&Row, &Folder) -> bool,
+    ) {
+        let Sight { reach, eye } = sight.into();
+        let seen = self.seen_set(eye, kept);
         let folder = self.folder(kept);
         for (low, high) in uids.iter() {
             for row in folder.iter_from(low).take_while(|r| r.uid <= high).filter(|r| reach.covers(r)) {
@@ -189,9 +224,10 @@ impl Store {
         }
     }
 
-    /// Rows within a reach that changed after `modseq`, ascending; flags as the reach sees them.
-    pub fn changed_since(&self, reach: Reach, kept: Kept, modseq: u64) -> Vec<Row> {
-        let seen = self.seen_set(reach, kept);
+    /// Rows that are seen and changed after `modseq`, ascending; flags as the account sees them.
+    pub fn changed_since(&self, sight: impl Into<Sight>, kept: Kept, modseq: u64) -> Vec<Row> {
+        let Sight { reach, eye } = sight.into();
+        let seen = self.seen_set(eye, kept);
         let own = seen.as_ref().map(|s| s.changed_since(modseq)).unwrap_or_default();
         let folder = self.folder(kept);
         let mut rows: Vec<Row> =
@@ -214,10 +250,11 @@ impl Store {
     }
 
     /// Those of `known` that left a folder after `since`; more may be named that are not in it, never fewer.
-    pub fn vanished_since(&self, reach: Reach, kept: Kept, since: u64, known: &UidRanges) -> UidRanges {
-        let cell = self.view(reach, kept);
+    pub fn vanished_since(&self, sight: impl Into<Sight>, kept: Kept, since: u64, known: &UidRanges) -> UidRanges {
+        let sight = sight.into();
+        let cell = self.view(sight, kept);
         let _folder = self.folder(kept);
-        if let Some(gone) = self.views.history(|history| history.vanished_since(reach, kept, since, known)) {
+        if let Some(gone) = self.views.history(|history| history.vanished_since(sight.reach, kept, since, known)) {
             return gone;
         }
         // RFC 7162 3.2.5.1: what was never there may be named, too, below UIDNEXT.
@@ -238,16 +275,19 @@ impl Store {
         gone
     }
 
-    /// Messages within a view that are not seen, as the reach sees them.
-    pub fn unseen(&self, reach: Reach, kept: Kept, view: &View) -> u32 {
-        match self.seen_set(reach, kept) {
-            Some(seen) => view.list.len().saturating_sub(seen.count()),
+    /// Messages within a view that are not `\Seen`, as the account sees them.
+    pub fn unseen(&self, sight: impl Into<Sight>, kept: Kept, view: &View) -> u32 {
+        let sight = sight.into();
+        match self.seen_set(sight.eye, kept) {
+            Some(seen) if sight.is_whole() => view.list.len().saturating_sub(seen.count()),
+            Some(seen) => view.list.len().saturating_sub(seen.count_in(&view.list)),
             None => view.unseen,
         }
     }
 
     /// Opens a message. `None`: it is gone.
-    pub fn open_message(&self, reach: Reach, kept: Kept, uid: u32) -> Result<Option<Opened>, Fault> {
+    pub fn open_message(&self, sight: impl Into<Sight>, kept: Kept, uid: u32) -> Result<Option<Opened>, Fault> {
+        let Sight { reach, eye } = sight.into();
         // A flag may change its name between the look and the open; more than a few times in a row it does not.
         for attempt in 0..4 {
             let Some(located) = self.locate(kept, uid) else { return Ok(None) };
@@ -256,7 +296,7 @@ impl Store {
             }
             match File::open(&located.path) {
                 Ok(file) => {
-                    let seen = self.seen_set(reach, kept);
+                    let seen = self.seen_set(eye, kept);
                     let form = if located.name.wire_size.is_some() { Form::Lf } else { Form::Crlf };
                     let row = seen_row(&located.row, seen.as_deref());
                     return Ok(Some(Opened { row, name: located.name, file: Arc::new(file), form }));

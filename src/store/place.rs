@@ -247,6 +247,7 @@ impl Store {
         let size = name.size_on_wire().unwrap_or(0);
         let row = Row::of(&name, uid, tree.id, tree.domain, size, half, modseq);
         folder.push(row, &name);
+        tree.set_held(kept);
         self.views.added(kept, &[row]);
         Ok(Placed { uid, name, path })
     }

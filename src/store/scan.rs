@@ -204,6 +204,9 @@ impl Store {
             self.folder_mut(file.kept).put(row, file.odd);
             report.messages += 1;
         }
+        for kept in Kept::ALL {
+            self.folder(kept).iter().filter_map(|row| self.tree_by_id(row.tree)).for_each(|tree| tree.set_held(kept));
+        }
         for (kept, removal) in past.map(|past| past.gone(now)).unwrap_or_default() {
             self.views.history(|history| history.remove(kept, removal));
         }

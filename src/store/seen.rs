@@ -69,6 +69,17 @@ impl SeenSet {
         self.lock().seen
     }
 
+    /// How many messages of a list are seen.
+    pub fn count_in(&self, list: &UidList) -> u32 {
+        let state = self.lock();
+        let count = if state.uids.len() < list.len() as usize {
+            state.uids.iter().filter(|(uid, (seen, _))| *seen && list.seq(**uid).is_some()).count()
+        } else {
+            list.iter().filter(|uid| state.uids.get(uid).is_some_and(|(seen, _)| *seen)).count()
+        };
+        count as u32
+    }
+
     /// Marks messages as seen or not; returns those that changed.
     pub fn set(&self, uids: &[u32], seen: bool, modseq: u64) -> Vec<u32> {
         let mut state = self.lock();

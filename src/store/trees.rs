@@ -48,6 +48,8 @@ pub struct Tree {
     times: [[AtomicU64; 2]; 4],
     /// The directories of a kept folder exist and are durable (a bit each).
     made: AtomicU32,
+    /// A kept folder holds messages, or has held some since the start (a bit each).
+    held: AtomicU32,
 }
 
 impl Tree {
@@ -80,6 +82,16 @@ impl Tree {
         } else {
             self.made.fetch_and(!bit, Ordering::Release);
         }
+    }
+
+    /// Whether a kept folder holds messages, or has held some since the start.
+    pub fn has_held(&self, kept: Kept) -> bool {
+        self.held.load(Ordering::Acquire) >> kept.index() & 1 == 1
+    }
+
+    /// Notes that it holds one.
+    pub fn set_held(&self, kept: Kept) {
+        self.held.fetch_or(1 << kept.index(), Ordering::Release);
     }
 
     /// Carries out a change of ours in a half. The modification time after it is remembered only if nobody else had
@@ -166,6 +178,7 @@ impl Trees {
             path: mail.join(domain).join(local),
             times: Default::default(),
             made: AtomicU32::new(0),
+            held: AtomicU32::new(0),
         });
         self.all.push(tree.clone());
         self.by_address.insert(address.clone(), id);

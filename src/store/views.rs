@@ -6,6 +6,7 @@
 
 use super::catalogue::{Folder, Row};
 use super::history::{Figures, History, Removal};
+use super::seen::SeenSet;
 use super::trees::{DomainId, TreeId};
 use crate::base::{Flags, UidList, UidRanges};
 use crate::mail::Kept;
@@ -51,6 +52,36 @@ impl Reach {
     }
 }
 
+/// What is looked at, and whose look it is: an account sees all that it reaches, or, through a narrower folder, less of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// The messages.
+    pub reach: Reach,
+    /// How far the account reaches whose look it is: its `\Seen` is shown and changed.
+    pub eye: Reach,
+}
+
+impl From<Reach> for Sight {
+    /// All that an account sees.
+    fn from(reach: Reach) -> Sight {
+        Sight { reach, eye: reach }
+    }
+}
+
+impl Sight {
+    /// Those that show a message of a tree.
+    fn of(tree: TreeId, domain: DomainId) -> [Sight; 6] {
+        let [all, domain, tree] = Reach::of(tree, domain);
+        let narrow = |reach, eye| Sight { reach, eye };
+        [all.into(), domain.into(), tree.into(), narrow(domain, all), narrow(tree, all), narrow(tree, domain)]
+    }
+
+    /// Whether it is all that the account sees.
+    pub fn is_whole(self) -> bool {
+        self.reach == self.eye
+    }
+}
+
 /// A view at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct View {
@@ -66,6 +97,18 @@ pub struct View {
     pub deleted: u32,
     /// Their bytes in wire form.
     pub bytes: u64,
+}
+
+impl View {
+    /// A message that is above all others.
+    fn enter(&mut self, row: &Row) {
+        self.list.push(row.uid);
+        self.uid_next = self.uid_next.max(row.uid.saturating_add(1));
+        self.modseq = self.modseq.max(row.modseq);
+        self.unseen += u32::from(!row.flags.has(Flags::SEEN));
+        self.deleted += u32::from(row.flags.has(Flags::DELETED));
+        self.bytes = self.bytes.saturating_add(row.size);
+    }
 }
 
 /// A view that is kept up to date.
@@ -113,7 +156,7 @@ pub struct Views {
 
 struct State {
     /// Those that somebody uses.
-    cells: HashMap<(Reach, Kept), Arc<ViewCell>>,
+    cells: HashMap<(Sight, Kept), Arc<ViewCell>>,
     history: History,
 }
 
@@ -123,41 +166,68 @@ impl Views {
         Views { state: Mutex::new(State { cells: HashMap::new(), history }), first_uid }
     }
 
-    /// The view of a folder, made if it is not there. The caller holds the folder's lock.
-    pub fn cell(&self, reach: Reach, kept: Kept, folder: &Folder) -> Arc<ViewCell> {
+    /// The view of all that an account sees of a folder, made if it is not there. The caller holds the folder's lock.
+    pub fn whole(&self, reach: Reach, kept: Kept, folder: &Folder) -> Arc<ViewCell> {
         let mut state = self.state();
-        let Figures { uid_next, modseq } = state.history.of(reach, kept);
-        let cell = state.cells.entry((reach, kept)).or_insert_with(|| {
-            let mut view = View { uid_next, modseq, ..View::default() };
-            let rows = folder.iter().filter(|row| reach.covers(row));
-            view.list = rows
-                .inspect(|row| {
-                    view.unseen += u32::from(!row.flags.has(Flags::SEEN));
-                    view.deleted += u32::from(row.flags.has(Flags::DELETED));
-                    view.bytes = view.bytes.saturating_add(row.size);
-                })
-                .map(|row| row.uid)
-                .collect();
-            let told = self.first_uid;
-            Arc::new(ViewCell { state: RwLock::new(view), changed: Event::new(), told: AtomicU32::new(told) })
-        });
-        cell.clone()
+        if let Some(cell) = state.cells.get(&(reach.into(), kept)) {
+            return cell.clone();
+        }
+        let mut view = View::default();
+        folder.iter().filter(|row| reach.covers(row)).for_each(|row| view.enter(row));
+        self.publish(&mut state, reach.into(), kept, view)
+    }
+
+    /// The view of less, if it was made.
+    pub fn narrow(&self, sight: Sight, kept: Kept) -> Option<Arc<ViewCell>> {
+        self.state().cells.get(&(sight, kept)).cloned()
+    }
+
+    /// Makes it, and those of what else the same account may look at one by one: a client that wants the figures of one
+    /// wants those of all, and one pass over the folder makes them. `seen` is the account's. The caller holds the folder's
+    /// lock.
+    pub fn make_narrow(
+        &self,
+        sight: Sight,
+        others: Vec<Reach>,
+        kept: Kept,
+        folder: &Folder,
+        seen: Option<&SeenSet>,
+    ) -> Arc<ViewCell> {
+        let reaches = others.into_iter().chain([sight.reach]);
+        let mut views: HashMap<Reach, View> = reaches.map(|reach| (reach, View::default())).collect();
+        let changed = seen.map(|seen| seen.changed_since(0)).unwrap_or_default();
+        for row in folder.iter().filter(|row| sight.eye.covers(row)) {
+            // Its HIGHESTMODSEQ is not remembered: a message that left has raised that of what is reached.
+            let modseq = changed.get(&row.uid).copied().unwrap_or(0);
+            for reach in Reach::of(row.tree, row.domain) {
+                if let Some(view) = views.get_mut(&reach) {
+                    view.enter(row);
+                    view.modseq = view.modseq.max(modseq);
+                }
+            }
+        }
+        let mut state = self.state();
+        let wanted = views.remove(&sight.reach).unwrap_or_default();
+        for (reach, view) in views {
+            self.publish(&mut state, Sight { reach, ..sight }, kept, view);
+        }
+        self.publish(&mut state, sight, kept, wanted)
+    }
+
+    fn publish(&self, state: &mut State, sight: Sight, kept: Kept, mut view: View) -> Arc<ViewCell> {
+        let Figures { uid_next, modseq } = state.history.of(sight.reach, kept);
+        (view.uid_next, view.modseq) = (view.uid_next.max(uid_next), view.modseq.max(modseq));
+        let told = self.first_uid;
+        let cell =
+            || Arc::new(ViewCell { state: RwLock::new(view), changed: Event::new(), told: AtomicU32::new(told) });
+        state.cells.entry((sight, kept)).or_insert_with(cell).clone()
     }
 
     /// Rows entered: called under the folder's write lock, rows ascending and above all others.
     pub fn added(&self, kept: Kept, rows: &[Row]) {
         let mut state = self.state();
         rows.iter().for_each(|row| state.history.note(kept, row));
-        state.each(kept, rows, |view, rows| {
-            for row in rows {
-                view.list.push(row.uid);
-                view.uid_next = row.uid.saturating_add(1);
-                view.modseq = view.modseq.max(row.modseq);
-                view.unseen += u32::from(!row.flags.has(Flags::SEEN));
-                view.deleted += u32::from(row.flags.has(Flags::DELETED));
-                view.bytes = view.bytes.saturating_add(row.size);
-            }
-        });
+        state.each(kept, rows, |_| true, |view, rows| rows.iter().for_each(|row| view.enter(row)));
     }
 
     /// Rows left: called under the folder's write lock.
@@ -166,16 +236,21 @@ impl Views {
         for &Row { uid, tree, domain, .. } in rows {
             state.history.remove(kept, Removal { modseq, uid, tree, domain });
         }
-        state.each(kept, rows, |view, rows| {
-            let gone: UidRanges = rows.iter().map(|row| row.uid).collect();
-            view.list.remove(&gone, |_| true);
-            view.modseq = view.modseq.max(modseq);
-            for row in rows {
-                view.unseen = view.unseen.saturating_sub(u32::from(!row.flags.has(Flags::SEEN)));
-                view.deleted = view.deleted.saturating_sub(u32::from(row.flags.has(Flags::DELETED)));
-                view.bytes = view.bytes.saturating_sub(row.size);
-            }
-        });
+        state.each(
+            kept,
+            rows,
+            |_| true,
+            |view, rows| {
+                let gone: UidRanges = rows.iter().map(|row| row.uid).collect();
+                view.list.remove(&gone, |_| true);
+                view.modseq = view.modseq.max(modseq);
+                for row in rows {
+                    view.unseen = view.unseen.saturating_sub(u32::from(!row.flags.has(Flags::SEEN)));
+                    view.deleted = view.deleted.saturating_sub(u32::from(row.flags.has(Flags::DELETED)));
+                    view.bytes = view.bytes.saturating_sub(row.size);
+                }
+            },
+        );
     }
 
     /// Flags of rows changed (before, after): called under the folder's write lock.
@@ -184,24 +259,28 @@ impl Views {
         let before: HashMap<u32, Flags> = changes.iter().map(|(flags, row)| (row.uid, *flags)).collect();
         let mut state = self.state();
         rows.iter().for_each(|row| state.history.note(kept, row));
-        state.each(kept, &rows, |view, rows| {
-            for row in rows {
-                let old = before.get(&row.uid).copied().unwrap_or(row.flags);
-                view.modseq = view.modseq.max(row.modseq);
-                let swing = |count: u32, was: bool, is: bool| (count + u32::from(is)).saturating_sub(u32::from(was));
-                view.unseen = swing(view.unseen, !old.has(Flags::SEEN), !row.flags.has(Flags::SEEN));
-                view.deleted = swing(view.deleted, old.has(Flags::DELETED), row.flags.has(Flags::DELETED));
-            }
-        });
+        state.each(
+            kept,
+            &rows,
+            |_| true,
+            |view, rows| {
+                for row in rows {
+                    let old = before.get(&row.uid).copied().unwrap_or(row.flags);
+                    view.modseq = view.modseq.max(row.modseq);
+                    let swing =
+                        |count: u32, was: bool, is: bool| (count + u32::from(is)).saturating_sub(u32::from(was));
+                    view.unseen = swing(view.unseen, !old.has(Flags::SEEN), !row.flags.has(Flags::SEEN));
+                    view.deleted = swing(view.deleted, old.has(Flags::DELETED), row.flags.has(Flags::DELETED));
+                }
+            },
+        );
     }
 
-    /// Something that only this view shows has changed (its own `\Seen`).
-    pub fn touched(&self, reach: Reach, kept: Kept, modseq: u64) {
+    /// Something of these rows that only one account is shown has changed: its own `\Seen`.
+    pub fn touched(&self, eye: Reach, kept: Kept, rows: &[Row], modseq: u64) {
         let mut state = self.state();
-        state.history.raise(reach, kept, Figures { uid_next: 0, modseq });
-        if let Some(cell) = state.cells.get(&(reach, kept)) {
-            cell.change(|view| view.modseq = view.modseq.max(modseq));
-        }
+        state.history.raise(eye, kept, Figures { uid_next: 0, modseq });
+        state.each(kept, rows, |sight| sight.eye == eye, |view, _| view.modseq = view.modseq.max(modseq));
     }
 
     /// Looks at, or changes, what is remembered.
@@ -216,7 +295,9 @@ impl Views {
 
     /// The folders that some session has open, and how far.
     pub fn open(&self) -> Vec<(Reach, Kept)> {
-        self.state().cells.iter().filter(|(_, cell)| Arc::strong_count(cell) > 1).map(|(key, _)| *key).collect()
+        let state = self.state();
+        let open = state.cells.iter().filter(|(_, cell)| Arc::strong_count(cell) > 1);
+        open.map(|((sight, kept), _)| (sight.reach, *kept)).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,18 +306,18 @@ impl Views {
 }
 
 impl State {
-    /// Hands each view that covers some of the rows those that it covers.
-    fn each(&self, kept: Kept, rows: &[Row], mut change: impl FnMut(&mut View, &[Row])) {
-        let mut by_reach: HashMap<Reach, Vec<Row>> = HashMap::new();
+    /// Hands each of these views that covers some of the rows those that it covers.
+    fn each(&self, kept: Kept, rows: &[Row], which: impl Fn(Sight) -> bool, mut change: impl FnMut(&mut View, &[Row])) {
+        let mut by_sight: HashMap<Sight, Vec<Row>> = HashMap::new();
         for row in rows {
-            for reach in Reach::of(row.tree, row.domain) {
-                if self.cells.contains_key(&(reach, kept)) {
-                    by_reach.entry(reach).or_default().push(*row);
+            for sight in Sight::of(row.tree, row.domain) {
+                if which(sight) && self.cells.contains_key(&(sight, kept)) {
+                    by_sight.entry(sight).or_default().push(*row);
                 }
             }
         }
-        for (reach, rows) in by_reach {
-            if let Some(cell) = self.cells.get(&(reach, kept)) {
+        for (sight, rows) in by_sight {
+            if let Some(cell) = self.cells.get(&(sight, kept)) {
                 cell.change(|view| change(view, &rows));
             }
         }

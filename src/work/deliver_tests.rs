@@ -145,7 +145,7 @@ impl Running {
     }
     pub(super) fn fan(&mut self, queue: &Arc<Queue>, rules: &Arc<Rules>, sinks: &[&str]) {
         let sinks: Vec<String> = sinks.iter().map(|s| s.to_string()).collect();
-        let how = FanOut { ham: sinks.clone(), spam: sinks, ..FanOut::default() };
+        let how = FanOut { ham: sinks.clone(), spam: sinks };
         self.tasks.push(smol::spawn(fan::run(queue.clone(), rules.clone(), how, self.stop.clone())));
     }
     pub(super) fn spawn(&mut self, worker: impl FnOnce(Stop) -> smol::Task<()>) {

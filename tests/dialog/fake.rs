@@ -3,11 +3,16 @@
 
 use super::world::{Mailbox, World, figures, found, listed, rows, stored, transferred};
 use lazaret::base::{Core, Flags, Step, Timestamp, UidRanges};
-use lazaret::imap::question::{Answer, Changes, FlagRow, FolderStatus, Question, Quota, Refusal, Selected, Watched};
+use lazaret::imap::question::{
+    Answer, Changes, FlagRow, FolderStatus, OVERFLOW, Question, Quota, Refusal, Selected, Watched,
+};
 use lazaret::imap::{Options, Session};
 use std::cell::RefCell;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
+
+/// As many folders below others can be watched here.
+const WATCHED: usize = 4;
 
 /// One connection over the world.
 pub struct Peer {
@@ -200,7 +205,11 @@ impl Side {
                     most_messages: 1000,
                 }))
             }
-            Question::Watch(_) => {
+            Question::Watch { children, .. } => {
+                let below = world.folders.iter().filter(|folder| folder.name.contains('/')).count();
+                if children && below > WATCHED {
+                    return Err(Refusal::new(OVERFLOW, "too many to watch"));
+                }
                 let removed = &world.removed;
                 let watched = world.folders.iter().map(|folder| {
                     let gone = removed.iter().filter(|(name, ..)| *name == folder.name).map(|(_, _, at)| *at);
@@ -229,7 +238,7 @@ impl Side {
                         true => Flags(0x7ff_ffff).without(Flags::OURS),
                         false => Flags::NONE,
                     },
-                    mailbox_id: format!("F{}", mailbox.name),
+                    mailbox_id: format!("F{}", mailbox.name.replace(['/', '%'], "-")),
                 };
                 if !read_only {
                     mailbox.recent_from = mailbox.uid_next;

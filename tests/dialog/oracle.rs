@@ -32,6 +32,7 @@ const CODES: &[&str] = &[
     "AUTHORIZATIONFAILED",
     "BADCHARSET",
     "BADEVENT",
+    "NOTIFICATIONOVERFLOW",
     "CANNOT",
     "CLOSED",
     "EXPUNGEISSUED",

@@ -145,7 +145,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "bridge",
         modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "page", "disk"],
-        crates: &["event_listener", "log", "memchr", "ring"],
+        crates: &["event_listener", "log", "memchr", "ring", "maud"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },

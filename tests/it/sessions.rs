@@ -43,10 +43,15 @@ type Table = BTreeMap<(&'static str, &'static str), usize>;
 fn run(seed: u64, steps: usize, fault: Option<Fault>, table: &mut Table) {
     let mut random = Random(seed | 1);
     let mut stack = Stack::new(fault);
-    let kinds = [Kind::Plain, Kind::Resync, Kind::Condstore, Kind::Resync];
-    let logins = ["alice@x.test", "alice@x.test", "x.test", "global"];
-    let mut clients: Vec<Client> =
-        kinds.into_iter().zip(logins).map(|(kind, login)| Client::new(&stack, kind, login)).collect();
+    let kinds = [
+        (Kind::Plain, "alice@x.test", None),
+        (Kind::Resync, "alice@x.test", None),
+        (Kind::Condstore, "x.test", None),
+        (Kind::Resync, "global", None),
+        (Kind::Resync, "global", Some("alice@x.test")),
+    ];
+    let new = |(kind, login, child)| Client::new(&stack, kind, login, child);
+    let mut clients: Vec<Client> = kinds.into_iter().map(new).collect();
     for step in 0..steps {
         stack.step = step;
         if step > 0 && step % STEPS == 0 {

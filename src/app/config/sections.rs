@@ -279,6 +279,7 @@ fn folders(top: &Section<'_>) -> Read<Naming> {
         write_only: s.value("write_only", choice(&[("refuse", WriteOnly::Refuse), ("empty", WriteOnly::Empty)]))?,
         outgoing: s.value("outgoing", boolean)?,
         training: s.value("training", boolean)?,
+        admin_tree: s.value("admin_tree", boolean)?,
     };
     s.end()?;
     Ok(naming)

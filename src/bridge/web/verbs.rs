@@ -325,6 +325,15 @@ impl Visit {
         uids
     }
 
+    /// What was just asked for can be taken back from the next page.
+    pub(super) fn can_undo(&self, batch: u64) {
+        let mut memory = self.remembered();
+        memory.undoable = Undoable { batches: vec![batch], removed: Vec::new() };
+        if let Some(notice) = &mut memory.notice {
+            notice.can_undo = true;
+        }
+    }
+
     /// Takes back what the last action did, as far as it waits.
     pub(super) fn undo(self) -> Answered {
         let Undoable { batches, removed } = std::mem::take(&mut self.remembered().undoable);

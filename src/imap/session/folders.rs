@@ -2,12 +2,12 @@
 
 use super::reply::Reply;
 use super::{Flow, Job, Session};
-use crate::base::limits;
+use crate::base::{Step, limits};
 use crate::imap::items::StatusItem;
 use crate::imap::question::{Answer, Folder, FolderStatus, Question};
 use crate::imap::request::{List, RightsAsk};
 use crate::imap::write::{self, push};
-use std::collections::VecDeque;
+use std::collections::HashSet;
 
 /// What goes on with folders.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ pub(super) enum FoldersJob {
     /// LIST: which are there?
     List(List),
     /// The lines of a LIST are written; STATUS of each is asked for on the way.
-    Lines { list: List, lines: VecDeque<Line> },
+    Lines(Box<Listing>),
     /// The figures of the folder that was just listed are asked for.
-    LineStatus { name: String, list: List, lines: VecDeque<Line> },
+    LineStatus { name: String, listing: Box<Listing> },
     /// STATUS
     Status { mailbox: String, items: Vec<StatusItem> },
     /// MYRIGHTS, GETACL, LISTRIGHTS
@@ -28,9 +28,20 @@ pub(super) enum FoldersJob {
     Change,
 }
 
-/// One line of LIST.
+/// A LIST that is answered, some hundred folders at a time.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Listing {
+    list: List,
+    /// Those that were not looked at yet.
+    folders: std::vec::IntoIter<Folder>,
+    /// Names that folders which are subscribed and not listed themselves lie below.
+    above: HashSet<String>,
+    /// How many were looked at for that.
+    looked: usize,
+}
+
+/// One line of LIST.
+struct Line {
     folder: Folder,
     /// RFC 5258 3.5: listed because of what is below it.
     child_info: bool,
@@ -47,37 +58,43 @@ impl Session {
     }
 
     pub(super) fn folders_go(&mut self, job: FoldersJob, out: &mut Vec<u8>) -> Flow {
-        let FoldersJob::Lines { list, mut lines } = job else { return Flow::Next(Job::Reply(Reply::bug())) };
-        while let Some(line) = lines.pop_front() {
-            let utf8 = self.enabled.names_are_utf8();
-            write_line(out, &list, &line, utf8);
+        let FoldersJob::Lines(mut listing) = job else { return Flow::Next(Job::Reply(Reply::bug())) };
+        if !listing.look() {
+            return Flow::Step(Step::Again, Job::Folders(FoldersJob::Lines(listing)));
+        }
+        let utf8 = self.enabled.names_are_utf8();
+        for _ in 0..limits::LIST_TURN {
+            let Some(folder) = listing.folders.next() else { return self.finish(Reply::ok("listed")) };
+            let Some(line) = listing.line(folder) else { continue };
+            let list = &listing.list;
+            write_line(out, list, &line, utf8);
             if list.my_rights && !line.child_info && !line.folder.no_select {
                 write_rights(out, "MYRIGHTS", &line.folder, &line.folder.name, None, utf8);
             }
             if !list.status.is_empty() && !line.folder.no_select {
                 let name = line.folder.name;
                 let question = Question::Status(name.clone());
-                return Flow::Ask(question, Job::Folders(FoldersJob::LineStatus { name, list, lines }));
+                return Flow::Ask(question, Job::Folders(FoldersJob::LineStatus { name, listing }));
             }
             if out.len() >= limits::OUTPUT_BYTES {
-                return Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }));
+                break;
             }
         }
-        self.finish(Reply::ok("listed"))
+        Flow::Step(Step::Again, Job::Folders(FoldersJob::Lines(listing)))
     }
 
     pub(super) fn folders_answered(&mut self, job: FoldersJob, answer: Answer, out: &mut Vec<u8>) -> Flow {
         match (job, answer) {
             (FoldersJob::List(list), Answer::Folders(folders)) => {
-                let lines = select(&list, folders);
-                Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
+                let listing = Listing { list, folders: folders.into_iter(), above: HashSet::new(), looked: 0 };
+                Flow::Next(Job::Folders(FoldersJob::Lines(Box::new(listing))))
             }
-            (FoldersJob::LineStatus { name, list, lines }, answer) => {
+            (FoldersJob::LineStatus { name, listing }, answer) => {
                 // RFC 5819 2: a folder whose figures cannot be told is listed without them
                 if let Answer::Status(status) = answer {
-                    write_status(out, &name, &list.status, &status, self.enabled.names_are_utf8());
+                    write_status(out, &name, &listing.list.status, &status, self.enabled.names_are_utf8());
                 }
-                Flow::Next(Job::Folders(FoldersJob::Lines { list, lines }))
+                Flow::Next(Job::Folders(FoldersJob::Lines(listing)))
             }
             (FoldersJob::Status { mailbox, items }, Answer::Status(status)) => {
                 if items.contains(&StatusItem::HighestModSeq) {
@@ -130,35 +147,41 @@ fn word(list: &List) -> &'static str {
     if list.lsub { "LSUB" } else { "LIST" }
 }
 
-/// The lines that a LIST is answered with.
-fn select(list: &List, folders: Vec<Folder>) -> VecDeque<Line> {
-    let matching = |name: &str| list.patterns.iter().any(|pattern| matches(pattern, name));
-    let wanted = |folder: &Folder| {
-        (!list.subscribed || folder.subscribed) && (!list.special_use || folder.special_use.is_some())
-    };
-    // a folder that is not subscribed is listed when something below it is, and is not listed itself
-    let stands_for_child = |folder: &Folder| {
-        (list.lsub || list.recursive)
-            && folders.iter().any(|child| {
-                child.subscribed
-                    && !matching(&child.name)
-                    && child.name.strip_prefix(&folder.name).is_some_and(|rest| rest.starts_with('/'))
-            })
-    };
-    let mut lines = VecDeque::new();
-    for folder in &folders {
-        if !matching(&folder.name) {
-            continue;
-        }
-        let child_info = stands_for_child(folder);
-        if wanted(folder) || child_info {
-            let mut folder = folder.clone();
-            // RFC 3501 6.3.9: LSUB marks what is not subscribed itself
-            folder.no_select |= list.lsub && !folder.subscribed;
-            lines.push_back(Line { folder, child_info: child_info && list.recursive });
-        }
+impl Listing {
+    fn fits(list: &List, name: &str) -> bool {
+        list.patterns.iter().any(|pattern| matches(pattern, name))
     }
-    lines
+
+    /// Looks at some more of what is below; whether that was all. It counts only where a folder that is not subscribed is
+    /// listed because something below it is, and is not listed itself.
+    fn look(&mut self) -> bool {
+        let Listing { list, folders, above, looked } = self;
+        if !(list.lsub || list.recursive) {
+            return true;
+        }
+        for folder in folders.as_slice().iter().skip(*looked).take(limits::LIST_TURN) {
+            if folder.subscribed && !Self::fits(list, &folder.name) {
+                above.extend(
+                    folder.name.match_indices('/').filter_map(|(at, _)| folder.name.get(..at)).map(str::to_string),
+                );
+            }
+        }
+        *looked = looked.saturating_add(limits::LIST_TURN);
+        *looked >= folders.len()
+    }
+
+    /// The line of a folder, if it has one.
+    fn line(&self, mut folder: Folder) -> Option<Line> {
+        let list = &self.list;
+        if !Self::fits(list, &folder.name) {
+            return None;
+        }
+        let wanted = (!list.subscribed || folder.subscribed) && (!list.special_use || folder.special_use.is_some());
+        let child_info = self.above.contains(&folder.name);
+        // RFC 3501 6.3.9: LSUB marks what is not subscribed itself
+        folder.no_select |= list.lsub && !folder.subscribed;
+        (wanted || child_info).then_some(Line { folder, child_info: child_info && list.recursive })
+    }
 }
 
 fn write_line(out: &mut Vec<u8>, list: &List, line: &Line, utf8: bool) {

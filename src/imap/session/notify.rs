@@ -6,9 +6,9 @@ use crate::base::{Piece, UidRanges};
 use crate::imap::commands::Numbers;
 use crate::imap::items::StatusItem;
 use crate::imap::notify::{BADEVENT, News, Notify};
-use crate::imap::question::{Answer, Fetch, FolderStatus, Question};
+use crate::imap::question::{Answer, Fetch, FolderStatus, OVERFLOW, Question};
 use crate::imap::view::Tell;
-use crate::imap::write;
+use crate::imap::write::{self, push};
 
 /// When something is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,8 @@ impl Session {
         if notify.unknown_event {
             return self.finish(Reply::no(BADEVENT, "other events than these are not known here"));
         }
-        Flow::Ask(Question::Watch(notify.watches()), Job::Notify(NotifyJob::Begin(notify)))
+        let question = Question::Watch { on: notify.watches(), children: notify.watches_children() };
+        Flow::Ask(question, Job::Notify(NotifyJob::Begin(notify)))
     }
 
     /// What of the open folder may be told at this moment; `None`: nothing is asked for.
@@ -85,7 +86,10 @@ impl Session {
     /// Asks for the figures of the other folders, if the client wants to know of them.
     pub(super) fn watch(&mut self, after: After) -> Flow {
         match &self.notify {
-            Some(notify) if notify.watches() => Flow::Ask(Question::Watch(true), Job::Notify(NotifyJob::Watch(after))),
+            Some(notify) if notify.watches() => {
+                let question = Question::Watch { on: true, children: notify.watches_children() };
+                Flow::Ask(question, Job::Notify(NotifyJob::Watch(after)))
+            }
             _ => Flow::Next(after.into()),
         }
     }
@@ -105,6 +109,14 @@ impl Session {
             (NotifyJob::Watch(after), Answer::Watched(folders)) => {
                 let news = self.notify.as_mut().map(|notify| notify.changed(folders, open.as_deref()));
                 self.write_news(&news.unwrap_or_default(), out);
+                Flow::Next(after.into())
+            }
+            (NotifyJob::Watch(after), Answer::Refused(refusal)) if refusal.code == Some(OVERFLOW) => {
+                // RFC 5465 5.8: as if it had sent NOTIFY NONE
+                self.notify = None;
+                push(out, format_args!("* OK [{OVERFLOW}] "));
+                write::text(out, &refusal.text);
+                out.extend_from_slice(b"\r\n");
                 Flow::Next(after.into())
             }
             (NotifyJob::Watch(after), _) => Flow::Next(after.into()),

@@ -14,7 +14,7 @@ const FOLDERS: [Folder; 9] = [
 ];
 
 fn naming(spelling: Spelling, inbox: Inbox) -> Naming {
-    Naming { spelling, inbox, write_only: WriteOnly::Refuse, outgoing: false, training: false }
+    Naming { spelling, inbox, write_only: WriteOnly::Refuse, outgoing: false, training: false, admin_tree: false }
 }
 
 fn all_namings() -> impl Iterator<Item = Naming> {

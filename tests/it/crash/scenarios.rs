@@ -318,8 +318,8 @@ fn decided(grant: bool) -> Scenario {
         w.request(&["one", "two"], &requested);
         let fate = if grant { Fate::default().done(&["to a@far.test"]) } else { lies.clone() };
         w.decide("one", grant, fate);
-        w.expunge(Kept::Outgoing, &["two"], &[("two", Fate::default())]);
         w.drain();
+        w.expunge(Kept::Outgoing, &["two"], &[("two", Fate::default())]);
     })
 }
 

@@ -451,7 +451,7 @@ pub struct Found {
 
 pub fn how() -> FanOut {
     let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
-    FanOut { ham: names(&["one", "two"]), spam: names(&["one", "bad"]), ..FanOut::default() }
+    FanOut { ham: names(&["one", "two"]), spam: names(&["one", "bad"]) }
 }
 
 pub fn global() -> Account {
@@ -499,6 +499,7 @@ fn options() -> Options {
             write_only: WriteOnly::Refuse,
             outgoing: true,
             training: true,
+            admin_tree: false,
         },
         policy: Policy::default(),
         retention: Retention { folders: [days(14); 4], ..Retention::default() },

@@ -9,6 +9,7 @@ use lazaret::bridge::Bridge;
 use lazaret::bridge::imap::ImapBridge;
 use lazaret::imap::{Options, Session, Tls};
 use lazaret::mail::Kept;
+use lazaret::store::Row;
 use std::collections::{BTreeMap, HashMap};
 
 /// How much a client knows of.
@@ -41,6 +42,8 @@ pub struct Memory {
 pub struct Client {
     pub kind: Kind,
     pub login: &'static str,
+    /// It looks at Caught through the child of this recipient.
+    pub child: Option<&'static str>,
     pub link: Option<(Session, ImapBridge)>,
     pub fault: Option<Fault>,
     pub folder: Kept,
@@ -70,10 +73,11 @@ const FLAGS: [(&str, Flags); 4] = [
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 impl Client {
-    pub fn new(stack: &Stack, kind: Kind, login: &'static str) -> Client {
+    pub fn new(stack: &Stack, kind: Kind, login: &'static str, child: Option<&'static str>) -> Client {
         let mut client = Client {
             kind,
             login,
+            child,
             link: None,
             fault: stack.fault,
             folder: Kept::Caught,
@@ -96,7 +100,7 @@ impl Client {
 
     pub fn breach(&self, what: &str) -> ! {
         let from = self.history.len().saturating_sub(30);
-        panic!("{} ({:?}): {what}\n{}", self.login, self.kind, self.history[from..].join("\n"));
+        panic!("{} {:?} ({:?}): {what}\n{}", self.login, self.child, self.kind, self.history[from..].join("\n"));
     }
 
     fn connect(&mut self, stack: &Stack) {
@@ -211,7 +215,11 @@ impl Client {
             }
             _ => String::new(),
         };
-        let name = if folder == Kept::Trash { "Trash" } else { "Caught" };
+        let name = match self.child.and_then(|child| child.split_once('@')) {
+            _ if folder == Kept::Trash => "Trash".to_string(),
+            Some((local, domain)) => format!("Caught/{domain}/{local}"),
+            None => "Caught".to_string(),
+        };
         let lines = self.say(&format!("SELECT {name}{resync}"));
         let exists = lines.iter().find_map(|line| line.strip_prefix("* ")?.strip_suffix(" EXISTS")?.parse().ok());
         let exists: usize = exists.unwrap_or_else(|| self.breach("no EXISTS"));
@@ -281,10 +289,14 @@ impl Client {
         self.breach("some messages are never told of");
     }
 
+    fn truth(&self, stack: &Stack) -> Vec<Row> {
+        stack.truth(self.login, self.child.filter(|_| self.folder == Kept::Caught), self.folder)
+    }
+
     /// What it believes must be what there is.
     pub fn compare(&mut self, stack: &Stack) {
         self.say("NOOP");
-        let truth = stack.truth(self.login, self.folder);
+        let truth = self.truth(stack);
         if self.list.len() != truth.len() {
             self.breach(&format!("it knows {} messages, there are {}", self.list.len(), truth.len()));
         }
@@ -384,7 +396,7 @@ impl Client {
     fn store_unless_changed(&mut self, stack: &Stack, random: &mut Random, n: usize, uid: u32) -> &'static str {
         let known = self.list[n - 1].modseq;
         let since = if random.one_in(2) { known } else { known.saturating_sub(1) };
-        let row = stack.truth(self.login, self.folder).into_iter().find(|row| row.uid == uid);
+        let row = self.truth(stack).into_iter().find(|row| row.uid == uid);
         let (name, _) = FLAGS[random.below(FLAGS.len())];
         self.say(&format!("UID STORE {uid} (UNCHANGEDSINCE {since}) +FLAGS ({name})"));
         match row {

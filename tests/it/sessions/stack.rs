@@ -15,7 +15,7 @@ use lazaret::quarantine::policy::Policy;
 use lazaret::quarantine::{Account, Accounts, Arrival, Options, Quarantine, Scope};
 use lazaret::queue::{FanOut, Outcome, Work};
 use lazaret::store::subscriptions::Subscriptions;
-use lazaret::store::{Clock, Reach, Row};
+use lazaret::store::{Clock, Reach, Row, Sight};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,6 +84,7 @@ fn options() -> Options {
         write_only: WriteOnly::Refuse,
         outgoing: false,
         training: false,
+        admin_tree: true,
     };
     Options {
         host: "mx.test".into(),
@@ -126,7 +127,9 @@ impl Stack {
         std::fs::create_dir_all(&root).expect("a directory of its own");
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000_000));
         let shared = open(&root, &clock);
-        Stack { root, clock, shared, fault, step: 0, count: 0 }
+        let mut stack = Stack { root, clock, shared, fault, step: 0, count: 0 };
+        stack.deliver("alice@x.test");
+        stack
     }
 
     /// Stops it, or kills it, and starts it again. All sessions are gone.
@@ -136,18 +139,23 @@ impl Stack {
         }
         self.clock.fetch_add(5_000_000, Ordering::Relaxed);
         self.shared = open(&self.root, &self.clock);
+        if self.truth("alice@x.test", None, Kept::Caught).is_empty() {
+            // Else there is no folder for her below Caught.
+            self.deliver("alice@x.test");
+        }
     }
 
     pub fn quarantine(&self) -> &Quarantine {
         &self.shared.quarantine
     }
 
-    /// What an account sees of a folder.
-    pub fn truth(&self, login: &str, kept: Kept) -> Vec<Row> {
-        let reach = self.reach(login);
-        let list = self.quarantine().store.view(reach, kept).view().list;
+    /// What an account sees of a folder, or through a child of it: of the mail of one recipient.
+    pub fn truth(&self, login: &str, child: Option<&str>, kept: Kept) -> Vec<Row> {
+        let eye = self.reach(login);
+        let sight = Sight { reach: child.map_or(eye, |child| self.reach(child)), eye };
+        let list = self.quarantine().store.view(sight, kept).view().list;
         let mut rows = Vec::new();
-        self.quarantine().store.rows(reach, kept, &UidRanges::one(1, u32::MAX), |row, _| {
+        self.quarantine().store.rows(sight, kept, &UidRanges::one(1, u32::MAX), |row, _| {
             rows.push(*row);
             true
         });
@@ -214,8 +222,11 @@ impl Stack {
     /// Mail of others moves neither UIDNEXT nor HIGHESTMODSEQ (RFC 3501 2.3.1.1, DESIGN 4).
     fn deliver_other(&mut self) {
         let figures = |stack: &Stack| {
-            let view = stack.quarantine().store.view(stack.reach("alice@x.test"), Kept::Caught).view();
-            (view.uid_next, view.modseq)
+            let reach = stack.reach("alice@x.test");
+            [reach, Reach::All].map(|eye| {
+                let view = stack.quarantine().store.view(Sight { reach, eye }, Kept::Caught).view();
+                (view.uid_next, view.modseq)
+            })
         };
         let before = figures(self);
         self.deliver("bob@x.test");
@@ -255,7 +266,7 @@ impl Stack {
     /// Orders are carried out, as the workers do.
     pub fn carry_out(&self, accepted: bool) {
         let quarantine = self.quarantine();
-        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()], ..FanOut::default() };
+        let how = FanOut { ham: vec!["sink".into()], spam: vec!["sink".into()] };
         while quarantine.queue.fan_out(quarantine, &how, 100, u64::MAX).expect("orders are fanned out") > 0 {}
         while let Some(claim) = quarantine.queue.claim(Work::Deliver, u64::MAX) {
             let entry = claim.entry.clone();
