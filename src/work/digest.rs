@@ -56,7 +56,7 @@ pub async fn plan(quarantine: Arc<Quarantine>, compose: Compose, stop: Stop) {
             let quarantine = quarantine.clone();
             move || {
                 let now = quarantine.store.now();
-                // Nobody gets digests: nothing is noted either, so switching them on later is a first start.
+                // Nobody gets digests: there is nothing to note.
                 let Some(next) = quarantine.next_digest(now) else { return Ok((0, LOOK)) };
                 let made = make_due(&quarantine, now, compose)?;
                 Ok::<_, Fault>((made, next.since(now).min(LOOK)))

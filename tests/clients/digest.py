@@ -136,7 +136,7 @@ with demo("--empty") as server:
         status, page, _ = fetch(back, b"")
         check("it is taken back", status == 200 and "1 messages were taken back" in page, (status, page[-600:]))
         check("it is there again", marks[0] in listed())
-        check("an undo works once", fetch(back, b"")[0] == 403)
+        check("an undo works once", fetch(back, b"")[0] in (403, 410))
         check("and is released after all", fetch(url, b"")[0] == 200)
         check("it arrives", wait_for(lambda: any(marks[0].encode() in m and b"Auto-Submitted" not in m for m in server.delivered()), 40))
         status, _, _ = fetch(url, b"")

@@ -12,6 +12,7 @@ mod judge;
 mod model;
 mod promise;
 mod record;
+mod requests;
 mod scenarios;
 mod world;
 

@@ -170,3 +170,21 @@ fn recipients_come_from_lists_and_files() {
     assert!(wrong.to_string().ends_with("list:2: expected a local part, what stands before the @"), "{wrong}");
     assert_eq!(wrong.at, Some((3, 19)));
 }
+
+#[test]
+fn digests_differ_by_domain_and_recipient() {
+    use crate::quarantine::digest::{Every, Zone};
+    let config = parse(
+        "[digest]\nevery = \"day\"\nhour = 8\nto = \"all@x.test\"\n\
+         [domains.\"x.test\".digest]\ntime_zone = \"Europe/Berlin\"\nlanguage = \"de\"\n\
+         [domains.\"y.test\".digest]\nevery = \"off\"\nto = \"admin@y.test\"\nto_every = \"week\"\n\
+         [recipients.\"Alice@x.test\".digest]\nevery = \"week\"\nweekday = \"friday\"\n",
+    );
+    let alice = config.digest_of("x.test", Some("alice"));
+    assert_eq!((alice.every, alice.hour, alice.weekday, alice.language), (Every::Week, 8, 4, "de"));
+    assert_eq!(alice.time_zone, Zone::parse("Europe/Berlin").unwrap());
+    let rules = crate::app::map::digest_rules(&config, None);
+    assert_eq!(rules.domains["y.test"].schedule.every, Every::Off);
+    let wide: Vec<String> = rules.wide.iter().map(|(scope, to, _)| format!("{scope} {to}")).collect();
+    assert_eq!(wide, ["global all@x.test", "y.test admin@y.test"], "a domain without an address of its own has none");
+}

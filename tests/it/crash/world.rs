@@ -12,8 +12,8 @@ use lazaret::mail::{Address, Class, Kept, Kind};
 use lazaret::quarantine::directory::{Directory, Domain};
 use lazaret::quarantine::expire::{Keep, Retention};
 use lazaret::quarantine::folders::{Folder, Inbox, Naming, Spelling, WriteOnly};
-use lazaret::quarantine::policy::{Policy, Why};
-use lazaret::quarantine::{Account, Failed, Options, Quarantine, Scope};
+use lazaret::quarantine::policy::Policy;
+use lazaret::quarantine::{Account, Options, Quarantine, Scope};
 use lazaret::queue::{Claim, FanOut, Outcome, Part, Work};
 use lazaret::store::scan::Report;
 use lazaret::store::{Clock, Reach};
@@ -224,28 +224,6 @@ impl World {
         let _ = self.asked(fates, || self.quarantine.undo(&global(), batch).map(drop).map_err(|e| e.to_string()));
     }
 
-    /// Alice asks for the release of her outgoing mail, which she may only request.
-    pub fn request(&self, words: &[&str], fates: &[(&str, Fate)]) {
-        let uids = self.uids(Kept::Outgoing, words);
-        let fates = fates.iter().map(|(word, fate)| (self.key_of(word), fate.clone())).collect();
-        let _ =
-            self.asked(fates, || match self.quarantine.put(&alice(), Kept::Outgoing, &uids, Folder::Release, true) {
-                Err(Failed::Denied(denied)) if denied.why == Why::Requestable => Ok(()),
-                Err(failed) => Err(failed.to_string()),
-                Ok(done) => panic!("she may not release it: {done:?}"),
-            });
-    }
-
-    /// An administrator decides about what is requested of a message.
-    pub fn decide(&self, word: &str, grant: bool, fate: Fate) {
-        let Some(found) = self.find_all().into_iter().find(|found| found.key.1 == word) else { return };
-        let act = || match grant {
-            true => self.quarantine.grant(&global(), &found.id, false).map(drop).map_err(|e| e.to_string()),
-            false => self.quarantine.decline(&global(), &found.id).map(drop).map_err(|e| e.to_string()),
-        };
-        let _ = self.asked(vec![(self.key_of(word), fate)], act);
-    }
-
     /// So many seconds pass.
     pub fn wait(&self, secs: u64) {
         self.clock.fetch_add(secs * 1_000_000, Ordering::Relaxed);
@@ -281,7 +259,7 @@ impl World {
     }
 
     /// A word in these scenarios is one message; `word/2` is that of the second tree.
-    fn key_of(&self, word: &str) -> Key {
+    pub fn key_of(&self, word: &str) -> Key {
         match word.split_once('/') {
             Some((word, tree)) => key(tree, word),
             None => key("alice@x.test", word),
@@ -458,7 +436,7 @@ pub fn global() -> Account {
     Account { login: "global".into(), scope: Scope::Global }
 }
 
-fn alice() -> Account {
+pub fn alice() -> Account {
     Account { login: "alice@x.test".into(), scope: Scope::Recipient(address("alice@x.test")) }
 }
 
