@@ -26,29 +26,32 @@ pub struct Line {
 /// What happened, newest first.
 pub fn history(frame: &Frame, lines: &[Line], older: Option<&str>) -> Markup {
     let (common, texts) = (Common::of(frame.language), Desk::of(frame.language));
-    page(frame, html! {
-        h1 { (common.history) }
-        @if lines.is_empty() { p.empty { (texts.nothing_yet) } } @else {
-            table.plain {
-                thead { tr {
-                    th scope="col" { (texts.time) } th scope="col" { (texts.event) } th scope="col" { (common.recipient) }
-                    th scope="col" { (texts.by) } th scope="col" { (texts.answer) }
-                } }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            td { (time(&line.time)) }
-                            td { a href=(line.href) { (line.event) } }
-                            td { (line.recipient) }
-                            td { (line.by) }
-                            td { (line.answer) }
+    page(
+        frame,
+        html! {
+            h1 { (common.history) }
+            @if lines.is_empty() { p.empty { (texts.nothing_yet) } } @else {
+                table.plain {
+                    thead { tr {
+                        th scope="col" { (texts.time) } th scope="col" { (texts.event) } th scope="col" { (common.recipient) }
+                        th scope="col" { (texts.by) } th scope="col" { (texts.answer) }
+                    } }
+                    tbody {
+                        @for line in lines {
+                            tr {
+                                td { (time(&line.time)) }
+                                td { a href=(line.href) { (line.event) } }
+                                td { (line.recipient) }
+                                td { (line.by) }
+                                td { (line.answer) }
+                            }
                         }
                     }
                 }
             }
-        }
-        nav.pages aria-label=(common.history) { @if let Some(href) = older { a href=(href) rel="next" { (texts.older) } } }
-    })
+            nav.pages aria-label=(common.history) { @if let Some(href) = older { a href=(href) rel="next" { (texts.older) } } }
+        },
+    )
 }
 
 /// A request that waits.
@@ -75,36 +78,41 @@ pub struct Asked {
 /// Requests that this account may decide, and those that it filed.
 pub fn requests(frame: &Frame, to_decide: &[Asked], own: &[Asked]) -> Markup {
     let (common, texts) = (Common::of(frame.language), Desk::of(frame.language));
-    let table = |asked: &[Asked], decides: bool| html! {
-        table.plain {
-            thead { tr {
-                th scope="col" { (texts.time) } th scope="col" { (texts.by) } th scope="col" { (texts.what) }
-                th scope="col" { (common.sender) } th scope="col" { (common.subject) }
-                @if decides { th scope="col" { (Site::of(frame.language).actions) } }
-            } }
-            tbody { @for one in asked { tr {
-                td { (time(&one.time)) }
-                td { (one.by) }
-                td { (one.what) }
-                td { (one.from) }
-                td { a href=(one.href) { (one.subject) } " " span.badge { (one.kind) } }
-                @if decides { td {
-                    form method="post" action="/requests" {
-                        (form_token(&frame.form_token))
-                        input type="hidden" name="id" value=(one.id);
-                        button.main type="submit" name="decision" value="grant" { (texts.grant) } " "
-                        button type="submit" name="decision" value="decline" { (texts.decline) }
-                    }
+    let table = |asked: &[Asked], decides: bool| {
+        html! {
+            table.plain {
+                thead { tr {
+                    th scope="col" { (texts.time) } th scope="col" { (texts.by) } th scope="col" { (texts.what) }
+                    th scope="col" { (common.sender) } th scope="col" { (common.subject) }
+                    @if decides { th scope="col" { (Site::of(frame.language).actions) } }
                 } }
-            } } }
+                tbody { @for one in asked { tr {
+                    td { (time(&one.time)) }
+                    td { (one.by) }
+                    td { (one.what) }
+                    td { (one.from) }
+                    td { a href=(one.href) { (one.subject) } " " span.badge { (one.kind) } }
+                    @if decides { td {
+                        form method="post" action="/requests" {
+                            (form_token(&frame.form_token))
+                            input type="hidden" name="id" value=(one.id);
+                            button.main type="submit" name="decision" value="grant" { (texts.grant) } " "
+                            button type="submit" name="decision" value="decline" { (texts.decline) }
+                        }
+                    } }
+                } } }
+            }
         }
     };
-    page(frame, html! {
-        h1 { (texts.requests) }
-        @if to_decide.is_empty() && own.is_empty() { p.empty { (texts.no_requests) } }
-        @if !to_decide.is_empty() { h2 { (texts.waiting_for_you) } (table(to_decide, true)) }
-        @if !own.is_empty() { h2 { (texts.waiting_for_others) } (table(own, false)) }
-    })
+    page(
+        frame,
+        html! {
+            h1 { (texts.requests) }
+            @if to_decide.is_empty() && own.is_empty() { p.empty { (texts.no_requests) } }
+            @if !to_decide.is_empty() { h2 { (texts.waiting_for_you) } (table(to_decide, true)) }
+            @if !own.is_empty() { h2 { (texts.waiting_for_others) } (table(own, false)) }
+        },
+    )
 }
 
 /// How things are.
@@ -129,25 +137,28 @@ pub struct StatusView {
 /// How things are.
 pub fn status(frame: &Frame, view: &StatusView) -> Markup {
     let texts = Desk::of(frame.language);
-    page(frame, html! {
-        h1 { (texts.status) }
-        ul.cards {
-            @for (name, messages, size) in &view.folders { li { (name) b { (messages) } (size) } }
-            li { (texts.next_expiry) b { (view.going) } }
-            @if let Some(queue) = view.queue {
-                li { (texts.queue) b { (queue) }
-                    (texts.oldest) ": " @match &view.oldest { Some(moment) => (time(moment)), None => (texts.none) }
+    page(
+        frame,
+        html! {
+            h1 { (texts.status) }
+            ul.cards {
+                @for (name, messages, size) in &view.folders { li { (name) b { (messages) } (size) } }
+                li { (texts.next_expiry) b { (view.going) } }
+                @if let Some(queue) = view.queue {
+                    li { (texts.queue) b { (queue) }
+                        (texts.oldest) ": " @match &view.oldest { Some(moment) => (time(moment)), None => (texts.none) }
+                    }
                 }
+                @if let Some(disk) = &view.disk { li { (texts.disk) b { (disk) } } }
             }
-            @if let Some(disk) = &view.disk { li { (texts.disk) b { (disk) } } }
-        }
-        h2 { (texts.intake) }
-        (chart(&view.hours, texts))
-        @if !view.accounts.is_empty() {
-            h2 { (texts.accounts) }
-            ul { @for login in &view.accounts { li { (login) } } }
-        }
-    })
+            h2 { (texts.intake) }
+            (chart(&view.hours, texts))
+            @if !view.accounts.is_empty() {
+                h2 { (texts.accounts) }
+                ul { @for login in &view.accounts { li { (login) } } }
+            }
+        },
+    )
 }
 
 /// Bars, one an hour.
@@ -170,18 +181,21 @@ fn chart(hours: &[u32], texts: &Desk) -> Markup {
 /// The form for a message that the filter judged wrongly.
 pub fn report(frame: &Frame) -> Markup {
     let texts = Desk::of(frame.language);
-    page(frame, html! {
-        h1 { (texts.report) }
-        p { (texts.report_intro) }
-        form.sign-in method="post" action="/report" enctype="multipart/form-data" {
-            (form_token(&frame.form_token))
-            label for="file" { (texts.file) }
-            input #file type="file" name="file" accept=".eml,message/rfc822" required;
-            label { input type="radio" name="as" value="spam" checked; " " (texts.is_spam) }
-            label { input type="radio" name="as" value="not-spam"; " " (texts.is_ham) }
-            button.main type="submit" { (texts.hand_in) }
-        }
-    })
+    page(
+        frame,
+        html! {
+            h1 { (texts.report) }
+            p { (texts.report_intro) }
+            form.sign-in method="post" action="/report" enctype="multipart/form-data" {
+                (form_token(&frame.form_token))
+                label for="file" { (texts.file) }
+                input #file type="file" name="file" accept=".eml,message/rfc822" required;
+                label { input type="radio" name="as" value="spam" checked; " " (texts.is_spam) }
+                label { input type="radio" name="as" value="not-spam"; " " (texts.is_ham) }
+                button.main type="submit" { (texts.hand_in) }
+            }
+        },
+    )
 }
 
 /// A message, with what can be done with it.
@@ -201,32 +215,38 @@ pub struct Shown<'a> {
 /// The page of a message.
 pub fn message(frame: &Frame, shown: &Shown<'_>) -> Markup {
     let (site, texts) = (Site::of(frame.language), Desk::of(frame.language));
-    page(frame, html! {
-        p { a href=(shown.list) data-back { (site.back) } }
-        form method="post" action="/act" {
-            (form_token(&frame.form_token))
-            input type="hidden" name="from" value=(shown.list);
-            input type="hidden" name="m" value=(shown.key);
-            div.bar role="toolbar" aria-label=(site.actions) { (actions(shown.actions)) }
-        }
-        @if let Some(href) = &shown.frame {
-            section #html {
-                h2 { (texts.html_view) }
-                p { (texts.html_note) }
-                iframe sandbox="" src=(href) title=(texts.html_view) referrerpolicy="no-referrer" loading="lazy" {}
+    page(
+        frame,
+        html! {
+            p { a href=(shown.list) data-back { (site.back) } }
+            form method="post" action="/act" {
+                (form_token(&frame.form_token))
+                input type="hidden" name="from" value=(shown.list);
+                input type="hidden" name="m" value=(shown.key);
+                div.bar role="toolbar" aria-label=(site.actions) { (actions(shown.actions)) }
             }
-        }
-        (render_message(shown.view, frame.language))
-    })
+            @if let Some(href) = &shown.frame {
+                section #html {
+                    h2 { (texts.html_view) }
+                    p { (texts.html_note) }
+                    iframe sandbox="" src=(href) title=(texts.html_view) referrerpolicy="no-referrer" loading="lazy" {}
+                }
+            }
+            (render_message(shown.view, frame.language))
+        },
+    )
 }
 
 /// Text at full length: a message's own, or its source.
 pub fn plain(frame: &Frame, name: &str, back: &str, text: &str, was_cut: bool) -> Markup {
     let texts = Desk::of(frame.language);
-    page(frame, html! {
-        p { a href=(back) data-back { (texts.back) } }
-        h1 { (name) }
-        pre.source dir="auto" tabindex="0" { (text) }
-        @if was_cut { p { (texts.was_cut) } }
-    })
+    page(
+        frame,
+        html! {
+            p { a href=(back) data-back { (texts.back) } }
+            h1 { (name) }
+            pre.source dir="auto" tabindex="0" { (text) }
+            @if was_cut { p { (texts.was_cut) } }
+        },
+    )
 }

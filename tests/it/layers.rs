@@ -164,6 +164,7 @@ const RULES: &[Rule] = &[
             "http_body_util",
             "mail_send",
             "smtp_proto",
+            "imap_proto",
             "log",
             "memchr",
             "rustix",

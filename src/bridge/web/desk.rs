@@ -12,11 +12,11 @@ use crate::page::desk::{self, Asked, Line, StatusView};
 use crate::page::layout::Notice;
 use crate::page::response::Response;
 use crate::page::texts::Desk;
+use crate::quarantine::Scope;
 use crate::quarantine::act::Failed;
 use crate::quarantine::folders::{Folder, Verb};
 use crate::quarantine::history::What;
 use crate::quarantine::requests::Request;
-use crate::quarantine::Scope;
 use crate::store::Reach;
 use std::time::Duration;
 
@@ -180,15 +180,21 @@ impl Visit {
                 }
                 true
             });
-            view.going += quarantine.due(kept, now.after(DAY)).iter().map(|(low, high)| seen(quarantine, reach, kept, low, high)).sum::<u32>();
+            view.going += quarantine
+                .due(kept, now.after(DAY))
+                .iter()
+                .map(|(low, high)| seen(quarantine, reach, kept, low, high))
+                .sum::<u32>();
         }
         if account.scope == Scope::Global {
             let counts = quarantine.queue.counts();
             view.queue = Some(counts.orders + counts.deliveries + counts.trainings);
             view.oldest = counts.oldest.map(|secs| moment(Timestamp::from_secs(secs)));
-            view.disk = quarantine.store.disk().space().map(|(free, all)| {
-                format!("{} ({} %)", size(free), (free * 100).checked_div(all).unwrap_or(0))
-            });
+            view.disk = quarantine
+                .store
+                .disk()
+                .space()
+                .map(|(free, all)| format!("{} ({} %)", size(free), (free * 100).checked_div(all).unwrap_or(0)));
         }
         if self.is_wide() {
             view.accounts = self.site.accounts.seen_by(&account.scope, now);
