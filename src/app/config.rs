@@ -165,12 +165,29 @@ pub struct DropDoor {
 pub struct Domain {
     /// Names and recipients.
     pub directory: directory::Domain,
+    /// The server that knows its users' passwords; `None`: the file of accounts alone does.
+    pub auth: Option<Auth>,
     /// The route of its mail, by name; `None`: the first.
     pub route: Option<String>,
     /// What differs from `[retention]`.
     pub retention: Overrides,
     /// What differs from `[digest]`.
     pub digest: DigestOverrides,
+}
+
+/// `auth` of a domain and its kin: an IMAP server that is asked for passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// Whether and when TLS begins; `None` on this machine only.
+    pub tls: RouteTls,
+    /// Host name or IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Certificates (PEM) that are believed, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The server's certificate must be good; if not, it is on this machine.
+    pub verify: bool,
 }
 
 /// How long, and how much; `None`: for ever, any number.

@@ -4,6 +4,7 @@ use super::config::{self, Config, LogForm, Protocol, RouteTls, SinkTo};
 use crate::base::Secret;
 use crate::disk::Disk;
 use crate::mail::{Address, Kept};
+use crate::net::imap_login::Server;
 use crate::net::smtp::{self, Destination, Login, Security, Times};
 use crate::net::tls::{Trust, client_config};
 use crate::quarantine::expire::{Keep, Overrides, Retention};
@@ -124,21 +125,7 @@ pub fn routes(config: &Config) -> Result<Routes, MapError> {
 
 fn destination(config: &Config, route: &config::Route) -> Result<Destination, MapError> {
     let about = |e: String| format!("route {:?}: {e}", route.name);
-    let tls = || -> Result<smtp::Tls, MapError> {
-        let trust = match (&route.ca_file, route.verify) {
-            (_, false) => Trust::Anybody,
-            (Some(file), true) => Trust::Roots(file.clone()),
-            (None, true) => Trust::Roots(system_roots()?),
-        };
-        let config = client_config(&trust).map_err(|e| e.to_string())?;
-        let name = ServerName::try_from(route.host.clone()).map_err(|e| format!("{}: {e}", route.host))?;
-        Ok(smtp::Tls { config: Arc::new(config), name })
-    };
-    let security = match route.tls {
-        RouteTls::None => Security::Plain,
-        RouteTls::Starttls => Security::StartTls(tls().map_err(about)?),
-        RouteTls::Implicit => Security::Implicit(tls().map_err(about)?),
-    };
+    let security = security(route.tls, &route.host, route.ca_file.as_deref(), route.verify).map_err(about)?;
     let login = match (&route.user, &route.password_file) {
         (Some(user), Some(file)) => Some(Login { user: user.clone(), password: first_line(file).map_err(about)? }),
         _ => None,
@@ -152,6 +139,36 @@ fn destination(config: &Config, route: &config::Route) -> Result<Destination, Ma
         Protocol::Lmtp => smtp::Protocol::Lmtp,
     };
     Ok(Destination { target, protocol, security, login, helo: host(config), times: Times::default() })
+}
+
+/// The servers that know the passwords of domains.
+pub fn logins(config: &Config) -> Result<HashMap<String, Server>, MapError> {
+    let asked = config.domains.iter().filter_map(|(name, domain)| Some((name, domain.auth.as_ref()?)));
+    let server = |(name, auth): (&String, &config::Auth)| {
+        let security = security(auth.tls, &auth.host, auth.ca_file.as_deref(), auth.verify)
+            .map_err(|e| format!("domain {name}: auth: {}", e.replace("ca_file", "auth_ca_file")))?;
+        Ok((name.clone(), Server::new(auth.host.clone(), auth.port, security)))
+    };
+    asked.map(server).collect()
+}
+
+/// How a client of ours is protected.
+fn security(tls: RouteTls, host: &str, ca_file: Option<&Path>, verify: bool) -> Result<Security, MapError> {
+    let made = || -> Result<smtp::Tls, MapError> {
+        let trust = match (ca_file, verify) {
+            (_, false) => Trust::Anybody,
+            (Some(file), true) => Trust::Roots(file.to_path_buf()),
+            (None, true) => Trust::Roots(system_roots()?),
+        };
+        let config = client_config(&trust).map_err(|e| e.to_string())?;
+        let name = ServerName::try_from(host.to_string()).map_err(|e| format!("{host}: {e}"))?;
+        Ok(smtp::Tls { config: Arc::new(config), name })
+    };
+    Ok(match tls {
+        RouteTls::None => Security::Plain,
+        RouteTls::Starttls => Security::StartTls(made()?),
+        RouteTls::Implicit => Security::Implicit(made()?),
+    })
 }
 
 fn system_roots() -> Result<PathBuf, MapError> {

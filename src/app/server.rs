@@ -92,8 +92,10 @@ impl Server {
             true => Some(Arc::new(Tls::load(&config.tls.certificate, &config.tls.key).map_err(|e| e.to_string())?)),
         };
         let accounts = Accounts::open(&config.users, quarantine.directory()).map_err(|e| e.to_string())?;
+        let logins = map::logins(config)?;
         let executor = Executor::start_default().map_err(|e| format!("cannot start threads: {e}"))?;
         let serving = Serving { tasks: executor.tasks().clone(), pools: Arc::new(Pools::new()), stop: Stop::new() };
+        serving.pools.logins.set(logins);
         let mut server = Server {
             imaps: Vec::new(),
             imap: Vec::new(),
@@ -273,7 +275,11 @@ impl Server {
         }
         let directory = match &self.config_file {
             None => Ok(self.quarantine.directory()),
-            Some(file) => Config::load(file).map_err(|e| e.to_string()).and_then(|config| map::directory(&config)),
+            Some(file) => Config::load(file).map_err(|e| e.to_string()).and_then(|config| {
+                let (directory, logins) = (map::directory(&config)?, map::logins(&config)?);
+                self.serving.pools.logins.set(logins);
+                Ok(directory)
+            }),
         };
         match directory {
             Ok(directory) => {

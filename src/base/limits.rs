@@ -217,6 +217,18 @@ pub const CREDENTIAL: usize = 1_024;
 /// How long a verified login is remembered (as an HMAC under a key of this process).
 pub const LOGIN_MEMORY: Duration = Duration::from_secs(300);
 
+/// Logins that wait for domains' own mail servers, together; further ones are told to try again.
+pub const ELSEWHERE_QUEUE: usize = 256;
+/// Connections to one domain's own mail server at once: Dovecot and others refuse a client that opens many.
+pub const ELSEWHERE_AT_ONCE: usize = 8;
+/// Time for such a server to say whether a password is right, from connecting on; slow answers to wrong passwords take
+/// some five seconds. As long may a login wait for its turn.
+pub const ELSEWHERE_TIME: Duration = Duration::from_secs(15);
+/// One line of such a server's answer; capabilities take some 500 bytes.
+pub const ELSEWHERE_LINE: usize = 16 << 10;
+/// All that such a server may say in one login.
+pub const ELSEWHERE_BYTES: usize = 64 << 10;
+
 // Journal
 
 /// Bytes of the journal that one look at what happened lately reads; whoever wants more asks for the next piece.

@@ -2,6 +2,7 @@
 //! every protocol core keeps.
 
 pub mod core;
+pub mod errand;
 pub mod fault;
 pub mod flags;
 pub mod limits;
@@ -11,6 +12,7 @@ pub mod time;
 pub mod uids;
 
 pub use self::core::{Core, FileRange, Form, Piece, Step};
+pub use errand::{Errand, Outcome};
 pub use fault::{Context, Fault};
 pub use flags::Flags;
 pub use secret::Secret;

@@ -4,7 +4,7 @@ use super::content::Message;
 use super::memory::Memory;
 use super::search::Ordering;
 use super::turn::Turn;
-use super::{Bridge, Place};
+use super::{Answered, Bridge, Place};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::imap::binary::Trouble;
 use crate::imap::question::{
@@ -80,7 +80,8 @@ impl ImapBridge {
             self.ordering = None;
         }
         match question {
-            Question::Login { user, password } => self.login(&user, &password),
+            // It has a way of its own, on which another server may have to be asked.
+            Question::Login { .. } => Err(out_of_step()),
             Question::ScramBegin(first) => self.scram_begin(first.expose()),
             Question::ScramEnd(last) => self.scram_end(last.expose()),
             Question::Folders => self.folders().map(Answer::Folders),
@@ -350,8 +351,11 @@ impl Bridge<Session> for ImapBridge {
         }
     }
 
-    fn answer(&mut self, question: Question) -> Answer {
-        self.try_answer(question).unwrap_or_else(Answer::Refused)
+    fn answer(&mut self, question: Question) -> Answered<Self, Answer> {
+        match question {
+            Question::Login { user, password } => self.login(&user, &password),
+            question => Answered::Done(self.try_answer(question).unwrap_or_else(Answer::Refused)),
+        }
     }
 
     fn busy(&self) -> Answer {

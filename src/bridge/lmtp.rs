@@ -1,7 +1,7 @@
 //! LMTP's questions, answered by the quarantine.
 
 use super::memory::Memory;
-use super::{Bridge, Place};
+use super::{Answered, Bridge, Place};
 use crate::base::Form;
 use crate::lmtp::Session;
 use crate::lmtp::{Answer, Question, Reply, Transaction};
@@ -98,8 +98,8 @@ impl Bridge<Session> for LmtpBridge {
         }
     }
 
-    fn answer(&mut self, question: Question) -> Answer {
-        match question {
+    fn answer(&mut self, question: Question) -> Answered<Self, Answer> {
+        Answered::Done(match question {
             Question::Recipient { sender, recipient } => {
                 Answer::Reply(match self.quarantine.place_for(self.door.class, &sender, None, &recipient) {
                     Ok(_) => Reply::new(250, "2.1.5", "recipient ok"),
@@ -121,7 +121,7 @@ impl Bridge<Session> for LmtpBridge {
                 self.forget();
                 Answer::Done
             }
-        }
+        })
     }
 
     fn busy(&self) -> Answer {

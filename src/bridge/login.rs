@@ -1,5 +1,6 @@
 //! Logging in over IMAP: by a password, or by SCRAM.
 
+use super::Answered;
 use super::imap::{ImapBridge, out_of_step};
 use crate::base::Secret;
 use crate::imap::question::{Answer, Refusal};
@@ -7,10 +8,24 @@ use crate::quarantine::account::Verdict;
 use crate::quarantine::scram::{Begun, Ended};
 
 impl ImapBridge {
-    pub(super) fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Result<Answer, Refusal> {
+    pub(super) fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Answered<Self, Answer> {
         let now = self.shared.quarantine.store.now();
         let verdict = self.shared.accounts.verify(user, password, self.peer, now);
-        self.judged(verdict).map(|()| Answer::LoggedIn)
+        self.decided(verdict)
+    }
+
+    fn decided(&mut self, verdict: Verdict) -> Answered<Self, Answer> {
+        let Verdict::Elsewhere(check) = verdict else {
+            return Answered::Done(self.judged(verdict).map_or_else(Answer::Refused, |()| Answer::LoggedIn));
+        };
+        let quarantine = self.shared.quarantine.clone();
+        let errand = self.shared.accounts.errand(&check, move || quarantine.store.now());
+        let then = move |bridge: &mut Self, outcome| {
+            let now = bridge.shared.quarantine.store.now();
+            let verdict = bridge.shared.accounts.learned(&check, outcome, now);
+            bridge.decided(verdict)
+        };
+        Answered::Errand(errand, Box::new(then))
     }
 
     fn judged(&mut self, verdict: Verdict) -> Result<(), Refusal> {
@@ -31,6 +46,10 @@ impl ImapBridge {
             Verdict::Later(pause) => Err(Refusal::new(
                 "UNAVAILABLE",
                 format!("too many wrong passwords: try again in {} seconds", pause.as_secs().max(1)),
+            )),
+            Verdict::Elsewhere(_) | Verdict::Unavailable => Err(Refusal::new(
+                "UNAVAILABLE",
+                "the mail server that knows this password gives no answer at the moment: try again later",
             )),
         }
     }

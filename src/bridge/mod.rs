@@ -15,7 +15,7 @@ pub mod web;
 
 pub use content::fill;
 
-use crate::base::Core;
+use crate::base::{Core, Errand, Outcome};
 use event_listener::EventListener;
 
 /// Answers the questions of one connection's core.
@@ -27,7 +27,7 @@ pub trait Bridge<C: Core>: Send + 'static {
     fn place(&self, question: &C::Question) -> Place;
 
     /// Answers one question. Never called twice at once.
-    fn answer(&mut self, question: C::Question) -> C::Answer;
+    fn answer(&mut self, question: C::Question) -> Answered<Self, C::Answer>;
 
     /// The answer to any question when the pool's queue is full or answering panicked.
     fn busy(&self) -> C::Answer;
@@ -35,6 +35,27 @@ pub trait Bridge<C: Core>: Send + 'static {
     /// Each completes when something that this connection watches has changed; none: it watches nothing.
     fn changed(&self) -> Vec<EventListener>;
 }
+
+/// What became of a question so far.
+pub enum Answered<B: ?Sized, A> {
+    /// The answer.
+    Done(A),
+    /// A server elsewhere must be asked first: no thread waits for it. What follows is found where passwords are checked.
+    Errand(Errand, Next<B, A>),
+}
+
+impl<B: ?Sized, A> Answered<B, A> {
+    /// The answer, when nobody else had to be asked.
+    pub fn done(self) -> Option<A> {
+        match self {
+            Answered::Done(answer) => Some(answer),
+            Answered::Errand(..) => None,
+        }
+    }
+}
+
+/// Goes on with the outcome of an errand.
+pub type Next<B, A> = Box<dyn FnOnce(&mut B, Outcome) -> Answered<B, A> + Send>;
 
 /// Which threads answer a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

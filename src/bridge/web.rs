@@ -16,7 +16,7 @@ pub use live::Watch;
 
 use super::Place;
 use super::memory::Memory;
-use crate::base::{Fault, limits};
+use crate::base::{Errand, Fault, Outcome, limits};
 use crate::mail::Kept;
 use crate::page::layout::{self, Frame, Notice, Tab};
 use crate::page::request::{Method, Origin, Request};
@@ -55,6 +55,8 @@ pub enum Turned {
     Done(Response),
     /// More is to be done before the answer is known.
     Again(Place, Box<dyn FnOnce() -> Turned + Send>),
+    /// A server elsewhere must be asked first: no thread waits for it. The rest belongs where passwords are checked.
+    Errand(Errand, Box<dyn FnOnce(Outcome) -> Turned + Send>),
     /// The answer; the rest is done afterwards.
     Aside(Response, Box<dyn FnOnce() -> Turned + Send>, Place),
     /// Lines follow, as things change.
@@ -145,7 +147,7 @@ impl Site {
             (Method::Get, ["icon.svg" | "favicon.ico"]) => return fixed("image/svg+xml", layout::ICON),
             (Method::Get, ["healthz"]) => return Ok(Turned::Done(Response::text(200, "ok\n"))),
             (Method::Get, ["sign-in"]) => return self.show_sign_in(&request),
-            (Method::Post, ["sign-in"]) => return self.sign_in(&request),
+            (Method::Post, ["sign-in"]) => return self.sign_in(request),
             // It is good by itself, whoever follows it.
             (_, ["link", text]) => return self.link(&request, text),
             _ => {}

@@ -8,8 +8,8 @@ use super::deflate::Deflate;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
-use crate::base::{Core, FileRange, Step, Timestamp, limits};
-use crate::bridge::Bridge;
+use crate::base::{Core, Errand, FileRange, Step, Timestamp, limits};
+use crate::bridge::{Answered, Bridge, Next, Place};
 use crate::disk::wire::Reader;
 use event_listener::EventListener;
 use smol::Timer;
@@ -265,16 +265,39 @@ where
 
     async fn ask(&mut self, question: C::Question) -> C::Answer {
         let place = self.bridge().place(&question);
+        match self.answered(place, move |bridge| bridge.answer(question)).await {
+            Answered::Done(answer) => answer,
+            // Rare, and larger than all else that waits here: a box of its own, while it lasts.
+            Answered::Errand(errand, next) => Box::pin(self.carry_out(errand, next)).await,
+        }
+    }
+
+    /// Lets the bridge answer on the threads of this place.
+    async fn answered<F>(&mut self, place: Place, answer: F) -> Answered<B, C::Answer>
+    where
+        F: FnOnce(&mut B) -> Answered<B, C::Answer> + Send + 'static,
+    {
         let Some(pool) = self.pools.at(place) else {
-            return self.bridge().answer(question);
+            return answer(&mut self.bridge());
         };
         let bridge = self.bridge.clone();
-        let job = move || bridge.lock().unwrap_or_else(PoisonError::into_inner).answer(question);
+        let job = move || answer(&mut bridge.lock().unwrap_or_else(PoisonError::into_inner));
         match pool.run(job).await {
-            Ok(answer) => answer,
+            Ok(answered) => answered,
             Err(error) => {
                 log::warn!("a request was refused ({place:?} pool): {error}");
-                self.bridge().busy()
+                Answered::Done(self.bridge().busy())
+            }
+        }
+    }
+
+    /// Asks the server elsewhere, and what follows from its answer, until nobody is to be asked any more.
+    async fn carry_out(&mut self, mut errand: Errand, mut next: Next<B, C::Answer>) -> C::Answer {
+        loop {
+            let outcome = self.pools.logins.run(&errand).await;
+            match self.answered(Place::Password, move |bridge| next(bridge, outcome)).await {
+                Answered::Done(answer) => return answer,
+                Answered::Errand(another, then) => (errand, next) = (another, then),
             }
         }
     }

@@ -5,6 +5,7 @@ pub mod drive;
 pub mod executor;
 pub mod gate;
 pub mod http;
+pub mod imap_login;
 pub mod listen;
 pub mod pool;
 pub mod smtp;

@@ -1,5 +1,6 @@
 //! Bounded thread pools for what blocks. smol's own pool has up to 500 threads and an unbounded queue.
 
+use super::imap_login::Logins;
 use crate::base::limits;
 use crate::bridge::Place;
 use smol::future::Boxed;
@@ -21,6 +22,8 @@ pub struct Pools {
     pub slow: Pool,
     /// Password hashes, one at a time: they are made to be expensive.
     pub password: Pool,
+    /// What no thread waits for: other servers that know a password.
+    pub logins: Logins,
 }
 
 impl Pools {
@@ -32,6 +35,7 @@ impl Pools {
             scan: Pool::new("scan", cores, limits::POOL_QUEUE, 10),
             slow: Pool::new("slow", limits::SLOW_THREADS, limits::POOL_QUEUE, 0),
             password: Pool::new("password", 1, limits::LOGIN_QUEUE, 0),
+            logins: Logins::default(),
         }
     }
 

@@ -3,11 +3,14 @@
 //! Whether an account exists does not show in the time that a login takes: a name without an account is checked against
 //! the hash of some other account, always the same one for the same name.
 
+pub mod elsewhere;
+
 use super::directory::Directory;
 pub use super::scope::{Level, Scope};
 use super::throttle::{Attempt, Throttle};
 use crate::base::{Secret, Timestamp, limits};
 use crate::store::passwd::{Hash, Passwd, PasswdError, Watched};
+use elsewhere::Check;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
@@ -27,7 +30,7 @@ pub struct Account {
 }
 
 /// What became of a login.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Verdict {
     /// The password is right.
     Good(Account),
@@ -35,6 +38,10 @@ pub enum Verdict {
     Wrong(Duration),
     /// Too many wrong passwords: this one was not looked at. Try again after this time.
     Later(Duration),
+    /// The domain's own server knows: carry out [`Accounts::errand`], and hand the outcome to [`Accounts::learned`].
+    Elsewhere(Arc<Check>),
+    /// The domain's own server cannot be asked at the moment. Try again later.
+    Unavailable,
 }
 
 /// The accounts of a running server.
@@ -75,7 +82,7 @@ impl Accounts {
     pub fn open(file: impl Into<PathBuf>, directory: Arc<Directory>) -> Result<Accounts, PasswdError> {
         let mut file = Watched::new(file);
         let users = file.changed()?.unwrap_or_default();
-        if users.is_empty() {
+        if users.is_empty() && !directory.has_elsewhere() {
             log::warn!(
                 "nobody can log in: {} has no accounts; `lazaret user add global` makes one that sees everything",
                 file.path().display()
@@ -100,8 +107,8 @@ impl Accounts {
 
     /// Checks a login. Takes as long as a password hash does (a tenth of a second, or several): call it on the thread
     /// that is kept for this.
-    pub fn verify(&self, user: &str, password: &Secret<Vec<u8>>, peer: Option<IpAddr>, now: Timestamp) -> Verdict {
-        let password = password.expose();
+    pub fn verify(&self, user: &str, typed: &Secret<Vec<u8>>, peer: Option<IpAddr>, now: Timestamp) -> Verdict {
+        let password = typed.expose();
         if user.len() > limits::CREDENTIAL || password.len() > limits::CREDENTIAL || password.is_empty() {
             return self.wrong(user, "", password, peer, now);
         }
@@ -116,6 +123,11 @@ impl Accounts {
             return Verdict::Later(wait);
         }
         let known = users.get(&login);
+        if known.is_none()
+            && let Some(verdict) = self.elsewhere(user, typed, peer, now, (&users, &login, scope.as_ref()))
+        {
+            return verdict;
+        }
         let hash = known.unwrap_or_else(|| self.stand_in(&users, &login));
         let right = hash.verify(password);
         match scope {
@@ -164,10 +176,14 @@ impl Accounts {
         logins
     }
 
-    /// What changes when the account's password does; `None`: there is no such account. Differs from run to run.
+    /// What changes when the account's password does, or the setting by which another server knows it; `None`: there is
+    /// no such account. Differs from run to run.
     pub fn stamp(&self, login: &str, now: Timestamp) -> Option<[u8; 32]> {
         let users = self.users(now);
-        let tag = hmac::sign(&self.key, users.get(login)?.field().as_bytes());
+        let tag = match users.get(login) {
+            Some(hash) => hmac::sign(&self.key, hash.field().as_bytes()),
+            None => self.stamp_elsewhere(login)?,
+        };
         tag.as_ref().try_into().ok()
     }
 

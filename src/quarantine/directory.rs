@@ -3,6 +3,7 @@
 //! Loops of aliases are found when the directory is made, so resolving an address always ends.
 
 use super::account::Scope;
+use super::account::elsewhere::Elsewhere;
 use crate::mail::Address;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -23,6 +24,8 @@ pub struct Domain {
     pub recipients: Option<Vec<String>>,
     /// What separates a local part from its tag; `None`: there are no tags.
     pub delimiter: Option<char>,
+    /// How its own server is asked for passwords; `None`: it is not.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// What an address stands for.
@@ -66,6 +69,7 @@ struct Entry {
     catch_all: Option<Address>,
     recipients: Option<HashSet<String>>,
     delimiter: Option<char>,
+    elsewhere: Option<Elsewhere>,
 }
 
 /// All that is known of recipients.
@@ -97,6 +101,7 @@ impl Directory {
                 catch_all: catch_all.map_err(|text| fault("catch_all", "", text))?,
                 recipients: domain.recipients.as_ref().map(|list| list.iter().map(|l| l.to_lowercase()).collect()),
                 delimiter: domain.delimiter,
+                elsewhere: domain.elsewhere.clone(),
             };
             if directory.domains.insert(name.clone(), entry).is_some() {
                 return Err(fault("", "", format!("the domain {name} stands here twice")));
@@ -222,6 +227,17 @@ impl Directory {
         let entry = self.domains.get(at.domain())?;
         let own = entry.is_target(&at) || (entry.is_listed(at.local()) && (!tagged || entry.lists_exactly(at.local())));
         own.then(|| (at.to_string(), Scope::Recipient(at)))
+    }
+
+    /// The domain whose own server knows the password of this login, and how it is asked.
+    pub fn elsewhere(&self, login: &str) -> Option<(&str, &Elsewhere)> {
+        let domain = self.domain_of(login.rsplit_once('@')?.1)?;
+        Some((domain, self.domains.get(domain)?.elsewhere.as_ref()?))
+    }
+
+    /// Whether any domain's own server is asked for passwords.
+    pub fn has_elsewhere(&self) -> bool {
+        self.domains.values().any(|entry| entry.elsewhere.is_some())
     }
 
     /// Whether mail for this domain is ours to keep, under any of its names.
@@ -423,7 +439,7 @@ mod tests {
         ) {
             let mut seen = HashSet::new();
             let addresses = aliases.into_iter().filter(|(from, _)| seen.insert(from.clone())).collect();
-            let m = Domain { addresses, catch_all, recipients, delimiter: Some('+'), aliases: strings(&["o"]) };
+            let m = Domain { addresses, catch_all, recipients, aliases: strings(&["o"]), ..domain() };
             if let Ok(directory) = make(&[("m", m), ("n", domain())]) {
                 match directory.resolve(&Address::parse(&asked).unwrap()) {
                     Resolution::Tree(tree) => {

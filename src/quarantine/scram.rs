@@ -49,9 +49,10 @@ pub enum Ended {
 const NONCE: usize = 18;
 
 impl Accounts {
-    /// Whether any account can log in like this.
+    /// Whether this is announced: any account can log in like this, and no domain has all its passwords elsewhere, whose
+    /// users would fail with the mechanism that their programs like best.
     pub fn has_scram(&self, now: Timestamp) -> bool {
-        self.users(now).accounts().any(|(_, hash)| hash.scheme() == Scheme::ScramSha256)
+        !self.asks_elsewhere() && self.users(now).accounts().any(|(_, hash)| hash.scheme() == Scheme::ScramSha256)
     }
 
     /// Takes the client's first message.

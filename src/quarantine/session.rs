@@ -2,7 +2,8 @@
 //! them, and nothing on disk is worth stealing.
 //!
 //! A token is random and new at each sign-in, so none that an attacker planted is ever worth anything; the table holds its
-//! hash. A session ends when its account's password changes.
+//! hash. A session ends when its account's password changes, or the setting by which another server
+//! knows that password.
 
 use super::account::{Account, Accounts};
 use crate::base::{Timestamp, limits};

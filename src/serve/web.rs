@@ -90,7 +90,7 @@ impl Answers for Desk {
                     Some(lines) => (response, Some(lines)),
                     None => (busy, None),
                 },
-                Some(Turned::Again(..)) | None => (busy, None),
+                Some(Turned::Again(..) | Turned::Errand(..)) | None => (busy, None),
             }
         })
     }
@@ -111,6 +111,10 @@ impl Desk {
             };
             match turned {
                 Turned::Again(at, go_on) => (place, next) = (at, go_on),
+                Turned::Errand(errand, then) => {
+                    let outcome = self.pools.logins.run(&errand).await;
+                    (place, next) = (Place::Password, Box::new(move || then(outcome)));
+                }
                 turned => return Some(turned),
             }
         }

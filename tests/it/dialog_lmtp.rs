@@ -5,7 +5,7 @@
 //! `close` the server closes · `given max_size=N|room=N|xforward=no`.
 
 use lazaret::base::{Core, Step, Timestamp};
-use lazaret::bridge::{Bridge, Place};
+use lazaret::bridge::{Answered, Bridge, Place};
 use lazaret::lmtp::{Answer, Options, Question, Reply, Session, Transaction};
 use lazaret::net::{Connection, Pools, Stop};
 use std::fs;
@@ -31,8 +31,8 @@ impl Bridge<Session> for Outside {
         Place::Disk
     }
 
-    fn answer(&mut self, question: Question) -> Answer {
-        match question {
+    fn answer(&mut self, question: Question) -> Answered<Self, Answer> {
+        Answered::Done(match question {
             Question::Recipient { sender, recipient } => Answer::Reply(if recipient.ends_with("@unknown.example") {
                 Reply::new(451, "4.1.2", "no such domain here")
             } else {
@@ -66,7 +66,7 @@ impl Bridge<Session> for Outside {
                     ),
                 }
             }
-        }
+        })
     }
 
     fn busy(&self) -> Answer {
@@ -207,7 +207,7 @@ impl Bench {
             match self.session.step(self.now, &mut self.out) {
                 Step::Again => {}
                 Step::Ask(question) => {
-                    let answer = self.outside.answer(question);
+                    let answer = self.outside.answer(question).done().expect("nobody else is asked");
                     self.session.answer(answer);
                 }
                 Step::Read { until } => {

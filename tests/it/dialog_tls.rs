@@ -8,7 +8,7 @@ use super::dialog::{all, oracle};
 use event_listener::{Event, EventListener};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use futures_rustls::{TlsConnector, client::TlsStream};
-use lazaret::bridge::{Bridge, Place};
+use lazaret::bridge::{Answered, Bridge, Place};
 use lazaret::imap::question::{Answer, Question, Refusal};
 use lazaret::imap::{Options, Session, Tls as SessionTls};
 use lazaret::net::tls::{Tls, Trust, client_config, create_self_signed};
@@ -99,9 +99,9 @@ impl Bridge<Session> for OneSide {
         Place::Disk
     }
 
-    fn answer(&mut self, question: Question) -> Answer {
+    fn answer(&mut self, question: Question) -> Answered<Self, Answer> {
         let side = &mut self.side;
-        self.shared.change(|world| side.reply(world, question).unwrap_or_else(Answer::Refused))
+        Answered::Done(self.shared.change(|world| side.reply(world, question).unwrap_or_else(Answer::Refused)))
     }
 
     fn busy(&self) -> Answer {

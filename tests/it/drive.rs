@@ -3,7 +3,7 @@
 use event_listener::{Event, EventListener};
 use futures_rustls::TlsConnector;
 use lazaret::base::{Core, FileRange, Form, Step, Timestamp};
-use lazaret::bridge::{Bridge, Place};
+use lazaret::bridge::{Answered, Bridge, Place};
 use lazaret::net::listen::Accepted;
 use lazaret::net::tls::{Tls, Trust, client_config, create_self_signed};
 use lazaret::net::{Address, Connection, Ended, Executor, Gate, Listener, Pools, Stop, gate::Room};
@@ -49,8 +49,8 @@ impl Bridge<Toy> for ToyBridge {
         if question == "changes" { Place::Inline } else { Place::Disk }
     }
 
-    fn answer(&mut self, question: String) -> String {
-        match question.as_str() {
+    fn answer(&mut self, question: String) -> Answered<Self, String> {
+        Answered::Done(match question.as_str() {
             "changes" => {
                 let text = format!("changes {}", self.0.changes.load(Ordering::SeqCst));
                 if self.0.burst.load(Ordering::SeqCst) > 0 {
@@ -62,7 +62,7 @@ impl Bridge<Toy> for ToyBridge {
             }
             "panic" => panic!("planted"),
             other => other.to_uppercase(),
-        }
+        })
     }
 
     fn busy(&self) -> String {

@@ -165,6 +165,7 @@ const RULES: &[Rule] = &[
             "http_body_util",
             "mail_send",
             "smtp_proto",
+            "imap_proto",
             "log",
             "memchr",
             "rustix",

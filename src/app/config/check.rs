@@ -106,6 +106,11 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
             read(&format!("[[route]] {}: ca_file", route.name), path)?;
         }
     }
+    for (name, domain) in &config.domains {
+        if let Some(path) = domain.auth.as_ref().and_then(|auth| auth.ca_file.as_ref()) {
+            read(&format!("[domains.{name:?}]: auth_ca_file"), path)?;
+        }
+    }
     for sink in &config.sinks {
         if let SinkTo::Rspamd { password_file: Some(path), .. } = &sink.to {
             read(&format!("[[sink]] {}: password_file", sink.name), path)?;

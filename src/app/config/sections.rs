@@ -6,6 +6,7 @@ use super::*;
 use crate::base::limits;
 use crate::mail::Address;
 use crate::quarantine::account::Level;
+use crate::quarantine::account::elsewhere::{Elsewhere, Sends};
 use crate::quarantine::digest::{Every, Zone};
 use crate::quarantine::folders::{Inbox, Naming, Spelling, Verb, WriteOnly};
 use crate::quarantine::policy::{Access, Policy, Rule};
@@ -134,13 +135,16 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
             let lines = recipients_file(&file).map_err(|why| s.error("recipients_file", why))?;
             listed.get_or_insert_default().extend(lines);
         }
+        let (auth, elsewhere) = auth(&s, base)?.unzip();
         let domain = Domain {
+            auth,
             directory: directory::Domain {
                 aliases: s.optional_list("aliases", text)?.unwrap_or_default(),
                 addresses: s.entries("addresses", text)?,
                 catch_all: s.optional("catch_all", text)?,
                 recipients: listed,
                 delimiter: s.optional("delimiter", delimiter)?.unwrap_or(Some('+')),
+                elsewhere,
             },
             route: s.optional("route", super::value::name)?,
             retention: overrides(&s)?,
@@ -156,6 +160,41 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
         domains.insert(name.to_lowercase(), domain);
     }
     Ok(domains)
+}
+
+/// The server that knows a domain's passwords, and what the rules need to know of it.
+fn auth(s: &Section<'_>, base: &Path) -> Read<Option<(Auth, Elsewhere)>> {
+    // Every key is asked for, so that one without its server is told apart from one that is unknown.
+    let server = s.optional("auth", imap_url)?;
+    let ca_file = s.optional("auth_ca_file", path)?.map(|file| base.join(file));
+    let verify = s.optional("auth_verify", boolean)?;
+    let user = s.optional("auth_user", choice(&[("address", Sends::Address), ("local", Sends::Local)]))?;
+    let Some((tls, host, port)) = server else {
+        let given =
+            [("auth_ca_file", ca_file.is_some()), ("auth_verify", verify.is_some()), ("auth_user", user.is_some())];
+        return match given.iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => Err(s.error(key, "it belongs to auth, which is missing: no server is asked")),
+            None => Ok(None),
+        };
+    };
+    if tls == RouteTls::None && !is_local_host(&host) {
+        let why = "passwords would cross a network in the clear: expected \"imaps://\", or \"imap://\" with STARTTLS";
+        return Err(s.error("auth", why));
+    }
+    if tls == RouteTls::None && (ca_file.is_some() || verify.is_some()) {
+        let key = if ca_file.is_some() { "auth_ca_file" } else { "auth_verify" };
+        return Err(s.error(key, "there is no certificate without TLS: expected \"imaps://\" or \"imap://\" in auth"));
+    }
+    let verify = verify.unwrap_or(true);
+    if !verify && !is_local_host(&host) {
+        let why =
+            "passwords would go to anybody who answers in the server's place: name its certificate in auth_ca_file";
+        return Err(s.error("auth_verify", why));
+    }
+    let auth = Auth { tls, host, port, ca_file, verify };
+    let sends = user.unwrap_or(Sends::Address);
+    let setting = format!("{auth:?} {sends:?}");
+    Ok(Some((auth, Elsewhere { sends, setting })))
 }
 
 /// One local part a line; empty lines and those that begin with # are passed over.

@@ -2,7 +2,7 @@
 //! what it expected.
 
 use super::reader::Converted;
-use super::{Listen, Network};
+use super::{Listen, Network, RouteTls};
 use crate::base::limits;
 use crate::mail::Address;
 use std::net::{IpAddr, SocketAddr};
@@ -186,6 +186,38 @@ pub fn base_url(value: &DeValue<'_>) -> Converted<String> {
     url.map(str::to_string).ok_or_else(|| expected.to_string())
 }
 
+/// `imaps://host`, `imap://host` (STARTTLS) or `imap-plain://host`, with a port or without: whether and when TLS begins,
+/// host, port.
+pub fn imap_url(value: &DeValue<'_>) -> Converted<(RouteTls, String, u16)> {
+    let parse = |text: &str| {
+        let (scheme, rest) = text.split_once("://")?;
+        let (tls, usual) = match scheme {
+            "imaps" => (RouteTls::Implicit, 993),
+            "imap" => (RouteTls::Starttls, 143),
+            "imap-plain" => (RouteTls::None, 143),
+            _ => return None,
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(v6) => {
+                let (host, port) = v6.split_once(']')?;
+                host.parse::<std::net::Ipv6Addr>().ok()?;
+                (host, port)
+            }
+            None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
+        };
+        let port = match port.strip_prefix(':') {
+            Some(port) => port.parse().ok().filter(|port| *port > 0)?,
+            None if port.is_empty() => usual,
+            None => return None,
+        };
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        (!host.is_empty() && host.len() <= 255 && host.chars().all(good)).then(|| (tls, host.to_string(), port))
+    };
+    let expected = "an address like \"imaps://mail.example.org\", or with \"imap://\" and STARTTLS";
+    value.as_str().and_then(parse).ok_or_else(|| expected.to_string())
+}
+
 /// The name of a header field (RFC 5322 2.2).
 pub fn header_name(value: &DeValue<'_>) -> Converted<String> {
     let name = value.as_str().filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
@@ -265,6 +297,21 @@ mod tests {
         assert_eq!(http_url(&string("http://[::1]:11334/")).as_deref(), Ok("http://[::1]:11334"));
         assert!(http_url(&string("https://x")).is_err() && http_url(&string("http://a b")).is_err());
         assert!(header_name(&string("X:")).is_err() && host_name(&string("a b")).is_err());
+        let imap = |text| imap_url(&string(text));
+        assert_eq!(imap("imaps://mail.example.org"), Ok((RouteTls::Implicit, "mail.example.org".into(), 993)));
+        assert_eq!(imap("imap://[::1]:1143/"), Ok((RouteTls::Starttls, "::1".into(), 1143)));
+        assert_eq!(imap("imap-plain://127.0.0.1"), Ok((RouteTls::None, "127.0.0.1".into(), 143)));
+        let bad = [
+            "mail.example.org",
+            "imaps://",
+            "imaps://a:0",
+            "imaps://a:x",
+            "imaps://u@a",
+            "imaps://[a]",
+            "imaps://[::1]1",
+            "imaps://a/b",
+        ];
+        assert!(bad.iter().all(|text| imap(text).is_err()));
         assert!(name(&string("Main")).is_err());
         let choices = choice(&[("a", 1), ("b", 2)]);
         assert_eq!(choices(&string("b")), Ok(2));

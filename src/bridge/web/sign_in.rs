@@ -35,17 +35,23 @@ impl Site {
         }
     }
 
-    pub(super) fn sign_in(self: Arc<Self>, request: &Request) -> Answered {
-        let texts = Texts::of(request.language);
+    pub(super) fn sign_in(self: Arc<Self>, request: Request) -> Answered {
         let seal = request.form.text("csrf");
         let form_cookie = request.cookie(FORM_COOKIE).unwrap_or_default();
         if request.origin == Origin::Foreign || !self.sessions.is_sealed(form_cookie, seal) {
             return Err(NoPage::Foreign);
         }
-        let (login, password) = (request.form.text("login").trim(), request.form.text("password"));
+        let password = Secret::new(request.form.text("password").as_bytes().to_vec());
         let now = self.quarantine.store.now();
-        let verdict = self.accounts.verify(login, &Secret::new(password.as_bytes().to_vec()), request.peer, now);
-        let response = match verdict {
+        let verdict = self.accounts.verify(request.form.text("login").trim(), &password, request.peer, now);
+        Ok(self.signed_in(request, verdict))
+    }
+
+    /// What follows from a verdict.
+    fn signed_in(self: Arc<Self>, request: Request, verdict: Verdict) -> Turned {
+        let (texts, login) = (Texts::of(request.language), request.form.text("login").trim());
+        let now = self.quarantine.store.now();
+        Turned::Done(match verdict {
             Verdict::Good(account) => {
                 log::info!(
                     "page: login: user=<{}> from=<{}>",
@@ -57,18 +63,27 @@ impl Site {
                 }
                 match self.sessions.begin(account, &self.accounts, now) {
                     Some(token) => Response::see("/").with("set-cookie", cookie(COOKIE, &token)),
-                    None => self.sign_in_page(request, 403, login, Some(texts.wrong)),
+                    None => self.sign_in_page(&request, 403, login, Some(texts.wrong)),
                 }
             }
             // The pause that makes guessing slow is kept by the account layer: the next tries are not looked at.
-            Verdict::Wrong(_) => self.sign_in_page(request, 403, login, Some(texts.wrong)),
+            Verdict::Wrong(_) => self.sign_in_page(&request, 403, login, Some(texts.wrong)),
             Verdict::Later(pause) => {
                 let seconds = pause.as_secs().max(1).to_string();
-                let page = self.sign_in_page(request, 429, login, Some(&fill(texts.wait, &[&seconds])));
+                let page = self.sign_in_page(&request, 429, login, Some(&fill(texts.wait, &[&seconds])));
                 page.with("retry-after", seconds)
             }
-        };
-        Ok(Turned::Done(response))
+            Verdict::Unavailable => self.sign_in_page(&request, 503, login, Some(texts.unavailable)),
+            Verdict::Elsewhere(check) => {
+                let quarantine = self.quarantine.clone();
+                let errand = self.accounts.errand(&check, move || quarantine.store.now());
+                let then = move |outcome| {
+                    let verdict = self.accounts.learned(&check, outcome, self.quarantine.store.now());
+                    self.signed_in(request, verdict)
+                };
+                return Turned::Errand(errand, Box::new(then));
+            }
+        })
     }
 }
 

@@ -154,8 +154,8 @@ impl World {
             message,
             ..Transaction::default()
         };
-        match bridge.answer(Question::Store(Box::new(transaction))) {
-            Answer::Stored(replies) => replies,
+        match bridge.answer(Question::Store(Box::new(transaction))).done() {
+            Some(Answer::Stored(replies)) => replies,
             other => panic!("the door answered {other:?}"),
         }
     }

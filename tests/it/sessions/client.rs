@@ -173,7 +173,7 @@ impl Client {
                     if let Some(fault) = self.fault {
                         fault.ask(&mut question);
                     }
-                    let mut answer = bridge.answer(question);
+                    let mut answer = bridge.answer(question).done().expect("nobody else is asked");
                     if let Some(fault) = self.fault {
                         fault.answer(&mut answer);
                     }
