@@ -313,7 +313,7 @@ try:
     certificate(f"{home}/tls")
     with open(f"{home}/lazaret.toml", "w") as file:
         file.write(
-            f'data = "{home}/data"\nusers = "{home}/users"\n[imap]\ntls = []\nstarttls = ["127.0.0.1:{PORTS}144"]\n'
+            f'data = "{home}/data"\nusers = "{home}/users"\n[page]\ntls = []\n[imap]\ntls = []\nstarttls = ["127.0.0.1:{PORTS}144"]\n'
             'plain_login_on_loopback = true\n[domains."example.org"]\n[retention]\nincoming = "none"\n'
         )
     user = [BINARY, "-c", f"{home}/lazaret.toml", "user", "add", "--scheme", "SHA512-CRYPT", "big@example.org"]

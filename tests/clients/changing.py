@@ -37,6 +37,8 @@ class Quarantine(Server):
             file.write(f"""data = "{self.data}"
 users = "{folder}/users"
 host_name = "quarantine.example.org"
+[page]
+tls = []
 [imap]
 tls = ["127.0.0.1:{ports['imaps']}"]
 starttls = ["127.0.0.1:{ports['imap']}"]

@@ -28,6 +28,8 @@ class Served(Server):
 users = "{folder}/users"
 host_name = "quarantine.example.org"
 {extra}
+[page]
+tls = []
 [imap]
 tls = ["127.0.0.1:{self.ports['imaps']}"]
 starttls = ["127.0.0.1:{self.ports['imap']}"]

@@ -25,6 +25,8 @@ def configuration(folder, ports, routes, training):
 users = "{folder}/users"
 host_name = "quarantine.example.org"
 
+[page]
+tls = []
 [imap]
 tls = []
 starttls = ["127.0.0.1:{ports['imap']}"]

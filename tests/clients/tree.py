@@ -23,6 +23,8 @@ class Served(Server):
             file.write(f"""data = "{folder}/data"
 users = "{folder}/users"
 host_name = "quarantine.example.org"
+[page]
+tls = []
 [imap]
 tls = []
 starttls = ["127.0.0.1:{self.port}"]

@@ -13,7 +13,7 @@ impl Site {
         let path = std::env::temp_dir().join(format!("lazaret-cli-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
-        let config = "data = \"data\"\n[imap]\ntls = []\nstarttls = []\n\
+        let config = "data = \"data\"\n[imap]\ntls = []\nstarttls = []\n[page]\ntls = []\n\
                       [domains.\"example.org\"]\naliases = [\"example.net\"]\naddresses.info = \"alice\"\n";
         fs::write(path.join("lazaret.toml"), config).unwrap();
         Site(path)

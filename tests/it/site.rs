@@ -36,7 +36,7 @@ impl Site {
     /// A site without data. Released mail has nowhere to go: nothing listens at its route.
     pub fn new(name: &str) -> Site {
         let folder = Folder::new(name);
-        let config = "data = \"data\"\nhost_name = \"mx.test\"\n[imap]\ntls = []\nstarttls = []\n\
+        let config = "data = \"data\"\nhost_name = \"mx.test\"\n[imap]\ntls = []\nstarttls = []\n[page]\ntls = []\n\
                       [[lmtp]]\nlisten = \"unix:LMTP\"\nclass = \"incoming\"\n\
                       [[route]]\nname = \"default\"\nhost = \"127.0.0.1\"\nport = 1\n\
                       [limits]\nmax_size = \"100 KB\"\n\

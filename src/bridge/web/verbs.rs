@@ -313,10 +313,12 @@ impl Visit {
                 Some((tree.id, Base::parse(id)))
             })
             .collect();
+        // A name is only made of a row whose tree is one of them.
+        let trees: HashSet<_> = wanted.iter().map(|(tree, _)| *tree).collect();
         let mut uids = Vec::new();
         if !wanted.is_empty() {
             store.rows(reach, from, &UidRanges::one(1, u32::MAX), |row, folder| {
-                if wanted.contains(&(row.tree, folder.name(row).base)) {
+                if trees.contains(&row.tree) && wanted.contains(&(row.tree, folder.name(row).base)) {
                     uids.push(row.uid);
                 }
                 uids.len() < wanted.len()
