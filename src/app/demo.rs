@@ -22,6 +22,16 @@ use std::sync::Arc;
 const PASSWORD: &str = "lazaret";
 /// Ports to try first, so that what is printed today works in the mail program tomorrow.
 const PORTS: [u16; 4] = [10993, 10143, 10024, 10443];
+/// What the doors are for, in the order in which they are configured.
+const DOORS: [&str; 7] = [
+    "incoming spam",
+    "outgoing spam",
+    "unsure spam",
+    "incoming phish",
+    "incoming virus",
+    "incoming banned",
+    "incoming policy",
+];
 
 /// How the demonstration is run.
 #[derive(Debug, Clone, Default)]
@@ -163,17 +173,7 @@ fn accounts() -> [(&'static str, &'static str); 3] {
 
 /// Hands in the samples, each at the door for its class and kind.
 async fn fill(server: &Server) -> Result<(), String> {
-    // The doors were configured in this order.
-    let doors = [
-        "incoming spam",
-        "outgoing spam",
-        "unsure spam",
-        "incoming phish",
-        "incoming virus",
-        "incoming banned",
-        "incoming policy",
-    ];
-    for (address, what) in server.lmtp.iter().zip(doors) {
+    for (address, what) in server.lmtp.iter().zip(DOORS) {
         let here = |s: &&Sample| format!("{} {}", s.class, s.kind) == what;
         let mut courier = Courier::new(Arc::new(Destination {
             target: Target::Tcp(address.ip().to_string(), address.port()),
@@ -201,10 +201,13 @@ fn line(place: &Path, server: &Server, lmtp: SocketAddr) -> String {
         .iter()
         .map(|(login, scope)| json!({ "login": login, "password": PASSWORD, "scope": scope }))
         .collect();
+    let doors: serde_json::Map<_, _> =
+        DOORS.iter().zip(&server.lmtp).map(|(what, address)| (what.to_string(), address.to_string().into())).collect();
     json!({
         "imap": server.imap.first().map(SocketAddr::to_string),
         "imaps": server.imaps.first().map(SocketAddr::to_string),
         "lmtp": lmtp.to_string(),
+        "doors": doors,
         "page": page_address(server),
         "data": place.join("data"),
         "delivered": place.join("delivered"),

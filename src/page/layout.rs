@@ -114,7 +114,8 @@ pub fn page(frame: &Frame, content: Markup) -> Markup {
                 }
                 main #content tabindex="-1" { (content) }
                 footer {
-                    p { (site.times_utc) }
+                    // The script shows them in the reader's own zone.
+                    noscript { p { (site.times_utc) } }
                     details #keys { summary { (site.keys) } p { (site.keys_help) } }
                 }
             }

@@ -194,6 +194,19 @@ impl Folder {
         }
     }
 
+    /// The message of a tree with this id; a pass over all rows that makes no names but those that may be it.
+    pub fn called(&self, tree: TreeId, base: &Base) -> Option<&Row> {
+        let text = base.to_string();
+        self.iter().filter(|row| row.tree == tree).find(|row| match (row.odd, base) {
+            (true, _) => {
+                let may_be = self.odd.get(&row.uid).is_some_and(|odd| odd.starts_with(&text));
+                may_be && self.name(row).base == *base
+            }
+            (false, Base::Ours(stamp, host)) => row.stamp == *stamp && **host == *self.host,
+            (false, Base::Foreign(_)) => false,
+        })
+    }
+
     /// When the message arrived, in seconds since 1970: its INTERNALDATE.
     pub fn arrival(&self, row: &Row) -> u64 {
         match self.odd_name(row) {
@@ -294,6 +307,18 @@ mod tests {
         assert!(size_of::<Row>() <= 72, "{}", size_of::<Row>());
     }
 
+    #[test]
+    fn an_id_is_not_found_by_its_beginning() {
+        let mut folder = Folder::new("h");
+        for (uid, text) in [(1, "abcd,S=10"), (2, "abc,S=10:2,S"), (3, "abc")] {
+            let name = Name::parse(text).unwrap();
+            folder.push(Row { tree: TreeId(uid), ..row(&name, uid) }, &name);
+        }
+        let called = |tree, id: &str| folder.called(TreeId(tree), &Base::parse(id)).map(|row| row.uid);
+        assert_eq!([called(1, "abcd"), called(2, "abc"), called(3, "abc")], [Some(1), Some(2), Some(3)]);
+        assert_eq!([called(1, "abc"), called(2, "ab"), called(4, "abc")], [None; 3]);
+    }
+
     proptest! {
         #[test]
         fn is_a_map_by_uid(uids in proptest::collection::btree_set(1u32..5000, 1..3000), gone in proptest::collection::btree_set(1u32..5000, 0..800)) {
@@ -313,6 +338,8 @@ mod tests {
                 let row = *folder.get(*uid).unwrap();
                 prop_assert_eq!(&folder.name(&row), name);
                 prop_assert_eq!(folder.arrival(&row), name.base.secs().unwrap());
+                prop_assert_eq!(folder.called(row.tree, &name.base).map(|row| row.uid), Some(*uid));
+                prop_assert!(folder.called(TreeId(row.tree.0 + 1), &name.base).is_none());
             }
             prop_assert_eq!(folder.changed_since(2500).count(), model.keys().filter(|&&u| u > 2500).count());
         }

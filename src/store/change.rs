@@ -99,8 +99,7 @@ impl Store {
         Kept::ALL.into_iter().find_map(|kept| {
             let (row, name) = {
                 let folder = self.folder(kept);
-                let same = |row: &&Row| row.tree == tree.id && folder.name(row).base == base;
-                let row = *folder.iter().find(same)?;
+                let row = *folder.called(tree.id, &base)?;
                 (row, folder.name(&row))
             };
             self.located(kept, row, name).map(|located| (kept, located))
