@@ -134,6 +134,14 @@ pub fn all() -> Vec<Scenario> {
                 w.drain();
             },
         ),
+        scenario(
+            "a digest after somebody said no",
+            |w| w.quarantine.digests.set_off(BOB, true).expect("it can be noted"),
+            |w| {
+                w.tell_digest(ALICE, START - 3600);
+                w.drain();
+            },
+        ),
         scenario("EXPUNGE", two, |w| {
             flag(w, "one", Flags::DELETED);
             w.expunge(Kept::Caught, &["one"], &[("one", Fate::default())]);
