@@ -53,8 +53,10 @@ fn word(piece: &str) -> String {
 /// A text body as quoted-printable (RFC 2045 6.7); its lines end in LF or CRLF, those of the answer in CRLF.
 pub fn quoted_printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
-    for line in text.split('\n') {
-        let line = line.strip_suffix('\r').unwrap_or(line);
+    let mut lines = text.split('\n').peekable();
+    while let Some(line) = lines.next() {
+        // A CR at the very end of the text ends no line.
+        let line = line.strip_suffix('\r').filter(|_| lines.peek().is_some()).unwrap_or(line);
         let mut length = 0;
         let bytes = line.as_bytes();
         for (i, &byte) in bytes.iter().enumerate() {
@@ -97,6 +99,7 @@ mod tests {
         assert_eq!(header_text("a\r\nBcc: x@y"), "a  Bcc: x@y");
         assert_eq!(display_name("A \"B\" \\"), "\"A \\\"B\\\" \\\\\"");
         assert!(header_text("=?utf-8?q?x?=").starts_with(BEFORE));
+        assert_eq!(quoted_printable("a\r\nb\r"), "a\r\nb=0D");
         assert_eq!(quoted_printable("a=b \nFrom x\n.\n"), "a=3Db=20\r\n=46rom x\r\n=2E\r\n");
     }
 

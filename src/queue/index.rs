@@ -148,6 +148,11 @@ impl Index {
         some
     }
 
+    /// Whether somebody works on one of these orders.
+    pub(super) fn is_any_held(&self, pick: &dyn Fn(&Order) -> bool) -> bool {
+        self.orders.values().any(|p| p.held && pick(&p.order))
+    }
+
     /// The messages of entries, with when they were asked.
     pub(super) fn begun(&self) -> HashSet<(Base, u64)> {
         self.slots.values().map(|slot| (slot.entry.message.base.clone(), slot.entry.asked)).collect()

@@ -8,6 +8,11 @@ use crate::base::Fault;
 use crate::mail::name::Base;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often, and how long each time, an order is waited for that the fan-out has: a sync takes milliseconds.
+const MOMENTS: u32 = 400;
+const MOMENT: Duration = Duration::from_millis(5);
 
 /// An order that is being taken back: the fan-out leaves it alone until it is given to [`Queue::let_go`] or
 /// [`Queue::forget`].
@@ -36,8 +41,15 @@ pub struct Waiting {
 }
 
 impl Queue {
-    /// Holds the orders that wait at `now` (seconds since 1970) and that `pick` picks.
+    /// Holds the orders that wait at `now` (seconds since 1970) and that `pick` picks. The fan-out has some of them for a
+    /// moment, to sync where they were: that is waited for.
     pub fn hold(&self, now: u64, pick: &dyn Fn(&Order) -> bool) -> Vec<Held> {
+        for _ in 0..MOMENTS {
+            if !self.index().is_any_held(&|order: &Order| order.waits(now) && pick(order)) {
+                break;
+            }
+            std::thread::sleep(MOMENT);
+        }
         let mut index = self.index();
         // A clock that was set back may have opened a window again: what was fanned out has started.
         let begun = index.begun();

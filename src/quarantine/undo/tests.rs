@@ -172,3 +172,20 @@ fn the_journal_says_it() {
     let last = lines.last().unwrap();
     assert_eq!((last["event"].as_str(), last["by"].as_str()), (Some("undone"), Some("alice@x.test")));
 }
+
+/// The fan-out holds what waits while it syncs where it was: undo said then that it had started, or left those out.
+#[test]
+fn an_order_that_the_fan_out_has_for_a_moment_is_waited_for() {
+    let f = Fixture::new("moment");
+    let uid = f.caught("alice@x.test");
+    let batch = asked(&f, Kept::Caught, uid, Folder::Release, true);
+    let held = f.q.queue.hold(f.q.store.now().secs(), &|_| true);
+    assert_eq!(held.len(), 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            held.iter().for_each(|held| f.q.queue.let_go(held));
+        });
+        assert_eq!(f.q.undo(&alice(), batch).unwrap(), 1);
+    });
+}
