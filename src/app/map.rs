@@ -46,6 +46,7 @@ pub fn options(config: &Config) -> Result<Options, MapError> {
         min_free_percent: config.limits.min_free,
         home,
         release_delay: config.limits.release_delay,
+        queue_age: config.limits.queue_age,
     })
 }
 

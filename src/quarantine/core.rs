@@ -30,6 +30,8 @@ pub struct Options {
     pub retention: Retention,
     /// New recipient trees an hour.
     pub new_trees_per_hour: u32,
+    /// What could not be delivered or reported for so long is given up.
+    pub queue_age: Duration,
     /// Free space (per cent of the file system) below which doors answer 452.
     pub min_free_percent: u8,
     /// Whose trees hold what the global account appends: the first configured domain's postmaster.
@@ -77,7 +79,7 @@ impl Quarantine {
         directory: Arc<Directory>,
     ) -> Result<(Quarantine, Report), Fault> {
         let (store, report) = Store::open(disk.clone(), &options.host, pid, clock)?;
-        let queue = Arc::new(Queue::open(disk.clone())?);
+        let queue = Arc::new(Queue::open(disk.clone())?.giving_up_after(options.queue_age));
         let key = super::mark::key(&disk)?;
         let requests = Requests::open(disk.clone())?;
         let digests = Digests::open(disk.clone())?;

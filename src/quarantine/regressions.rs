@@ -31,6 +31,7 @@ fn quarantine(root: &Path) -> Quarantine {
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").unwrap(),
         release_delay: Duration::from_secs(10),
+        queue_age: crate::base::limits::QUEUE_AGE,
     };
     let directory = Arc::new(Directory::new([("x.test", &domain)]).unwrap());
     Quarantine::open(Disk::new(root), 7, clock(), options, directory).unwrap().0

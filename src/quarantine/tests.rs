@@ -39,6 +39,7 @@ pub(super) fn options() -> Options {
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").unwrap(),
         release_delay: Duration::from_secs(10),
+        queue_age: crate::base::limits::QUEUE_AGE,
     }
 }
 

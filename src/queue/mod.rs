@@ -82,6 +82,7 @@ use index::Index;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use sync::GroupSync;
 
 /// Which kind of work an entry is; each has its own directory.
@@ -102,12 +103,24 @@ pub struct Queue {
     deliver: GroupSync,
     train: GroupSync,
     changed: Event,
+    /// What could not be done for so long is given up.
+    age: Duration,
 }
 
 impl Queue {
     /// Fires when there may be something new to fan out or to claim. Get the listener first, look, then wait for it.
     pub fn listen(&self) -> EventListener {
         self.changed.listen()
+    }
+
+    /// With another limit of how long an entry is tried.
+    pub fn giving_up_after(self, age: Duration) -> Queue {
+        Queue { age, ..self }
+    }
+
+    /// What could not be done for so long is given up.
+    pub fn age(&self) -> Duration {
+        self.age
     }
 
     /// How much there is.

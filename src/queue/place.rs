@@ -43,6 +43,7 @@ impl Queue {
             deliver: Default::default(),
             train: Default::default(),
             changed: Event::new(),
+            age: crate::base::limits::QUEUE_AGE,
         };
         for directory in [queue.orders(), queue.directory(Work::Deliver), queue.directory(Work::Train), queue.failed()]
         {

@@ -1,6 +1,7 @@
 //! When to try again. Pure.
 
 use crate::base::limits;
+use std::time::Duration;
 
 /// What follows an attempt that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +13,12 @@ pub enum Next {
 }
 
 /// What follows the failed attempt number `attempts` (1 is the first) at `now` of something asked for at `asked`. Age
-/// counts only here, after an attempt: what waited while the host was down is tried once at least. `spread`, any number,
+/// counts only here, after an attempt: what waited while the host was down is tried once at least. What is older than `age` is
+/// given up. `spread`, any number,
 /// lengthens the pause by up to an eighth, so that what failed together does not come back together.
-pub fn after_failure(asked: u64, attempts: u32, now: u64, spread: u64) -> Next {
+pub fn after_failure(age: Duration, asked: u64, attempts: u32, now: u64, spread: u64) -> Next {
     let (first, most) = (limits::RETRY_FIRST.as_secs(), limits::RETRY_MOST.as_secs());
-    if now.saturating_sub(asked) >= limits::QUEUE_AGE.as_secs() {
+    if now.saturating_sub(asked) >= age.as_secs() {
         return Next::GiveUp;
     }
     let doublings = attempts.saturating_sub(1).min(32);
@@ -31,7 +33,7 @@ mod tests {
 
     #[test]
     fn pauses() {
-        let pause = |attempts| match after_failure(1000, attempts, 1000, 0) {
+        let pause = |attempts| match after_failure(limits::QUEUE_AGE, 1000, attempts, 1000, 0) {
             Next::At(at) => at - 1000,
             Next::GiveUp => 0,
         };
@@ -39,6 +41,14 @@ mod tests {
             [1, 2, 3, 4, 5, 6, 7, 8, 99, u32::MAX].map(pause),
             [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
         );
+    }
+
+    /// `limits.queue_age` was read and had no effect.
+    #[test]
+    fn the_age_is_the_configured_one() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(after_failure(hour, 1000, 1, 1000 + 3600, 0), Next::GiveUp);
+        assert_eq!(after_failure(hour, 1000, 1, 1000 + 3599, 0), Next::At(1000 + 3599 + 60));
     }
 
     proptest! {
@@ -49,7 +59,7 @@ mod tests {
             let mut now = asked + start;
             let mut last = 0;
             for attempt in 1..=1000u32 {
-                match after_failure(asked, attempt, now, spread) {
+                match after_failure(limits::QUEUE_AGE, asked, attempt, now, spread) {
                     Next::GiveUp => {
                         prop_assert!(now - asked >= age);
                         prop_assert!(attempt == 1 || now - asked < age + most + most / 8 + 1, "gave up late");
@@ -70,7 +80,7 @@ mod tests {
 
         #[test]
         fn no_number_panics(asked: u64, attempts: u32, now: u64, spread: u64) {
-            after_failure(asked, attempts, now, spread);
+            after_failure(limits::QUEUE_AGE, asked, attempts, now, spread);
         }
     }
 }

@@ -118,10 +118,10 @@ impl Deliver {
 
     async fn defer(self: Arc<Self>, claim: Claim, reason: String) {
         let (id, asked, attempts) = (claim.entry.message.id(), claim.entry.asked, claim.entry.attempts);
-        match after_failure(asked, attempts.saturating_add(1), now(), spread(&id)) {
+        match after_failure(self.queue.age(), asked, attempts.saturating_add(1), now(), spread(&id)) {
             Next::GiveUp => {
-                let days = limits::QUEUE_AGE.as_secs() / 86_400;
-                self.fail(claim, format!("not delivered for {days} days; last: {reason}")).await
+                let hours = self.queue.age().as_secs() / 3_600;
+                self.fail(claim, format!("not delivered for {hours} hours; last: {reason}")).await
             }
             Next::At(next) => {
                 self.blocking(move |this| {

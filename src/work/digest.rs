@@ -2,7 +2,7 @@
 
 use super::clock::{now, spread};
 use super::routes::{Roads, Routes};
-use crate::base::{Fault, Timestamp, limits};
+use crate::base::{Fault, Timestamp};
 use crate::net::Stop;
 use crate::net::smtp::{Parcel, Sent};
 use crate::quarantine::Quarantine;
@@ -141,7 +141,13 @@ async fn one(quarantine: &Arc<Quarantine>, roads: &Roads, sending: Sending) {
     };
     let next = match is_over {
         true => None,
-        false => match after_failure(notice.period, attempts.saturating_add(1), now(), spread(&notice.login)) {
+        false => match after_failure(
+            quarantine.queue.age(),
+            notice.period,
+            attempts.saturating_add(1),
+            now(),
+            spread(&notice.login),
+        ) {
             Next::At(next) => Some(next),
             Next::GiveUp => None,
         },
@@ -150,8 +156,8 @@ async fn one(quarantine: &Arc<Quarantine>, roads: &Roads, sending: Sending) {
         (Ok(()), _) => {}
         (Err(reason), Some(_)) => log::warn!("digest for {} to {}: not sent yet: {reason}", notice.login, notice.to),
         (Err(reason), None) => {
-            let days = limits::QUEUE_AGE.as_secs() / 86_400;
-            let why = if is_over { "refused".to_string() } else { format!("not taken for {days} days") };
+            let hours = quarantine.queue.age().as_secs() / 3_600;
+            let why = if is_over { "refused".to_string() } else { format!("not taken for {hours} hours") };
             log::error!(
                 "digest for {} to {}: {why}, it is given up: {reason}; what it listed is still in Caught",
                 notice.login,

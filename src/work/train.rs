@@ -83,7 +83,7 @@ impl Train {
 
     async fn defer(self: Arc<Self>, claim: Claim, reason: String) {
         let (id, asked, attempts) = (claim.entry.message.id(), claim.entry.asked, claim.entry.attempts);
-        match after_failure(asked, attempts.saturating_add(1), now(), spread(&id)) {
+        match after_failure(self.queue.age(), asked, attempts.saturating_add(1), now(), spread(&id)) {
             Next::GiveUp => self.give_up(claim, format!("too old; last: {reason}")).await,
             Next::At(next) => {
                 self.blocking(move |this| {

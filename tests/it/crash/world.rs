@@ -485,5 +485,6 @@ fn options() -> Options {
         min_free_percent: 0,
         home: address("postmaster@x.test"),
         release_delay: Duration::from_secs(10),
+        queue_age: lazaret::base::limits::QUEUE_AGE,
     }
 }

@@ -95,6 +95,7 @@ fn options() -> Options {
         min_free_percent: 0,
         home: Address::parse("postmaster@x.test").expect("an address"),
         release_delay: std::time::Duration::from_secs(10),
+        queue_age: lazaret::base::limits::QUEUE_AGE,
     }
 }
 
