@@ -123,6 +123,14 @@ impl Queue {
         self.age
     }
 
+    /// The same for people: `5 days`, `36 hours`.
+    pub fn age_text(&self) -> String {
+        match self.age.as_secs() / 3_600 {
+            hours if hours >= 48 && hours % 24 == 0 => format!("{} days", hours / 24),
+            hours => format!("{hours} hours"),
+        }
+    }
+
     /// How much there is.
     pub fn counts(&self) -> Counts {
         self.index().counts()

@@ -120,8 +120,8 @@ impl Deliver {
         let (id, asked, attempts) = (claim.entry.message.id(), claim.entry.asked, claim.entry.attempts);
         match after_failure(self.queue.age(), asked, attempts.saturating_add(1), now(), spread(&id)) {
             Next::GiveUp => {
-                let hours = self.queue.age().as_secs() / 3_600;
-                self.fail(claim, format!("not delivered for {hours} hours; last: {reason}")).await
+                let age = self.queue.age_text();
+                self.fail(claim, format!("not delivered for {age}; last: {reason}")).await
             }
             Next::At(next) => {
                 self.blocking(move |this| {

@@ -156,8 +156,8 @@ async fn one(quarantine: &Arc<Quarantine>, roads: &Roads, sending: Sending) {
         (Ok(()), _) => {}
         (Err(reason), Some(_)) => log::warn!("digest for {} to {}: not sent yet: {reason}", notice.login, notice.to),
         (Err(reason), None) => {
-            let hours = quarantine.queue.age().as_secs() / 3_600;
-            let why = if is_over { "refused".to_string() } else { format!("not taken for {hours} hours") };
+            let age = quarantine.queue.age_text();
+            let why = if is_over { "refused".to_string() } else { format!("not taken for {age}") };
             log::error!(
                 "digest for {} to {}: {why}, it is given up: {reason}; what it listed is still in Caught",
                 notice.login,
