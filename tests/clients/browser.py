@@ -12,7 +12,8 @@ from lazaret import ROOT, need, wait_for
 need("/usr/bin/chromium", "/usr/bin/chromedriver")
 try:
     from selenium import webdriver
-    from selenium.common.exceptions import NoAlertPresentException, NoSuchElementException, StaleElementReferenceException
+    from selenium.common.exceptions import (NoAlertPresentException, NoSuchElementException,
+                                            StaleElementReferenceException, WebDriverException)
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -88,6 +89,9 @@ class Browser:
                 return page.is_enabled() is None
             except StaleElementReferenceException:
                 return True
+            except WebDriverException as error:
+                # the driver's other word for it, between two documents
+                return "does not belong to the document" in str(error)
 
         if not wait_for(gone, seconds):
             raise RuntimeError("the click led nowhere")
