@@ -5,6 +5,7 @@
 //! without a lock may miss names that are being renamed and show some twice, so it only says *that* something differs;
 //! what differs is decided by a second listing under the folder's lock.
 
+use super::catalogue::Row;
 use super::scan::{Seen, list_half};
 use super::trees::modified;
 use super::{Half, Reach, Store, Tree};
@@ -99,13 +100,14 @@ impl Store {
             let mut folder = self.folder_mut(kept);
             let files = self.listing(tree, kept)?;
             let modseq = self.marks().take_modseq(self.now())?;
-            let mut on_disk: HashMap<Base, Seen> = files.into_iter().map(|f| (f.name().base, f)).collect();
+            let mut on_disk: HashMap<Base, Vec<Seen>> = HashMap::with_capacity(files.len());
+            files.into_iter().for_each(|file| on_disk.entry(file.name().base).or_default().push(file));
             let rows: Vec<_> = folder.iter().filter(|r| r.tree == tree.id).copied().collect();
             let mut gone = UidRanges::new();
             let mut changes = Vec::new();
             for row in rows {
                 let name = folder.name(&row);
-                let Some(file) = on_disk.remove(&name.base) else {
+                let Some(file) = take(on_disk.get_mut(&name.base), &row, &name, |uid| folder.get(uid).is_none()) else {
                     gone.add(row.uid, row.uid);
                     swept.gone += 1;
                     continue;
@@ -136,7 +138,7 @@ impl Store {
             self.views.flagged(kept, &changes);
             let rows = folder.remove(&gone);
             self.left(kept, &rows);
-            foreign.extend(on_disk.into_values());
+            foreign.extend(on_disk.into_values().flatten());
         }
         result?;
         // What is missing was taken away again meanwhile.
@@ -179,6 +181,19 @@ impl Swept {
     pub fn any(self) -> bool {
         self != Swept::default()
     }
+}
+
+/// Takes a message's file from those whose names begin alike, as when someone made copies by hand: best the one that is
+/// called as it was, then one with its UID, then one whose UID is `nobody`'s.
+fn take(alike: Option<&mut Vec<Seen>>, row: &Row, name: &Name, nobody: impl Fn(u32) -> bool) -> Option<Seen> {
+    let alike = alike?;
+    let rank = |file: &Seen| {
+        let uid = file.name().uid;
+        let own = uid == Some(row.uid);
+        (own || uid.is_none_or(&nobody)).then_some((own, file.half == row.half && file.is_called(name)))
+    };
+    let (_, at) = alike.iter().enumerate().filter_map(|(at, file)| Some((rank(file)?, at))).max()?;
+    Some(alike.swap_remove(at))
 }
 
 #[cfg(test)]
@@ -266,6 +281,33 @@ mod tests {
         let set = || store.set_flags(Reach::All, Kept::Caught, &one, super::super::Flagging::Add, Flags::FLAGGED);
         assert_eq!(set().unwrap()[0].flags, Flags::FLAGGED);
         assert!(store.locate(Kept::Caught, 1).unwrap().path.exists());
+    }
+
+    /// Found by the model of `store/changes`: one of two names with the same first part stood for both.
+    #[test]
+    fn copies_under_the_same_first_part_of_a_name_are_messages_of_their_own() {
+        let scratch = Scratch::new("twins");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let cell = store.view(Reach::All, Kept::Caught);
+        let one = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        let copy = |flags: &str| one.path.with_file_name(format!("{}{flags}", one.name));
+        std::fs::copy(&one.path, copy(":2,S")).unwrap();
+        assert_eq!(store.sweep_open().adopted, 1);
+        assert!(cell.view().list.iter().eq([1, 2]));
+        assert!(!store.sweep_open().any());
+        std::fs::copy(&one.path, copy(":2,F")).unwrap();
+        assert_eq!(store.sweep_open(), Swept { adopted: 1, ..Swept::default() });
+        for uid in 1..=3 {
+            assert!(store.locate(Kept::Caught, uid).unwrap().path.exists(), "{uid}");
+        }
+        std::fs::remove_file(&store.locate(Kept::Caught, 2).unwrap().path).unwrap();
+        assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
+        assert!(cell.view().list.iter().eq([1, 3]));
+        let all = UidRanges::one(1, 9);
+        let add = super::super::Flagging::Add;
+        assert_eq!(store.set_flags(Reach::All, Kept::Caught, &all, add, Flags::ANSWERED).unwrap().len(), 2);
+        assert!(!store.sweep_open().any());
     }
 
     #[test]
