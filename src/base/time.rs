@@ -125,6 +125,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// An RFC 3339 time to the minute, for people: `2026-01-31 09:05`.
+pub fn minute(exact: &str) -> String {
+    exact.get(..16).unwrap_or(exact).replace('T', " ")
+}
+
 /// The number (1 to 12) of an English month's first three letters, in any case.
 pub fn month_number(name: &[u8]) -> Option<u32> {
     MONTHS.iter().position(|m| m.as_bytes().eq_ignore_ascii_case(name)).map(|i| i as u32 + 1)

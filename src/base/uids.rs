@@ -251,6 +251,11 @@ impl UidRanges {
         self.0.iter().copied()
     }
 
+    /// How many numbers are in the set.
+    pub fn count(&self) -> usize {
+        self.0.iter().map(|(low, high)| (high - low) as usize + 1).sum()
+    }
+
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

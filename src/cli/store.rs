@@ -9,6 +9,7 @@ use crate::app::commands::{self, Answer, Message, Request, Waiting, Why};
 use crate::app::config::{Config, Log};
 use crate::app::control::{Unanswered, ask};
 use crate::app::map;
+use crate::base::time::minute;
 
 /// Carries out a command on the store.
 pub fn run(config: &Config, command: &Command) -> Exit {
@@ -148,7 +149,6 @@ fn message_table() -> Table {
 }
 
 fn message_row(table: &mut Table, message: &Message) {
-    let minute = |time: &str| time.get(..16).unwrap_or(time).replace('T', " ");
     let sender = if message.sender.is_empty() { "<>" } else { &message.sender };
     let expires = message.expires.as_deref().map_or("never", |time| time.get(..10).unwrap_or(time));
     let arrived = minute(&message.arrived);

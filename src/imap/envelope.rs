@@ -5,7 +5,7 @@
 
 use crate::base::limits;
 use crate::mail::header::{self, Field};
-use crate::mail::token::{Broken, Cursor, Outcome};
+use crate::mail::token::{Broken, Cursor, Outcome, quote};
 
 /// Appends the ENVELOPE of a raw header block, parentheses included.
 pub fn render(header: &[u8], out: &mut Vec<u8>) {
@@ -62,14 +62,7 @@ pub fn first_address(header: &[u8], name: &[u8]) -> Option<First> {
 /// literal cannot hold either, becomes 0x80.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
     if text.iter().all(|&b| b < 0x80 && !matches!(b, 0 | b'\r' | b'\n')) {
-        out.push(b'"');
-        for &byte in text {
-            if matches!(byte, b'"' | b'\\') {
-                out.push(b'\\');
-            }
-            out.push(byte);
-        }
-        out.push(b'"');
+        quote(text, out);
     } else {
         out.extend_from_slice(format!("{{{}}}\r\n", text.len()).as_bytes());
         out.extend(text.iter().map(|&b| if b == 0 { 0x80 } else { b }));

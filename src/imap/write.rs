@@ -2,6 +2,7 @@
 
 use super::mutf7;
 use crate::base::Flags;
+use crate::mail::token::quote;
 use std::io::Write;
 
 /// A number and what surrounds it: `push(out, format_args!(…))`. Writing to memory cannot fail.
@@ -13,14 +14,7 @@ pub fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     let quotable = bytes.len() <= 1_000 && bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t'));
     if quotable {
-        out.push(b'"');
-        for &byte in bytes {
-            if matches!(byte, b'"' | b'\\') {
-                out.push(b'\\');
-            }
-            out.push(byte);
-        }
-        out.push(b'"');
+        quote(bytes, out);
     } else {
         push(out, format_args!("{{{}}}\r\n", bytes.len()));
         out.extend(bytes.iter().map(|&b| if b == 0 { 0x80 } else { b }));

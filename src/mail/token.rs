@@ -19,6 +19,19 @@ pub struct Cursor<'a> {
     pub comment: Vec<u8>,
 }
 
+/// Writes a quoted string: in header fields (RFC 5322 3.2.4) and in IMAP (RFC 3501 4.3) quotes and backslashes are escaped
+/// alike. What else may stand in it the caller knows.
+pub fn quote(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
 /// `atext` of RFC 5322 3.2.3, and any 8-bit byte.
 pub fn is_atext(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)

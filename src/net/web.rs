@@ -221,7 +221,7 @@ fn write(response: Response, lines: Option<Lines>, is_head: bool) -> hyper::Resp
     }
     *out.body_mut() = match (body, lines) {
         (Body::Bytes(bytes), _) => Sent::Bytes(bytes.into()),
-        (Body::Held(bytes, room), _) => Sent::Held(bytes.into(), room),
+        (Body::Held(bytes, room), _) => Sent::Held { bytes: bytes.into(), _room: room },
         (Body::File(range), _) if is_head => {
             headers.insert(header::CONTENT_LENGTH, range.len.into());
             Sent::Bytes(Bytes::new())
@@ -240,7 +240,10 @@ const PIECE: usize = 64 << 10;
 enum Sent {
     Bytes(Bytes),
     /// The same, with what holds the room for them.
-    Held(Bytes, #[allow(dead_code)] Box<dyn Send>),
+    Held {
+        bytes: Bytes,
+        _room: Box<dyn Send>,
+    },
     /// Read where it is sent, in pieces of 64 KB at most: the page cache has what was just listed.
     File {
         left: u64,
@@ -255,10 +258,10 @@ impl HttpBody for Sent {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
-            Sent::Bytes(bytes) | Sent::Held(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Sent::Bytes(bytes) | Sent::Held { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
             Sent::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             // In pieces, so that the room is held as long as the peer takes.
-            Sent::Held(bytes, _) => Poll::Ready(Some(Ok(Frame::data(bytes.split_to(bytes.len().min(PIECE)))))),
+            Sent::Held { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(bytes.split_to(bytes.len().min(PIECE)))))),
             Sent::File { reader, .. } if reader.is_done() => Poll::Ready(None),
             Sent::File { left, reader } => Poll::Ready(Some(reader.next_piece().map(|piece| {
                 *left = left.saturating_sub(piece.len() as u64);
@@ -273,7 +276,7 @@ impl HttpBody for Sent {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Sent::Bytes(bytes) | Sent::Held(bytes, _) => bytes.is_empty(),
+            Sent::Bytes(bytes) | Sent::Held { bytes, .. } => bytes.is_empty(),
             Sent::File { reader, .. } => reader.is_done(),
             Sent::Lines(_) => false,
         }
@@ -281,7 +284,7 @@ impl HttpBody for Sent {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Sent::Bytes(bytes) | Sent::Held(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
+            Sent::Bytes(bytes) | Sent::Held { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             Sent::File { left, .. } => SizeHint::with_exact(*left),
             Sent::Lines(_) => SizeHint::default(),
         }

@@ -1,13 +1,13 @@
 //! History, requests, status, reports.
 
-use super::listing::{cut, kind_label, message_href, moment};
+use super::listing::{Opening, cut, kind_label, message_href, moment};
 use super::reading::unreadable;
 use super::{Answered, NoPage, Turned, Visit, label};
+use crate::base::time::minute;
 use crate::base::{Timestamp, UidRanges, limits};
 use crate::bridge::content::Message;
 use crate::bridge::imap::imap_row;
-use crate::imap::content::Content;
-use crate::mail::{Kept, header, words};
+
 use crate::page::desk::{self, Asked, Line, StatusView};
 use crate::page::layout::Notice;
 use crate::page::response::Response;
@@ -74,7 +74,7 @@ impl Visit {
             let by = told.asked_by.map_or_else(|| told.by.clone(), |asked_by| format!("{} ({asked_by})", told.by));
             let answer = [told.part, told.text].into_iter().flatten().collect::<Vec<_>>().join(": ");
             Line {
-                time: (told.time.clone(), told.time.get(..16).unwrap_or(&told.time).replace('T', " ")),
+                time: (told.time.clone(), minute(&told.time)),
                 event: if asked.is_empty() { what.to_string() } else { format!("{what}: {}", verbs(&asked, texts)) },
                 href: message_href(&told.recipient, &told.id),
                 recipient: told.recipient,
@@ -107,14 +107,11 @@ impl Visit {
                 false
             });
             if let Some((row, name)) = found {
-                let trace = row.trace as usize;
                 let mut message = Message::new(&self.quarantine().store, Reach::All, request.kept, row, name);
-                match message.header().map_err(unreadable) {
-                    Ok(block) => {
-                        let own = block.get(trace..).unwrap_or_default();
-                        let field = |name: &[u8]| header::find(own, name).map(|field| words::decode(&field.unfolded()));
-                        subject = cut(&field(b"subject").unwrap_or_default());
-                        from = cut(&field(b"from").unwrap_or_default());
+                match Opening::read(&mut message).map_err(unreadable) {
+                    Ok(opening) => {
+                        subject = cut(&opening.field(b"subject"));
+                        from = cut(&opening.field(b"from"));
                     }
                     Err(NoPage::Gone) => continue,
                     Err(why) => return Err(why),
@@ -180,11 +177,9 @@ impl Visit {
                 }
                 true
             });
-            view.going += quarantine
-                .due(kept, now.after(DAY))
-                .iter()
-                .map(|(low, high)| seen(quarantine, reach, kept, low, high))
-                .sum::<u32>();
+            let due = quarantine.due(kept, now.after(DAY));
+            let among = |(low, high): (u32, u32)| cell.list.rank(high.saturating_add(1)) - cell.list.rank(low);
+            view.going += due.iter().map(among).sum::<u32>();
         }
         if account.scope == Scope::Global {
             let counts = quarantine.queue.counts();
@@ -230,12 +225,6 @@ impl Visit {
         appending.write(bytes)?;
         self.quarantine().append_end(account, vec![appending])
     }
-}
-
-/// How many messages between these UIDs the reach sees.
-fn seen(quarantine: &crate::quarantine::Quarantine, reach: Reach, kept: Kept, low: u32, high: u32) -> u32 {
-    let list = quarantine.store.view(reach, kept).view().list;
-    list.rank(high.saturating_add(1)) - list.rank(low)
 }
 
 fn size(bytes: u64) -> String {

@@ -1,10 +1,9 @@
 //! The digest's mail, made of what is new for an account.
 
-use super::listing::{self, Found};
+use super::listing::{self, Found, Opening};
 use crate::base::{Fault, Flags, Timestamp};
 use crate::bridge::content::Message;
-use crate::imap::content::Content;
-use crate::mail::{Kept, header, words};
+use crate::mail::Kept;
 use crate::page::digest::{DigestView, Row};
 use crate::page::texts::{Language, Site as Texts};
 use crate::quarantine::digest::{Due, New};
@@ -110,14 +109,10 @@ fn access(quarantine: &Quarantine, due: &Due, one: &Found) -> Access {
 
 /// What the message itself says.
 fn say(quarantine: &Quarantine, reach: crate::store::Reach, one: Found, row: &mut Row) -> std::io::Result<()> {
-    let from_trace = one.row.trace as usize;
     let mut message = Message::new(&quarantine.store, reach, Kept::Caught, one.row, one.name);
-    let trace = listing::trace(&mut message)?;
-    let header = message.header()?;
-    let own = header.get(from_trace..).unwrap_or_default();
-    let field = |name: &[u8]| header::find(own, name).map(|field| words::decode(&field.unfolded())).unwrap_or_default();
-    let (from, address) = listing::sender(&field(b"from"), &trace.sender);
-    row.subject = field(b"subject");
+    let opening = Opening::read(&mut message)?;
+    let (from, address) = opening.sender();
+    row.subject = opening.field(b"subject");
     row.from = Some(from);
     row.address = address;
     Ok(())

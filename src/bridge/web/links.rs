@@ -1,12 +1,11 @@
 //! Links of a digest. A look shows what would happen; only the form that it shows does it, so that programs which follow
 //! every link change nothing. Nobody is signed in by one, and no cookie is set.
 
-use super::listing::{self, Found, cut};
+use super::listing::{self, Found, Opening, cut};
 use super::{Answered, NoPage, Site, Turned, Visit};
 use crate::base::{UidRanges, limits};
 use crate::bridge::content::Message;
-use crate::imap::content::Content;
-use crate::mail::{Address, Class, Kept, header, words};
+use crate::mail::{Address, Class, Kept};
 use crate::page::link::{self, Asked, Told, Wanted};
 use crate::page::request::{Method, Request};
 use crate::page::response::Response;
@@ -77,8 +76,7 @@ impl Followed<'_> {
         match &self.link.object {
             Object::Message(recipient, id) => {
                 let address = Address::parse(recipient).ok()?;
-                let tree = store.tree(&address).filter(|tree| self.account.scope.sees(&tree.address))?;
-                let (kept, located) = store.find(&tree, id)?;
+                let (kept, located) = listing::lies(self.quarantine, &self.account.scope, &address, id)?;
                 Some(Target { kept, uids: UidRanges::one(located.row.uid, located.row.uid), count: 1 })
             }
             Object::Uids(uids) => {
@@ -143,21 +141,16 @@ impl Followed<'_> {
 
     fn lines(&self, kept: Kept, one: Found, is_whole: bool) -> std::io::Result<Vec<(&'static str, String)>> {
         let (texts, common) = (self.texts(), Common::of(self.language));
-        let (trace_len, recipient) = (one.row.trace as usize, one.recipient.clone());
         let arrived = listing::moment(crate::base::Timestamp::from_secs(one.row.date)).1;
         let mut message = Message::new(&self.quarantine.store, self.reach, kept, one.row, one.name);
-        let trace = listing::trace(&mut message)?;
-        let header = message.header()?;
-        let own = header.get(trace_len..).unwrap_or_default();
-        let field =
-            |name: &[u8]| header::find(own, name).map(|field| words::decode(&field.unfolded())).unwrap_or_default();
-        let (from, address) = listing::sender(&field(b"from"), &trace.sender);
-        let subject = cut(&field(b"subject"));
+        let opening = Opening::read(&mut message)?;
+        let (from, address) = opening.sender();
+        let subject = cut(&opening.field(b"subject"));
         let subject = if subject.trim().is_empty() { common.no_subject.to_string() } else { subject };
         let from = if from == address { cut(&from) } else { format!("{} <{}>", cut(&from), cut(&address)) };
         let mut lines = vec![(common.subject, subject), (common.sender, from)];
         if is_whole {
-            lines.push((common.recipient, cut(&recipient)));
+            lines.push((common.recipient, cut(&one.recipient)));
             lines.push((texts.arrived, format!("{arrived} UTC")));
         }
         Ok(lines)

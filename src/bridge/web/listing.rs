@@ -2,6 +2,7 @@
 
 use super::query::{self, Query};
 use super::{Answered, Turned, Visit, href, label, refused};
+use crate::base::time::minute;
 use crate::base::{Flags, Timestamp, UidList, UidRanges, limits};
 use crate::bridge::Place;
 use crate::bridge::content::Message;
@@ -9,16 +10,15 @@ use crate::bridge::imap::imap_row;
 use crate::bridge::turn::Turn;
 use crate::imap::content::{Content, Row as ImapRow};
 use crate::imap::search::{self, Against};
-use crate::mail::{Kept, Kind, Name, Trace, header, words};
+use crate::mail::{Address, Kept, Kind, Name, Trace, header, words};
 use crate::page::layout::Frame;
 use crate::page::list::{self, Action, ListView, RowView};
 use crate::page::request::encoded;
 use crate::page::response::Response;
 use crate::page::texts::{Common, Site as Texts};
-use crate::quarantine::Quarantine;
-use crate::store::Reach;
+use crate::quarantine::{Quarantine, Scope};
+use crate::store::{Located, Reach};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Letters of a sender, subject or reason in a list.
 const LETTERS: usize = 160;
@@ -36,10 +36,10 @@ pub(super) struct Found {
 pub(super) fn found(quarantine: &Quarantine, reach: Reach, kept: Kept, uids: &UidRanges) -> Vec<Found> {
     let mut rows = Vec::new();
     quarantine.store.rows(reach, kept, uids, |row, folder| {
-        rows.push((imap_row(row, folder, kept), folder.name(row), row.kind, row.tree, folder.arrival(row)));
+        rows.push((imap_row(row, folder, kept), folder.name(row), row.kind, row.tree));
         true
     });
-    let times = |uid: u32, address: &crate::mail::Address| {
+    let times = |uid: u32, address: &Address| {
         let mut expires = None;
         quarantine.store.rows(reach, kept, &UidRanges::one(uid, uid), |row, folder| {
             expires = quarantine.expires(kept, row, folder, address);
@@ -47,7 +47,7 @@ pub(super) fn found(quarantine: &Quarantine, reach: Reach, kept: Kept, uids: &Ui
         });
         expires
     };
-    let complete = |(row, name, kind, tree, _): (ImapRow, Name, Kind, _, u64)| {
+    let complete = |(row, name, kind, tree): (ImapRow, Name, Kind, _)| {
         let tree = quarantine.store.tree_by_id(tree)?;
         Some(Found { kind, recipient: tree.address.to_string(), expires: times(row.uid, &tree.address), row, name })
     };
@@ -119,40 +119,65 @@ impl Hunt {
         if self.query.scores.is_empty() {
             return Ok(true);
         }
-        let trace = trace(message)?;
-        let score = trace.score.as_deref().and_then(|score| score.split('/').next()?.trim().parse::<f64>().ok());
+        let score = Opening::read(message)?.trace.score;
+        let score = score.as_deref().and_then(|score| score.split('/').next()?.trim().parse::<f64>().ok());
         Ok(score.is_some_and(|score| self.query.scores.iter().all(|bound| bound.holds(score))))
     }
 }
 
-/// The trace of a message; an empty one for a message that has none.
-pub(super) fn trace(message: &mut Message<'_>) -> std::io::Result<Trace> {
-    let len = message.row().trace as usize;
-    let header = message.header()?;
-    Ok(header.get(..len).filter(|_| len > 0).map(Trace::parse).unwrap_or_default())
+/// The beginning of a message: our trace, and below it the header that its sender wrote.
+pub(super) struct Opening {
+    /// An empty one for a message that has none.
+    pub trace: Trace,
+    header: Arc<[u8]>,
+    /// Where the sender's header begins.
+    own: usize,
+}
+
+impl Opening {
+    pub(super) fn read(message: &mut Message<'_>) -> std::io::Result<Opening> {
+        let own = message.row().trace as usize;
+        let header = message.header()?;
+        let trace = header.get(..own).filter(|_| own > 0).map(Trace::parse).unwrap_or_default();
+        Ok(Opening { trace, header, own })
+    }
+
+    /// A field of the sender's header as people read it; "" when it is not there.
+    pub(super) fn field(&self, name: &[u8]) -> String {
+        let own = self.header.get(self.own..).unwrap_or_default();
+        header::find(own, name).map(|field| words::decode(&field.unfolded())).unwrap_or_default()
+    }
+
+    /// The name and the address of the sender to show.
+    pub(super) fn sender(&self) -> (String, String) {
+        sender(&self.field(b"from"), &self.trace.sender)
+    }
+}
+
+/// Where the message with this id lies, in the tree of this recipient, if this scope sees it.
+pub(super) fn lies(quarantine: &Quarantine, scope: &Scope, recipient: &Address, id: &str) -> Option<(Kept, Located)> {
+    let tree = quarantine.store.tree(recipient).filter(|tree| scope.sees(&tree.address))?;
+    quarantine.store.find(&tree, id)
 }
 
 /// What can be done with the messages of a folder.
 pub(super) fn actions(kept: Kept, common: &'static Common, texts: &'static Texts) -> Vec<Action> {
     let action = |word, label, key, is_main| Action { word, label, key, is_main };
-    let release = action("release", common.release, "r", true);
+    let release = |is_main| action("release", common.release, "r", is_main);
     let release_train = action("release-train", common.release_train, "t", false);
     let not_spam = action("not-spam", common.not_spam, "n", false);
     let spam = action("spam", common.spam, "s", false);
     match kept {
         Kept::Caught | Kept::Outgoing => {
-            vec![release, release_train, not_spam, spam, action("delete", common.delete, "#", false)]
+            vec![release(true), release_train, not_spam, spam, action("delete", common.delete, "#", false)]
         }
         Kept::Training => vec![Action { is_main: true, ..not_spam }, spam, action("delete", common.delete, "#", false)],
         Kept::Trash => vec![
             action("restore", texts.restore, "b", true),
-            release,
+            release(false),
             release_train,
             action("remove", texts.remove, "#", false),
-        ]
-        .into_iter()
-        .map(|action| Action { is_main: action.word == "restore", ..action })
-        .collect(),
+        ],
     }
 }
 
@@ -184,7 +209,7 @@ impl Visit {
                     below,
                     found: Vec::new(),
                     most: limits::LIST_ROWS + 1,
-                    deadline: now.after(limits::SEARCH_TIME.min(Duration::from_secs(60))),
+                    deadline: now.after(limits::SEARCH_TIME),
                 };
                 Ok(self.search(hunt, typed, below))
             }
@@ -255,12 +280,8 @@ struct Shown {
 }
 
 fn row(message: &mut Message<'_>, one: &Found, texts: &'static Texts) -> std::io::Result<RowView> {
-    let trace = trace(message)?;
-    let header = message.header()?;
-    let own = header.get(one.row.trace as usize..).unwrap_or_default();
-    let field = |name: &[u8]| header::find(own, name).map(|field| words::decode(&field.unfolded())).unwrap_or_default();
-    let written = field(b"from");
-    let (from, address) = sender(&written, &trace.sender);
+    let opening = Opening::read(message)?;
+    let (from, address) = opening.sender();
     let flags = one.row.flags;
     let mut states = Vec::new();
     if flags.has(Flags::RELEASE_FAILED) {
@@ -277,10 +298,10 @@ fn row(message: &mut Message<'_>, one: &Found, texts: &'static Texts) -> std::io
         from: cut(&from),
         address: cut(&address),
         recipient: one.recipient.clone(),
-        subject: cut(&field(b"subject")),
+        subject: cut(&opening.field(b"subject")),
         kind: (one.kind != Kind::Spam).then(|| kind_label(one.kind, texts)),
-        score: trace.score.unwrap_or_default(),
-        reason: cut(trace.reasons.first().map(String::as_str).unwrap_or_default()),
+        reason: cut(opening.trace.reasons.first().map(String::as_str).unwrap_or_default()),
+        score: opening.trace.score.unwrap_or_default(),
         arrived: moment(Timestamp::from_secs(one.row.date)),
         expires: one.expires.map(moment),
         is_unread: !flags.has(Flags::SEEN),
@@ -289,7 +310,7 @@ fn row(message: &mut Message<'_>, one: &Found, texts: &'static Texts) -> std::io
 }
 
 /// The name and the address to show; the envelope's where the header names nobody.
-pub(super) fn sender(written: &str, envelope: &str) -> (String, String) {
+fn sender(written: &str, envelope: &str) -> (String, String) {
     let (name, address) = match written.rsplit_once('<') {
         Some((name, rest)) => (name.trim().trim_matches('"').trim(), rest.split('>').next().unwrap_or_default()),
         None => ("", written.trim()),
@@ -321,7 +342,7 @@ pub(super) fn message_href(recipient: &str, id: &str) -> String {
 /// For programs, and for people without a script: to the minute, UTC.
 pub(super) fn moment(at: Timestamp) -> (String, String) {
     let exact = at.rfc3339();
-    let shown = exact.get(..16).unwrap_or(&exact).replace('T', " ");
+    let shown = minute(&exact);
     (exact, shown)
 }
 

@@ -27,8 +27,8 @@ impl Visit {
     fn look(&self, recipient: &str, id: &str) -> Result<Looked, NoPage> {
         let quarantine = self.quarantine();
         let address = Address::parse(recipient).map_err(|_| NoPage::Missing)?;
-        let tree = quarantine.store.tree(&address).filter(|tree| self.session.account.scope.sees(&tree.address));
-        let (kept, located) = tree.and_then(|tree| quarantine.store.find(&tree, id)).ok_or(NoPage::Gone)?;
+        let lies = listing::lies(quarantine, &self.session.account.scope, &address, id);
+        let (kept, located) = lies.ok_or(NoPage::Gone)?;
         let reach = quarantine.reach(&self.session.account)?;
         let uid = UidRanges::one(located.row.uid, located.row.uid);
         let found = listing::found(quarantine, reach, kept, &uid).pop().ok_or(NoPage::Gone)?;

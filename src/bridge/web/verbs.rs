@@ -172,7 +172,7 @@ impl Doing {
         let account = &session.account;
         let reach = match self.quarantine.reach(account) {
             Ok(reach) => reach,
-            Err(fault) => return self.trouble(uids.iter().count(), &fault),
+            Err(fault) => return self.trouble(uids.count(), &fault),
         };
         let mut alike: HashMap<(Class, Kind, bool), UidRanges> = HashMap::new();
         self.quarantine.store.rows(reach, self.from, uids, |row, _| {
@@ -181,7 +181,7 @@ impl Doing {
             true
         });
         for ((class, ..), uids) in alike {
-            let count = uids.iter().map(|(low, high)| (high - low) as usize + 1).sum();
+            let count = uids.count();
             match self.put(account, class, &uids) {
                 Ok((done, undoable)) => {
                     self.outcome.done += done;
@@ -205,9 +205,8 @@ impl Doing {
             Action::Delete => self.quarantine.put(account, self.from, uids, Folder::Trash, true)?,
             Action::Restore => self.quarantine.put(account, self.from, uids, Folder::of(class.folder()), true)?,
             Action::Remove => {
-                let count = uids.iter().map(|(low, high)| (high - low) as usize + 1).sum();
                 self.quarantine.expunge(account, self.from, uids)?;
-                return Ok((count, undoable));
+                return Ok((uids.count(), undoable));
             }
         };
         undoable.batches.extend(done.batch);

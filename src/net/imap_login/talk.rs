@@ -1,6 +1,7 @@
 //! The few commands of a login, and what a server says to them.
 
 use crate::base::limits;
+use crate::mail::token::quote;
 use crate::net::stream::{Stream, write_all};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -266,14 +267,7 @@ fn login(user: &[u8], password: &[u8]) -> Vec<Vec<u8>> {
     for text in [user, password] {
         piece.push(b' ');
         if text.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-            piece.push(b'"');
-            for &byte in text {
-                if matches!(byte, b'"' | b'\\') {
-                    piece.push(b'\\');
-                }
-                piece.push(byte);
-            }
-            piece.push(b'"');
+            quote(text, &mut piece);
         } else {
             piece.extend_from_slice(format!("{{{}}}\r\n", text.len()).as_bytes());
             pieces.push(std::mem::replace(&mut piece, text.to_vec()));
