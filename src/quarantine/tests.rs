@@ -97,8 +97,7 @@ impl Fixture {
             recipients: recipients.iter().map(|r| r.to_string()).collect(),
             client: Client { door: "test".into(), ..Client::default() },
             message,
-            cut_from: None,
-            form: Default::default(),
+            ..Arrival::default()
         };
         self.q.admit(&arrival).into_iter().map(|r| r.unwrap().id).collect()
     }
