@@ -5,6 +5,7 @@
 
 mod check;
 mod digests;
+mod doors;
 mod reader;
 mod sections;
 mod value;
@@ -47,6 +48,8 @@ pub struct Config {
     pub lmtp: Vec<Lmtp>,
     /// `[drop]`
     pub drop: DropDoor,
+    /// `[[exporter]]`
+    pub exporters: Vec<Exporter>,
     /// `[domains]`, by name in lower case.
     pub domains: BTreeMap<String, Domain>,
     /// `[recipients]`: retention for some, by resolved address in lower case.
@@ -165,6 +168,27 @@ pub struct DropDoor {
     pub kind: Kind,
     /// Filters whose header fields are believed.
     pub verdict: Vec<Filter>,
+}
+
+/// `[[exporter]]`: one listener for rspamd's metadata_exporter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exporter {
+    /// Where.
+    pub listen: Listen,
+    /// Mode of a Unix socket.
+    pub socket_mode: u32,
+    /// The password is the first line of this file; only a Unix socket may do without.
+    pub token_file: Option<PathBuf>,
+    /// The class of mail that rspamd refuses; `None`: it is not kept.
+    pub rejected: Option<Class>,
+    /// The class of mail that rspamd delivers with a mark.
+    pub marked: Option<Class>,
+    /// The class of mail that rspamd refuses to users who had logged in.
+    pub outgoing: Option<Class>,
+    /// What it is unless rspamd knows worse.
+    pub kind: Kind,
+    /// Larger messages are kept as headers only.
+    pub max_size: u64,
 }
 
 /// `[domains."example.org"]`

@@ -1,7 +1,8 @@
 //! From the configuration to each module's own options: no module below takes a [`Config`].
 
 use super::config::{self, Config, LogForm, Protocol, RouteTls, SinkTo};
-use crate::base::Secret;
+use crate::base::{Secret, limits};
+use crate::bridge::exporter;
 use crate::disk::Disk;
 use crate::mail::{Address, Kept};
 use crate::net::imap_login::Server;
@@ -10,6 +11,7 @@ use crate::net::tls::{Trust, client_config};
 use crate::quarantine::expire::{Keep, Overrides, Retention};
 use crate::quarantine::{Options, Scope, digest, directory::Directory};
 use crate::queue::FanOut;
+use crate::serve::exporter::Terms;
 use crate::work::routes::Routes;
 use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink};
 use rustls_pki_types::ServerName;
@@ -221,6 +223,35 @@ pub fn drop_rules(config: &Config) -> crate::work::drop::Rules {
         believed: verdict.clone(),
         max_size: config.limits.max_size,
     }
+}
+
+/// What comes in by rspamd's exporter at one listener, and who may bring it.
+pub fn exporter(exporter: &config::Exporter) -> Result<(exporter::Door, Terms), MapError> {
+    let token = exporter.token_file.as_deref().map(first_line).transpose();
+    let door = exporter::Door {
+        rejected: exporter.rejected,
+        marked: exporter.marked,
+        outgoing: exporter.outgoing,
+        kind: exporter.kind,
+        max_size: exporter.max_size,
+    };
+    let token = token.map_err(|e| format!("[[exporter]]: token_file: {e}"))?;
+    Ok((door, Terms { token, most: export_bytes(exporter) }))
+}
+
+/// The largest request of rspamd's exporter. A message of twice the limit still comes whole: its header is kept. In JSON
+/// three bytes take four.
+fn export_bytes(exporter: &config::Exporter) -> usize {
+    let message = usize::try_from(exporter.max_size).unwrap_or(usize::MAX);
+    message.saturating_mul(2).saturating_add(limits::EXPORT_METADATA)
+}
+
+/// The largest piece of memory that a door may ask for.
+pub fn largest(config: &Config) -> u64 {
+    let lmtp = config.lmtp.iter().map(|door| door.max_size);
+    // The request, and the message in it.
+    let exporter = config.exporters.iter().map(|door| 2 * export_bytes(door) as u64);
+    lmtp.chain(exporter).max().unwrap_or(0)
 }
 
 /// Starts logging to standard error. The first call counts.

@@ -5,6 +5,7 @@ use super::control;
 use super::lock::Lock;
 use super::map;
 use crate::base::{Timestamp, limits};
+use crate::bridge::exporter::Exports;
 use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
 use crate::bridge::memory::Memory;
@@ -17,6 +18,7 @@ use crate::net::{Executor, Gate, Listener, Pools, Stop, executor};
 use crate::quarantine::{Accounts, Quarantine};
 use crate::serve::{self, Serving};
 use crate::store::Clock;
+use crate::store::repeats::Repeats;
 use crate::store::subscriptions::Subscriptions;
 use crate::work::{care, deliver::Deliver, digest, drop, fan, intake, train::Train};
 use std::net::SocketAddr;
@@ -43,6 +45,8 @@ pub struct Server {
     pub imap: Vec<SocketAddr>,
     /// Where LMTP listens, on TCP.
     pub lmtp: Vec<SocketAddr>,
+    /// Where rspamd's exporter is awaited, on TCP.
+    pub exporters: Vec<SocketAddr>,
     /// Where the page is, over HTTPS and in the clear.
     pub page: [Vec<SocketAddr>; 2],
     executor: Executor,
@@ -50,6 +54,8 @@ pub struct Server {
     gates: Vec<Arc<Gate>>,
     accounts: Arc<Accounts>,
     tls: Option<Arc<Tls>>,
+    /// Messages on their way in, at all doors.
+    intake: Arc<Memory>,
     config_file: Option<PathBuf>,
     lock: Lock,
 }
@@ -100,6 +106,7 @@ impl Server {
             imaps: Vec::new(),
             imap: Vec::new(),
             lmtp: Vec::new(),
+            exporters: Vec::new(),
             page: Default::default(),
             accounts: Arc::new(accounts),
             gates: Vec::new(),
@@ -108,10 +115,12 @@ impl Server {
             executor,
             serving,
             tls,
+            intake: Arc::new(Memory::holding(config.limits.intake_memory as usize, map::largest(config))),
             lock,
         };
         server.listen_imap(config)?;
         server.listen_lmtp(config)?;
+        server.listen_exporters(config)?;
         server.listen_page(config)?;
         let [over_tls, _] = &server.page;
         server.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
@@ -173,19 +182,13 @@ impl Server {
     }
 
     fn listen_lmtp(&mut self, config: &Config) -> Result<(), String> {
-        let largest = config.lmtp.iter().map(|door| door.max_size).max().unwrap_or(0);
-        let memory = Arc::new(Memory::holding(config.limits.intake_memory as usize, largest));
         for door in &config.lmtp {
-            let address = match &door.listen {
-                Listen::Tcp(address) => Address::Tcp(*address),
-                Listen::Unix(path) => Address::Unix(path.clone(), door.socket_mode),
-            };
-            let listener = Listener::bind(&address).map_err(|e| e.to_string())?;
+            let listener = bind(&door.listen, door.socket_mode)?;
             if let Address::Tcp(bound) = listener.address() {
                 self.lmtp.push(bound);
             }
             let quarantine = self.quarantine.clone();
-            let memory = memory.clone();
+            let memory = self.intake.clone();
             let host_name = map::host(config);
             let trusted = door.xforward.clone();
             let max_size = door.max_size;
@@ -203,6 +206,25 @@ impl Server {
             };
             let gate = self.gate(config);
             serve::lmtp::start(&self.serving, listener, gate, make);
+        }
+        Ok(())
+    }
+
+    fn listen_exporters(&mut self, config: &Config) -> Result<(), String> {
+        if config.exporters.is_empty() {
+            return Ok(());
+        }
+        let store = &self.quarantine.store;
+        let repeats = Arc::new(Repeats::open(store.disk(), store.now()));
+        for exporter in &config.exporters {
+            let (door, terms) = map::exporter(exporter)?;
+            let listener = bind(&exporter.listen, exporter.socket_mode)?;
+            if let Address::Tcp(bound) = listener.address() {
+                self.exporters.push(bound);
+            }
+            let exports = Exports::new(self.quarantine.clone(), repeats.clone(), self.intake.clone(), door);
+            let gate = self.gate(config);
+            serve::exporter::start(&self.serving, listener, gate, terms, Arc::new(exports));
         }
         Ok(())
     }
@@ -310,6 +332,14 @@ impl Server {
         }
         drop(lock);
     }
+}
+
+fn bind(listen: &Listen, socket_mode: u32) -> Result<Listener, String> {
+    let address = match listen {
+        Listen::Tcp(address) => Address::Tcp(*address),
+        Listen::Unix(path) => Address::Unix(path.clone(), socket_mode),
+    };
+    Listener::bind(&address).map_err(|e| e.to_string())
 }
 
 /// `lazaret serve`: runs until SIGTERM or SIGINT; SIGHUP reloads.

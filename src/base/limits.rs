@@ -307,6 +307,18 @@ pub const LINK_MOST: Duration = Duration::from_secs(400 * 86_400);
 /// Keys for links that are believed at once; with more, the oldest is forgotten early.
 pub const LINK_KEYS: usize = 32;
 
+// rspamd's exporter
+
+/// Request line and fields of what rspamd posts: with `meta_headers` all symbols stand there. 431.
+pub const EXPORT_HEADER: usize = 256 << 10;
+/// What a request holds besides the message: what is known of it, in JSON. 413.
+pub const EXPORT_METADATA: usize = 2 << 20;
+/// How long a message that was told of is known, so that it is not kept twice. Mail servers use queue ids again, some
+/// within days.
+pub const EXPORTS_REMEMBERED: Duration = Duration::from_secs(12 * 3_600);
+/// Messages that are known; each is an empty file in one directory. Of further ones a repeat is kept, too.
+pub const EXPORTS_KNOWN: usize = 100_000;
+
 // What filters say
 
 /// Answer of a filter to a question about one message. rspamd's lists every link of the message. There is no verdict then,

@@ -5,6 +5,7 @@ pub mod authentication;
 pub mod compose;
 pub mod date;
 pub mod fold;
+pub mod form;
 pub mod header;
 pub mod kinds;
 pub mod mime;

@@ -3,23 +3,20 @@
 //! One parser, hyper's. What two parsers in a row could understand differently is refused before anything is done: a body
 //! has a Content-Length or it is not read.
 
-use super::Stop;
+use super::serving::Refused;
 use super::stream::Stream;
+use super::{Stop, serving};
 use crate::base::limits;
 use crate::disk::wire::Reader;
+use crate::mail::form;
 use crate::page::request::{Fields, Method, Origin, Request};
 use crate::page::response::{Body, Response};
 use crate::page::texts::Language;
 use crate::page::upload;
-use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use smol::Timer;
 use smol::future::Boxed;
-use smol::io::{AsyncRead, AsyncWrite};
-use smol_hyper::rt::{FuturesIo, SmolTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -61,30 +58,7 @@ pub async fn serve<S: Stream + 'static>(
         let (caller, answers) = (caller.clone(), answers.clone());
         async move { Ok::<_, Infallible>(respond(request, &caller, answers).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(SmolTimer::new())
-        .header_read_timeout(limits::HTTP_HEAD_TIME)
-        .max_header_size(limits::HTTP_HEADER)
-        .max_headers(limits::HTTP_FIELDS)
-        .max_buf_size(limits::HTTP_HEADER * 2)
-        .serve_connection(FuturesIo::new(Patient::new(stream)), service);
-    let mut connection = std::pin::pin!(connection);
-    let end = async {
-        stop.stopped().await;
-        None
-    };
-    let ended = smol::future::or(async { Some(connection.as_mut().await) }, end).await;
-    match ended {
-        Some(ended) => ended.map_err(io::Error::other),
-        None => {
-            connection.as_mut().graceful_shutdown();
-            let late = async {
-                Timer::after(limits::GRACE).await;
-                Ok(())
-            };
-            smol::future::or(async { connection.await.map_err(io::Error::other) }, late).await
-        }
-    }
+    serving::connection(stream, limits::HTTP_HEADER, service, stop).await
 }
 
 async fn respond(
@@ -101,9 +75,6 @@ async fn respond(
     let (response, lines) = answers.answer(read).await;
     write(response, lines, is_head)
 }
-
-/// Why a request is not answered: the status, and what to tell.
-type Refused = (u16, &'static str);
 
 async fn read(request: hyper::Request<Incoming>, caller: &Caller, answers: &dyn Answers) -> Result<Request, Refused> {
     let (head, body) = request.into_parts();
@@ -133,7 +104,7 @@ async fn read(request: hyper::Request<Incoming>, caller: &Caller, answers: &dyn 
         return Ok(read);
     }
     let media_type = text(header::CONTENT_TYPE).to_string();
-    let boundary = upload::boundary(&media_type);
+    let boundary = form::boundary(&media_type);
     let most = if boundary.is_some() { limits::UPLOAD_BYTES } else { limits::FORM_BYTES };
     if method == Method::Get {
         return Err((400, "a request that only looks has no body\n"));
@@ -143,15 +114,7 @@ async fn read(request: hyper::Request<Incoming>, caller: &Caller, answers: &dyn 
     }
     let _room =
         answers.room(length as usize).ok_or((503, "too much is uploaded at the moment: try again in a minute\n"))?;
-    let late = async {
-        Timer::after(limits::HTTP_BODY_TIME).await;
-        Err((408, "the rest of the request did not come\n"))
-    };
-    let whole = async {
-        let body = Limited::new(body, most).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|_| (400, "the request broke off\n"))
-    };
-    let bytes = smol::future::or(whole, late).await?;
+    let bytes = serving::body(body, most).await?;
     match boundary {
         Some(boundary) => {
             let (fields, file) = upload::parse(&bytes, &boundary).ok_or((400, "the form is damaged\n"))?;
@@ -288,52 +251,5 @@ impl HttpBody for Sent {
             Sent::File { left, .. } => SizeHint::with_exact(*left),
             Sent::Lines(_) => SizeHint::default(),
         }
-    }
-}
-
-/// A stream whose peer must take something within `limits::WRITE_STALL`.
-struct Patient<S> {
-    stream: S,
-    stall: Option<Timer>,
-}
-
-impl<S> Patient<S> {
-    fn new(stream: S) -> Self {
-        Patient { stream, stall: None }
-    }
-
-    fn watch<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.stall = None;
-            return polled;
-        }
-        let timer = self.stall.get_or_insert_with(|| Timer::after(limits::WRITE_STALL));
-        Pin::new(timer).poll(cx).map(|_| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.watch(polled, cx)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_flush(cx);
-        this.watch(polled, cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_close(cx);
-        this.watch(polled, cx)
     }
 }

@@ -204,7 +204,6 @@ impl Quarantine {
             reasons: arrival.reasons.clone(),
             cut_from: arrival.cut_from,
             moved,
-            ..Trace::default()
         };
         let trace = trace.render();
         let size = trace.len() + body.iter().map(|part| part.len()).sum::<usize>();

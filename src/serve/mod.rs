@@ -1,5 +1,6 @@
 //! One listener a file: who may come, and which core and bridge serve a connection.
 
+pub mod exporter;
 pub mod imap;
 pub mod lmtp;
 pub mod web;

@@ -33,6 +33,7 @@ pub mod journal;
 pub mod marks;
 pub mod passwd;
 mod place;
+pub mod repeats;
 pub mod scan;
 pub mod seen;
 pub mod subscriptions;

@@ -4,6 +4,7 @@
 //! A filter is a program of this site, but much of what it answers repeats what a stranger wrote: every value is bounded
 //! and holds no line end that could begin something else.
 
+pub mod exporter;
 pub mod fields;
 mod kinds;
 mod reasons;

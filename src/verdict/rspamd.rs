@@ -68,6 +68,18 @@ pub fn answer(status: u16, body: &[u8]) -> Result<Verdict, Unclear> {
     Ok(verdict)
 }
 
+/// What an action means.
+pub(super) fn action_of(action: &str) -> Action {
+    match action {
+        "reject" => Action::Reject,
+        "discard" | "quarantine" => Action::Keep,
+        "soft reject" => Action::Later,
+        "add header" | "rewrite subject" => Action::Mark,
+        // "greylist" too: the module of that name answers "soft reject" when a sender has to wait.
+        _ => Action::Pass,
+    }
+}
+
 /// What rspamd's own milter does for an action.
 fn carry_out(action: &str, milter: &Value, json: &Value, verdict: &mut Verdict) {
     if milter.get("no_action").and_then(Value::as_bool) == Some(true) {
@@ -75,14 +87,9 @@ fn carry_out(action: &str, milter: &Value, json: &Value, verdict: &mut Verdict) 
         return;
     }
     let silent = matches!(milter.get("reject").and_then(Value::as_str), Some("discard" | "quarantine"));
-    verdict.action = match action {
-        "reject" if silent => Action::Keep,
-        "reject" => Action::Reject,
-        "discard" | "quarantine" => Action::Keep,
-        "soft reject" => Action::Later,
-        "add header" | "rewrite subject" => Action::Mark,
-        // "greylist" too: the module of that name answers "soft reject" when a sender has to wait.
-        _ => Action::Pass,
+    verdict.action = match action_of(action) {
+        Action::Reject if silent => Action::Keep,
+        action => action,
     };
     let mut replace = |name: &str, value: &str| {
         if let Some(edit) = field(name, value, Place::End) {
@@ -107,7 +114,7 @@ fn carry_out(action: &str, milter: &Value, json: &Value, verdict: &mut Verdict) 
     }
 }
 
-fn symbols(symbols: Option<&Value>) -> Vec<Reason> {
+pub(super) fn symbols(symbols: Option<&Value>) -> Vec<Reason> {
     let text = |symbol: &Value, key: &str| symbol.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
     let one = |name: &str, symbol: &Value| {
         let options = symbol.get("options").and_then(Value::as_array);

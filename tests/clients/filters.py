@@ -2,6 +2,7 @@
 
 They look nothing up in the network, so that a test says the same everywhere.
 """
+import json
 import os
 import pwd
 import shutil
@@ -139,3 +140,14 @@ def mail(subject, body="Hello.", recipient="alice@example.org", mark="x"):
     """A plain message."""
     return (f"From: Sender <sender@spam.example>\r\nTo: {recipient}\r\nSubject: {subject}\r\nMessage-ID: <{mark}@spam.example>\r\n"
             f"Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{body}\r\n").encode()
+
+
+if __name__ == "__main__":
+    # For a test that is no Python: both run until standard input ends; one line of JSON says where, or what is missing.
+    missing = [program for program in ("rspamd", "spamd") if not shutil.which(program)]
+    if missing:
+        print(json.dumps({"missing": missing}), flush=True)
+        sys.exit(0)
+    with Rspamd() as rspamd, Spamd() as spamd:
+        print(json.dumps({"rspamd": rspamd.port, "socket": rspamd.socket, "spamd": spamd.port, "gtube": GTUBE}), flush=True)
+        sys.stdin.read()

@@ -8,6 +8,7 @@
 //! The test proves itself: a recording in which the syncs of one place in the program do nothing must fail.
 
 mod digests;
+mod exports;
 mod judge;
 mod model;
 mod promise;

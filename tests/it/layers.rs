@@ -81,7 +81,13 @@ const RULES: &[Rule] = &[
         std: &[VALUES],
         is_async: false,
     },
-    Rule { module: "verdict", modules: &["base", "mail"], crates: &["serde_json"], std: &[VALUES], is_async: false },
+    Rule {
+        module: "verdict",
+        modules: &["base", "mail"],
+        crates: &["serde_json", "base64"],
+        std: &[VALUES],
+        is_async: false,
+    },
     Rule {
         module: "disk",
         modules: &["base"],

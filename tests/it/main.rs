@@ -10,6 +10,7 @@ mod dialog_lmtp;
 mod dialog_tls;
 mod drive;
 mod drop;
+mod filters;
 #[path = "../fuzz/lmtp.rs"]
 mod fuzz_lmtp;
 mod golden;

@@ -7,6 +7,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// Guessing is not slowed down at a filter's door.
+const SHORTEST_TOKEN: usize = 20;
+
 /// Checks that the parts fit together.
 pub fn consistent(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     config.directory().map_err(|e| {
@@ -55,10 +58,11 @@ fn listeners(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     let imap = config.imap.tls.iter().map(|a| (Listen::Tcp(*a), "imap.tls".to_string()));
     let starttls = config.imap.starttls.iter().map(|a| (Listen::Tcp(*a), "imap.starttls".to_string()));
     let lmtp = config.lmtp.iter().enumerate().map(|(i, l)| (l.listen.clone(), format!("lmtp#{i}.listen")));
+    let exporter = config.exporters.iter().enumerate().map(|(i, e)| (e.listen.clone(), format!("exporter#{i}.listen")));
     let mut seen: HashMap<Listen, String> = HashMap::new();
     let page = config.page.tls.iter().map(|a| (Listen::Tcp(*a), "page.tls".to_string()));
     let plain = config.page.plain.iter().map(|a| (Listen::Tcp(*a), "page.plain".to_string()));
-    for (listen, key) in imap.chain(starttls).chain(lmtp).chain(page).chain(plain) {
+    for (listen, key) in imap.chain(starttls).chain(lmtp).chain(exporter).chain(page).chain(plain) {
         // Port 0 is a new one each time.
         if matches!(&listen, Listen::Tcp(address) if address.port() == 0) {
             continue;
@@ -109,6 +113,15 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
     for (name, domain) in &config.domains {
         if let Some(path) = domain.auth.as_ref().and_then(|auth| auth.ca_file.as_ref()) {
             read(&format!("[domains.{name:?}]: auth_ca_file"), path)?;
+        }
+    }
+    for exporter in &config.exporters {
+        if let Some(path) = &exporter.token_file
+            && read("[[exporter]]: token_file", path)?.lines().next().unwrap_or_default().len() < SHORTEST_TOKEN
+        {
+            let why =
+                format!("its first line is the password, {SHORTEST_TOKEN} characters at least: openssl rand -hex 24");
+            return fault("[[exporter]]: token_file", path, why);
         }
     }
     for sink in &config.sinks {

@@ -1,5 +1,6 @@
 //! The sections of the file, one function each: which keys there are, of what form.
 
+use super::doors::{class, drop_door, exporter, kind, lmtp};
 use super::reader::{ConfigError, Section, Source};
 use super::value::*;
 use super::*;
@@ -32,6 +33,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         tls: tls(&top, base)?,
         lmtp: top.sections("lmtp")?.into_iter().map(|s| lmtp(s, &limits)).collect::<Read<_>>()?,
         drop: drop_door(&top)?,
+        exporters: top.sections("exporter")?.into_iter().map(|s| exporter(s, base, &limits)).collect::<Read<_>>()?,
         domains: domains(&top, base)?,
         recipients: recipients.iter().map(|(key, (retention, _))| (key.clone(), retention.clone())).collect(),
         recipient_digests: recipients.into_iter().map(|(key, (_, digest))| (key, digest)).collect(),
@@ -81,51 +83,6 @@ fn tls(top: &Section<'_>, base: &Path) -> Read<Tls> {
     let tls = Tls { certificate: base.join(s.value("certificate", path)?), key: base.join(s.value("key", path)?) };
     s.end()?;
     Ok(tls)
-}
-
-fn lmtp(s: Section<'_>, limits: &Limits) -> Read<Lmtp> {
-    let lmtp = Lmtp {
-        listen: s.own("listen", listen)?,
-        socket_mode: s.value("socket_mode", mode)?,
-        class: s.own("class", class)?,
-        kind: s.value("kind", kind)?,
-        reply: s.value("reply", choice(&[("accept", Reply::Accept), ("reject", Reply::Reject)]))?,
-        before_queue: s.value("before_queue", boolean)?,
-        verdict: s.list("verdict", filter)?,
-        xforward: s.list("xforward", network)?,
-        max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
-    };
-    if lmtp.reply == Reply::Reject && !lmtp.before_queue {
-        let why = "\"reject\" needs before_queue = true: where the sender does not see our answer, the mail server would \
-                   send a bounce to a forged address";
-        return Err(s.error("reply", why));
-    }
-    s.end()?;
-    Ok(lmtp)
-}
-
-fn class(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Class> {
-    choice(&Class::ALL.map(|c| (c.word(), c)))(value)
-}
-
-fn kind(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Kind> {
-    choice(&Kind::ALL.map(|k| (k.word(), k)))(value)
-}
-
-fn filter(value: &toml::de::DeValue<'_>) -> super::reader::Converted<Filter> {
-    choice(&Filter::ALL.map(|f| (f.word(), f)))(value)
-}
-
-fn drop_door(top: &Section<'_>) -> Read<DropDoor> {
-    let s = top.section("drop")?;
-    let door = DropDoor {
-        header: s.value("header", header_name)?,
-        class: s.value("class", class)?,
-        kind: s.value("kind", kind)?,
-        verdict: s.list("verdict", filter)?,
-    };
-    s.end()?;
-    Ok(door)
 }
 
 fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {

@@ -1,6 +1,7 @@
 //! Password hashes in Dovecot's spelling: `{SCHEME}hash`.
 
 use super::scram::Scram;
+use crate::base::secret::same;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
 use base64::Engine;
@@ -143,7 +144,7 @@ impl Hash {
                 // Both hashed under one key: comparing takes the same time whatever the lengths.
                 let key = hmac::Key::new(hmac::HMAC_SHA256, b"compare");
                 let (a, b) = (hmac::sign(&key, text.as_bytes()), hmac::sign(&key, password));
-                constant_time_eq(a.as_ref(), b.as_ref())
+                same(a.as_ref(), b.as_ref())
             }
         }
     }
@@ -168,10 +169,6 @@ impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{}}}…", self.scheme.name())
     }
-}
-
-fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
 }
 
 fn check(scheme: Scheme, text: &str) -> Result<(), String> {

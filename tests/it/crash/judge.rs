@@ -1,6 +1,7 @@
 //! Starts the program on what a crash left, lets it carry out what was ordered, and compares with what was promised.
 
 use super::digests::DIGEST;
+use super::exports::{EXPORT, tell};
 use super::model::{Model, Remains};
 use super::promise::{Fate, Key, Promise};
 use super::record::Event;
@@ -142,6 +143,13 @@ fn start_and_look(root: &Path, promise: &Promise) -> Result<(), String> {
     for (login, word) in promise.legal.keys() {
         if let Some(period) = word.strip_prefix(DIGEST).and_then(|period| period.parse().ok()) {
             world.place_digest(login, period)?;
+        }
+    }
+    // rspamd tells again of what it told before.
+    let exports = world.exports();
+    for (_, word) in promise.legal.keys().filter(|(_, word)| word.starts_with(EXPORT)) {
+        if tell(&exports, word) != 200 {
+            wrong.push(format!("{word} is not taken again"));
         }
     }
     world.drain();

@@ -123,6 +123,16 @@ pub fn all() -> Vec<Scenario> {
             w.drain();
         }),
         scenario(
+            "what an exporter tells, some of it twice",
+            |_| {},
+            |w| {
+                let exports = w.exports();
+                w.export(&exports, "export1");
+                w.export(&exports, "export2");
+                w.export(&exports, "export1");
+            },
+        ),
+        scenario(
             "digests",
             |_| {},
             |w| {

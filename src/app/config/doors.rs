@@ -1,0 +1,74 @@
+//! The doors: where mail comes in, and what is said of it there.
+
+use super::reader::{ConfigError, Converted, Section};
+use super::value::*;
+use super::*;
+use toml::de::DeValue;
+
+type Read<T> = Result<T, ConfigError>;
+
+pub(super) fn lmtp(s: Section<'_>, limits: &Limits) -> Read<Lmtp> {
+    let lmtp = Lmtp {
+        listen: s.own("listen", listen)?,
+        socket_mode: s.value("socket_mode", mode)?,
+        class: s.own("class", class)?,
+        kind: s.value("kind", kind)?,
+        reply: s.value("reply", choice(&[("accept", Reply::Accept), ("reject", Reply::Reject)]))?,
+        before_queue: s.value("before_queue", boolean)?,
+        verdict: s.list("verdict", filter)?,
+        xforward: s.list("xforward", network)?,
+        max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
+    };
+    if lmtp.reply == Reply::Reject && !lmtp.before_queue {
+        let why = "\"reject\" needs before_queue = true: where the sender does not see our answer, the mail server would \
+                   send a bounce to a forged address";
+        return Err(s.error("reply", why));
+    }
+    s.end()?;
+    Ok(lmtp)
+}
+
+pub(super) fn class(value: &DeValue<'_>) -> Converted<Class> {
+    choice(&Class::ALL.map(|c| (c.word(), c)))(value)
+}
+
+pub(super) fn kind(value: &DeValue<'_>) -> Converted<Kind> {
+    choice(&Kind::ALL.map(|k| (k.word(), k)))(value)
+}
+
+fn filter(value: &DeValue<'_>) -> Converted<Filter> {
+    choice(&Filter::ALL.map(|f| (f.word(), f)))(value)
+}
+
+pub(super) fn drop_door(top: &Section<'_>) -> Read<DropDoor> {
+    let s = top.section("drop")?;
+    let door = DropDoor {
+        header: s.value("header", header_name)?,
+        class: s.value("class", class)?,
+        kind: s.value("kind", kind)?,
+        verdict: s.list("verdict", filter)?,
+    };
+    s.end()?;
+    Ok(door)
+}
+
+pub(super) fn exporter(s: Section<'_>, base: &Path, limits: &Limits) -> Read<Exporter> {
+    let class_or = |key, default| Ok::<_, ConfigError>(s.optional(key, or_none(class))?.unwrap_or(Some(default)));
+    let exporter = Exporter {
+        listen: s.own("listen", listen)?,
+        socket_mode: s.optional("socket_mode", mode)?.unwrap_or(0o660),
+        token_file: s.optional("token_file", path)?.map(|file| base.join(file)),
+        rejected: class_or("rejected", Class::Incoming)?,
+        marked: class_or("marked", Class::Unsure)?,
+        outgoing: class_or("outgoing", Class::Outgoing)?,
+        kind: s.optional("kind", kind)?.unwrap_or(Kind::Spam),
+        max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
+    };
+    if exporter.token_file.is_none() && matches!(exporter.listen, Listen::Tcp(_)) {
+        let why =
+            "an address that any program can reach needs token_file: whoever knows the password in it may hand in mail";
+        return Err(s.error("listen", why));
+    }
+    s.end()?;
+    Ok(exporter)
+}
