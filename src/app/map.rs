@@ -239,11 +239,11 @@ pub fn exporter(exporter: &config::Exporter) -> Result<(exporter::Door, Terms), 
     Ok((door, Terms { token, most: export_bytes(exporter) }))
 }
 
-/// The largest request of rspamd's exporter. A message of twice the limit still comes whole: its header is kept. In JSON
-/// three bytes take four.
+/// The largest request of rspamd's exporter: in JSON three bytes of a message take four. One that is a little over the
+/// limit still comes, and its header is kept.
 fn export_bytes(exporter: &config::Exporter) -> usize {
     let message = usize::try_from(exporter.max_size).unwrap_or(usize::MAX);
-    message.saturating_mul(2).saturating_add(limits::EXPORT_METADATA)
+    message.saturating_add(message / 2).saturating_add(limits::EXPORT_METADATA)
 }
 
 /// The largest piece of memory that a door may ask for.

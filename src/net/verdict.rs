@@ -54,7 +54,7 @@ impl Asked {
     pub async fn ask(
         &self,
         request: &Request,
-        message: impl AsRef<[u8]> + Send + 'static,
+        message: impl AsRef<[u8]> + Send + Sync + 'static,
     ) -> Result<Verdict, NoVerdict> {
         match self {
             Asked::Rspamd { worker, password, time } => {

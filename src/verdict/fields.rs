@@ -152,8 +152,9 @@ impl Notes {
 
     fn heard(self) -> Heard {
         let reasons = sorted(self.reasons);
+        let is_over = self.score.zip(self.required).is_some_and(|(score, required)| score >= required);
         let verdict = Verdict {
-            action: if self.is_spam { Action::Mark } else { Action::Pass },
+            action: if self.is_spam || is_over { Action::Mark } else { Action::Pass },
             score: self.score,
             required: self.required,
             kind: self.kind.unwrap_or_else(|| kinds::of(&reasons)),

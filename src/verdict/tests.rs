@@ -214,6 +214,21 @@ fn heard(block: &str, believed: &[Filter]) -> Heard {
 }
 
 #[test]
+fn fields_of_the_samples() {
+    let read = |name: &str| {
+        let path = format!("{}/tests/mail/demo/{name}.eml", env!("CARGO_MANIFEST_DIR"));
+        fields::read(&std::fs::read(path).unwrap(), &[Filter::Rspamd, Filter::SpamAssassin]).unwrap().verdict
+    };
+    let rspamd = read("rspamd-headers");
+    assert_eq!((rspamd.score_line().as_deref(), rspamd.action), (Some("21.30 / 15.00"), Action::Mark));
+    assert_eq!(rspamd.reason_lines()[..2], ["BAYES_SPAM(5.10)[99.97%]", "ABUSE_SURBL(5.00)[casino.test:url]"]);
+    assert_eq!(rspamd.reasons.len(), 6);
+    let spamassassin = read("spamassassin-headers");
+    assert_eq!(spamassassin.score_line().as_deref(), Some("8.40 / 5.00"));
+    assert_eq!(spamassassin.reason_lines(), ["BAYES_99", "HTML_MESSAGE", "MIME_HTML_ONLY", "URIBL_BLACK"]);
+}
+
+#[test]
 fn fields_of_spamassassin() {
     let block = "X-Spam-Checker-Version: SpamAssassin 4.0.1 (2024-03-25) on mx\nX-Spam-Flag: YES\nX-Spam-Level: ****\n\
         X-Spam-Status: Yes, score=1001.3 required=5.0 tests=GTUBE,\n\tRCVD_ILLEGAL_IP autolearn=no autolearn_force=no version=4.0.1\n\
