@@ -37,12 +37,14 @@ impl Heard {
     }
 }
 
-/// Where a field must stand to be believed.
+/// Where a field must stand to be believed. On top, above the first Received, nobody writes before our own mail server has
+/// written that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
-    /// Alone: the filter removes what it finds, so of two none is believed.
+    /// On top, or alone: the filter removes what it finds, so of two further down none is believed. (amavis removes it from
+    /// what it lets pass; what it quarantines it leaves as it is, and writes on top.)
     Alone,
-    /// Above the first Received: the filter removes nothing, and hands the message to us itself.
+    /// On top: the filter removes nothing, and hands the message to us itself.
     OnTop,
 }
 
@@ -81,7 +83,8 @@ pub fn read(block: &[u8], believed: &[Filter]) -> Option<Heard> {
         return None;
     }
     let mut found: Vec<(&Rule, Value<'_>, bool)> = Vec::new();
-    let mut is_top = true;
+    // Without a Received field nobody knows who wrote what.
+    let mut is_top = header::find(block, b"received").is_some();
     for field in header::fields(block).take(limits::VERDICT_FIELDS) {
         is_top &= !field.is(b"received");
         let known = RULES.iter().find(|rule| field.is(rule.name.as_bytes()));
@@ -91,10 +94,11 @@ pub fn read(block: &[u8], believed: &[Filter]) -> Option<Heard> {
     let mut notes = Notes::default();
     let mut is_any = false;
     for rule in RULES {
-        let mut values = found.iter().filter(|(of, ..)| of.name == rule.name);
+        let values = || found.iter().filter(|(of, ..)| of.name == rule.name);
+        let on_top = values().find(|(_, _, is_top)| *is_top);
         let value = match rule.stands {
-            Stands::Alone => values.next().filter(|_| values.next().is_none()),
-            Stands::OnTop => values.find(|(_, _, is_top)| *is_top),
+            Stands::Alone => on_top.or_else(|| values().next().filter(|_| values().count() == 1)),
+            Stands::OnTop => on_top,
         };
         if let Some((_, value, _)) = value {
             (rule.read)(value, &mut notes);

@@ -258,12 +258,31 @@ fn fields_of_amavis() {
         ["BANNED, message contains .exe,evil.exe", "BAYES_99(3.50)", "HTML_MESSAGE(0.00)", "X(-1.00)"]
     );
     assert_eq!((sender.as_deref(), id.as_deref()), (Some("sender@spam.example"), Some("WttDZv3e9d9l")));
-    assert_eq!(heard("X-Envelope-From: <>\n\n", &[Filter::Amavis]).sender.as_deref(), Some(""));
-    let infected = heard("X-Amavis-Alert: INFECTED, message contains virus: Eicar\n", &[Filter::Amavis]).verdict;
+    assert_eq!(heard("X-Envelope-From: <>\nReceived: x\n\n", &[Filter::Amavis]).sender.as_deref(), Some(""));
+    let infected =
+        heard("X-Amavis-Alert: INFECTED, message contains virus: Eicar\nReceived: x\n", &[Filter::Amavis]).verdict;
     assert_eq!(
         (infected.kind, infected.kind_at(Kind::Policy), infected.kind_at(Kind::Spam)),
         (Kind::Virus, Kind::Policy, Kind::Virus)
     );
+}
+
+/// Quarantined by amavis 2.13; the spammer had written fields of his own.
+#[test]
+fn fields_of_a_real_amavis() {
+    let read = |name: &str| {
+        let path = format!("{}/tests/verdict/{name}.eml", env!("CARGO_MANIFEST_DIR"));
+        fields::read(&std::fs::read(path).unwrap(), &[Filter::Amavis]).unwrap()
+    };
+    let Heard { verdict, sender, id } = read("amavis-gtube");
+    assert_eq!((verdict.action, verdict.kind), (Action::Mark, Kind::Spam));
+    assert_eq!(verdict.score_line().as_deref(), Some("1002.30 / 5.00"));
+    let reasons = ["GTUBE(1000.00)", "RCVD_ILLEGAL_IP(1.30)", "TVD_SPACE_RATIO_MINFP(1.00)", "TVD_SPACE_RATIO(0.00)"];
+    assert_eq!(verdict.reason_lines(), reasons);
+    assert_eq!((sender.as_deref(), id.as_deref()), (Some("sender@spam.example"), Some("tGp1vt0V6bry")));
+    let banned = read("amavis-banned").verdict;
+    assert_eq!((banned.kind, banned.score), (Kind::Banned, Some(0.0)));
+    assert_eq!(banned.reason_lines(), ["BANNED, message contains application/octet-stream,evil.exe"]);
 }
 
 #[test]
@@ -277,6 +296,11 @@ fn nobody_is_believed_who_was_not_named() {
     // A filter that removes what it finds writes one.
     let forged = b"X-Spam-Score: -99\r\nX-Spam-Score: 9\r\n\r\n";
     assert_eq!(fields::read(forged, &[Filter::SpamAssassin]), None);
+    // What stands above our own mail server's field is nobody else's.
+    let ours = b"X-Spam-Score: 9\r\nReceived: x\r\nX-Spam-Score: -99\r\n\r\n";
+    assert_eq!(fields::read(ours, &[Filter::SpamAssassin]).unwrap().verdict.score, Some(9.0));
+    let nobodys = b"X-Spam-Score: -99\r\nX-Spam-Score: 9\r\nX-Quarantine-ID: <a>\r\n\r\n";
+    assert_eq!(fields::read(nobodys, &Filter::ALL), None);
     // One that does not stands on top.
     assert_eq!(fields::read(b"Received: x\r\nX-Amavis-Alert: BANNED, y\r\n\r\n", &[Filter::Amavis]), None);
 }

@@ -121,11 +121,14 @@ def seeds(target):
     elif target == "verdict":
         for path in sorted(glob.glob("tests/verdict/*")):
             with open(path, "rb") as file:
-                yield (b"\x00" if path.endswith(".json") else b"\x01") + file.read()[:4000]
+                kind = {".json": b"\x00", ".txt": b"\x01", ".eml": b"\x03"}[os.path.splitext(path)[1]]
+                yield kind + file.read()[:4000]
+        yield b'\x02{"action":"reject","qid":"A","rcpt":["a@b"],"from":"unknown","score":1.5,"symbols":[{"name":"C","score":1,"options":["d"]}],' \
+            b'"message":"U3ViamVjdDogeA0KDQo=","header_to":["e"],"size":7}'
         yield b'\x00{"action":"rewrite subject","subject":"x","symbols":{"A":{"score":1.5,"options":["b"],"description":"c"}},' \
             b'"messages":{"smtp_message":"d"},"dkim-signature":["e"],"milter":{"remove_headers":{"F":0,"G":[1,-2]},' \
             b'"add_headers":{"H":"i","J":[{"value":"k","order":-3}]},"spam_header":{"L":"m"},"no_action":false,"reject":"n"}}'
-        yield b"\x02X-Envelope-From: <a@b>\r\nX-Quarantine-ID: <c>\r\nX-Amavis-Alert: BANNED, d\r\nX-Spam-Flag: YES\r\nX-Spam-Score: 5.1\r\n" \
+        yield b"\x03X-Envelope-From: <a@b>\r\nX-Quarantine-ID: <c>\r\nX-Amavis-Alert: BANNED, d\r\nX-Spam-Flag: YES\r\nX-Spam-Score: 5.1\r\n" \
             b"X-Spam-Status: Yes, score=5.1..6 tag2=5\r\n\ttests=[E=1.5, F=2] autolearn=no\r\nX-Spam-Report: \r\n\t* 1.5 E words\r\n\t*  more\r\n" \
             b"X-Spamd-Result: default: True [7.50 / 5.00];\r\n\tG(1.50)[h, i];\r\n\tJ(0.00)[]\r\nX-Virus-Status: Infected (k)\r\n\r\n"
     else:

@@ -4,15 +4,19 @@
 mod plant;
 
 use lazaret::base::limits;
-use lazaret::verdict::fields;
+use lazaret::verdict::{exporter, fields};
 use lazaret::verdict::{Edit, Filter, Verdict, rspamd, spamd};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&how, input)) = data.split_first() else { return };
-    let verdict = match how % 3 {
+    let verdict = match how % 4 {
         0 => rspamd::answer(200, input).ok(),
         1 => spamd::answer(input).ok(),
+        2 => exporter::read("", &[], input).ok().map(|told| {
+            assert!(!told.sender.contains(char::is_control) && told.recipients.len() <= limits::LMTP_RECIPIENTS);
+            told.verdict
+        }),
         _ => fields::read(input, &Filter::ALL).map(|heard| {
             assert!(heard.id.is_none_or(|id| !id.contains(char::is_control)));
             assert!(heard.sender.is_none_or(|sender| !sender.contains(['\r', '\n', '\0'])));
