@@ -1,4 +1,4 @@
-"""The real filters, each in a folder of its own with its own configuration and ports: rspamd and SpamAssassin's spamd.
+"""The real filters, each in a folder of its own with its own configuration and ports: rspamd, SpamAssassin's spamd, amavis.
 
 They look nothing up in the network, so that a test says the same everywhere.
 """
@@ -134,6 +134,33 @@ class Spamd(Program):
             subprocess.run(["chown", "-R", "nobody", self.folder], check=True)
             command += ["-u", "nobody"]
         self.start(command, lambda: listens(self.port), env={**os.environ, "HOME": f"{self.folder}/home"})
+
+
+class Amavis(Program):
+    """amavis behind a mail server: it quarantines by LMTP to `quarantine` (a port)."""
+
+    def __init__(self, quarantine):
+        super().__init__("amavis")
+        self.port = free_port()
+        with open(f"{self.folder}/conf", "w") as file:
+            file.write(f"""use strict;
+$max_servers = 1; $daemon_user = 'amavis'; $daemon_group = 'amavis'; $mydomain = 'example.org'; $myhostname = 'mx.example.org';
+$MYHOME = '{self.folder}/home'; $TEMPBASE = "$MYHOME/tmp"; $db_home = "$MYHOME/db"; $lock_file = "$MYHOME/lock"; $pid_file = "$MYHOME/pid";
+$QUARANTINEDIR = undef; $enable_db = 0; $do_syslog = 0; $LOGFILE = "$MYHOME/amavis.log"; $log_level = 1;
+@local_domains_maps = (['.example.org']); $inet_socket_port = {self.port}; $inet_socket_bind = '127.0.0.1';
+$sa_tag_level_deflt = -999; $sa_tag2_level_deflt = 5; $sa_kill_level_deflt = 5; $sa_local_tests_only = 1; @bypass_virus_checks_maps = (1);
+$spam_quarantine_method = $banned_files_quarantine_method = 'lmtp:[127.0.0.1]:{quarantine}';
+$spam_quarantine_to = $banned_quarantine_to = '%a';
+$final_spam_destiny = D_DISCARD; $final_banned_destiny = D_DISCARD; $forward_method = $notify_method = 'smtp:[127.0.0.1]:1';
+$banned_filename_re = new_RE(qr'[.]exe$'i);
+1;
+""")
+        # amavis refuses a configuration that it could change.
+        os.chmod(self.folder, 0o755)
+        for name in ("tmp", "db"):
+            os.makedirs(f"{self.folder}/home/{name}")
+        subprocess.run(["chown", "-R", "amavis", f"{self.folder}/home"], check=True)
+        self.start(["amavisd", "-c", f"{self.folder}/conf", "foreground"], lambda: listens(self.port))
 
 
 def mail(subject, body="Hello.", recipient="alice@example.org", mark="x"):

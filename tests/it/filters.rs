@@ -1,5 +1,6 @@
 //! The real filters, asked by our own code: `tests/clients/filters.py` starts them.
 
+use crate::site::{Site, wait};
 use lazaret::base::Timestamp;
 use lazaret::mail::Kind;
 use lazaret::mail::trace::Client;
@@ -117,4 +118,31 @@ fn the_real_filters_are_understood() {
     let good = ask(&spamd, "hello", "x");
     assert!(good.action == Action::Pass && !adds(&good, "X-Spam-Flag"), "{good:?}");
     assert!(has(&ask(&spamd, "hello", gtube), "GTUBE"));
+}
+
+#[test]
+fn what_a_filter_wrote_goes_through_the_intake() {
+    let site = Site::new("believed");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/demo/spamassassin-headers.eml");
+    let sample = std::fs::read(sample).expect("the sample");
+    site.serve().stop();
+    // No server runs: what was read from the header must outlive the command.
+    for (qid, more) in [("Q1", "--verdict amavis --verdict spamassassin"), ("Q2", "")] {
+        let line = format!("deposit --from s@spam.test --to alice@example.org --qid {qid} {more}");
+        let ran = site.run(&line, &sample);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    }
+    let server = site.serve();
+    wait("both are filed", || site.run("list --json", b"").lines().len() == 2);
+    for row in site.run("list --json", b"").lines() {
+        let id = row["id"].as_str().expect("an id");
+        let shown = site.run(&format!("show --json {id}"), b"").lines().remove(0);
+        let reasons = shown["reasons"].as_array().expect("a list").len();
+        match shown["client"]["queue_id"].as_str() {
+            Some("Q1") => assert_eq!((shown["score"].as_str(), reasons), (Some("8.40 / 5.00"), 4)),
+            Some("Q2") => assert_eq!((shown["score"].as_str(), reasons), (None, 0)),
+            other => panic!("nobody handed in {other:?}"),
+        }
+    }
+    server.stop();
 }
