@@ -29,6 +29,7 @@ pub mod catalogue;
 mod change;
 mod changes;
 mod history;
+pub mod lists;
 pub mod journal;
 pub mod marks;
 pub mod passwd;
