@@ -3,9 +3,11 @@
 
 mod digest;
 mod requests;
+mod senders;
 
 pub use digest::Digest;
 pub use requests::{Decline, Grant, Requests};
+pub use senders::{Allow, Block, Lists, Unlist};
 
 use super::exit::Exit;
 use crate::base::limits;
@@ -74,6 +76,14 @@ pub enum Command {
     Grant(Grant),
     /// Decline requests.
     Decline(Decline),
+    /// Allow senders.
+    Allow(Allow),
+    /// Block senders.
+    Block(Block),
+    /// Take senders off a list.
+    Unlist(Unlist),
+    /// Show lists of senders.
+    Lists(Lists),
     /// Digests.
     Digest(Digest),
     /// Remove what has expired.
@@ -416,6 +426,14 @@ fn ids(command: &Command) -> Result<(), Stop> {
         Command::Release(c) => ("release", c.ids.is_empty()),
         Command::Train(c) => ("train", c.ids.is_empty()),
         Command::Remove(c) => ("remove", c.ids.is_empty()),
+        Command::Allow(Allow { senders, .. })
+        | Command::Block(Block { senders, .. })
+        | Command::Unlist(Unlist { senders, .. })
+            if senders.is_empty() =>
+        {
+            let text = "lazaret: no sender given: expected an address or a domain\n".to_string();
+            return Err(Stop { text, exit: Exit::Usage });
+        }
         Command::Deposit(c) if c.to.is_empty() && c.recipients.is_empty() => {
             let text = "lazaret deposit: no recipient: give --to ADDRESS\n".to_string();
             return Err(Stop { text, exit: Exit::Usage });

@@ -19,7 +19,7 @@ use crate::base::{Fault, limits};
 use crate::mail::senders::{Entry, List, Pattern, Sense};
 use crate::mail::{Address, alignment, shared};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// What the lists say of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,11 @@ impl Lists<'_> {
     pub fn of(&self, account: &Account, scope: &Scope) -> Result<Arc<List>, Denied> {
         may_edit(account, scope)?;
         Ok(self.list(scope))
+    }
+
+    /// Whether anything goes by the lists.
+    pub fn are_read(&self) -> bool {
+        self.0.exports.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The logins whose lists this account may edit and that name anybody, and how many.

@@ -111,6 +111,10 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
             read(&format!("[domains.{name:?}]: auth_ca_file"), path)?;
         }
     }
+    if let Some(path) = config.lists.export.as_ref().filter(|path| !path.is_dir()) {
+        let why = "it is no directory: make one that this server may write to and the filter may read";
+        return fault("lists.export", path, why.to_string());
+    }
     for sink in &config.sinks {
         if let SinkTo::Rspamd { password_file: Some(path), .. } = &sink.to {
             read(&format!("[[sink]] {}: password_file", sink.name), path)?;

@@ -31,7 +31,7 @@ impl Lists<'_> {
 
     /// Writes the files that differ. What fails is logged: the lists themselves are safe, and the next change, edit or start
     /// tries again.
-    pub(super) fn export(&self) {
+    pub fn export(&self) {
         // Held over the writing: of two changes the later one's files stay.
         let export = self.0.exports.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Export { directory, mode }) = &*export else { return };
