@@ -7,8 +7,8 @@ use super::alignment::{ascii, organisation};
 pub fn is_shared(domain: &str) -> bool {
     let Some(domain) = ascii(domain) else { return false };
     let own = organisation(&domain).unwrap_or(&domain);
-    let of_family = |family: &&str| own.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'));
-    DOMAINS.contains(&own) || FAMILIES.iter().any(|family| of_family(&family))
+    let of_family = |family: &str| own.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'));
+    DOMAINS.contains(&own) || FAMILIES.iter().any(|family| of_family(family))
 }
 
 /// Providers with a domain in each of many countries: the name before the public suffix.
