@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
         std: &[VALUES],
         is_async: false,
     },
+    Rule { module: "verdict", modules: &["base", "mail"], crates: &["serde_json"], std: &[VALUES], is_async: false },
     Rule {
         module: "disk",
         modules: &["base"],
@@ -144,14 +145,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "bridge",
-        modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "page", "disk"],
+        modules: &["base", "mail", "imap", "lmtp", "verdict", "store", "quarantine", "page", "disk"],
         crates: &["event_listener", "log", "memchr", "ring", "maud"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },
     Rule {
         module: "net",
-        modules: &["base", "mail", "disk", "page", "bridge"],
+        modules: &["base", "mail", "verdict", "disk", "page", "bridge"],
         crates: &[
             "rcgen",
             "smol",
@@ -177,7 +178,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "work",
-        modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net"],
+        modules: &["base", "mail", "verdict", "disk", "store", "queue", "quarantine", "net"],
         crates: &[
             "rustix",
             "smol",
@@ -194,7 +195,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "serve",
-        modules: &["base", "mail", "imap", "lmtp", "quarantine", "page", "bridge", "net"],
+        modules: &["base", "mail", "imap", "lmtp", "verdict", "quarantine", "page", "bridge", "net"],
         crates: &["smol", "log", "event_listener", "futures_rustls", "rustls"],
         std: &[ALL],
         is_async: true,
@@ -206,6 +207,7 @@ const RULES: &[Rule] = &[
             "mail",
             "imap",
             "lmtp",
+            "verdict",
             "disk",
             "store",
             "queue",
@@ -236,7 +238,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "cli",
-        modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net", "work", "app"],
+        modules: &["base", "mail", "verdict", "disk", "store", "queue", "quarantine", "net", "work", "app"],
         crates: &["argh", "log", "env_logger", "serde", "serde_json", "smol"],
         std: &[ALL],
         is_async: true,
