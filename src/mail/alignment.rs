@@ -11,9 +11,8 @@ use super::authentication::Found;
 /// A domain as the DNS has it: lower-case ASCII, labels beyond it in Punycode (RFC 5890 2.3.2.1). `None`: it is none.
 pub fn ascii(domain: &str) -> Option<String> {
     let name = idna::domain_to_ascii(domain.strip_suffix('.').unwrap_or(domain)).ok()?;
-    let plain = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
+    let plain =
+        |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     (name.len() <= crate::base::limits::DOMAIN && name.split('.').all(plain)).then_some(name)
 }
 

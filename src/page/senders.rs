@@ -245,13 +245,8 @@ mod tests {
                     lists: vec![("global".into(), None), (BAD.into(), Some(BAD.into()))],
                     can_delete: true,
                 };
-                let row = RowView {
-                    sense,
-                    sender: BAD.into(),
-                    since: None,
-                    by: BAD.into(),
-                    overruled_by: Some(BAD.into()),
-                };
+                let row =
+                    RowView { sense, sender: BAD.into(), since: None, by: BAD.into(), overruled_by: Some(BAD.into()) };
                 let view = SendersView {
                     login: BAD.into(),
                     rows: vec![row],

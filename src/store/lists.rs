@@ -166,7 +166,8 @@ impl Lists {
         let directory = self.directory();
         // `.new` stands behind it while it is written.
         let name = path::encode(login.as_bytes()).filter(|name| name.len() + 2 * END.len() <= path::NAME_MAX);
-        let no_name = || io::Error::new(io::ErrorKind::InvalidFilename, "the account's name is too long for a file name");
+        let no_name =
+            || io::Error::new(io::ErrorKind::InvalidFilename, "the account's name is too long for a file name");
         let name = name.ok_or_else(no_name).during("keep a list of senders in", &directory)?;
         Ok(directory.join(format!("{name}{END}")))
     }
@@ -218,7 +219,10 @@ mod tests {
         assert_eq!(has(&again, "global", "far.example"), None);
         assert_eq!(again.all().iter().map(|(login, _)| login.as_str()).collect::<Vec<_>>(), ["alice@x.test", "x.test"]);
         let text = std::fs::read_to_string(scratch.path().join("state/lists/alice%40x.test.list")).unwrap();
-        assert!(text.starts_with("# Senders of alice@x.test") && text.ends_with("\nallow bob@far.example me\n"), "{text}");
+        assert!(
+            text.starts_with("# Senders of alice@x.test") && text.ends_with("\nallow bob@far.example me\n"),
+            "{text}"
+        );
         assert!(!scratch.path().join("state/lists/x.test.list.new").exists());
     }
 

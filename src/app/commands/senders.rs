@@ -61,12 +61,7 @@ pub(super) fn change(
     Ok(())
 }
 
-fn say(
-    quarantine: &Quarantine,
-    saying: Saying,
-    scope: &Scope,
-    pattern: &Pattern,
-) -> Result<(Outcome, String), Failed> {
+fn say(quarantine: &Quarantine, saying: Saying, scope: &Scope, pattern: &Pattern) -> Result<(Outcome, String), Failed> {
     let lists = quarantine.lists();
     let add = |sense| lists.add(&hand(), scope, sense, pattern, None);
     Ok(match saying {
@@ -99,7 +94,9 @@ pub(super) fn list(quarantine: &Quarantine, list: Option<&str>, tell: Tell) -> R
     for login in logins {
         // A person may have made a file for somebody whom the configuration does not know.
         let Ok(scope) = scope_of(quarantine, &login) else {
-            log::warn!("the list of {login} counts for nothing: it is no domain and no recipient of this configuration");
+            log::warn!(
+                "the list of {login} counts for nothing: it is no domain and no recipient of this configuration"
+            );
             continue;
         };
         let Ok(list) = lists.of(&hand(), &scope) else { continue };

@@ -26,9 +26,19 @@ fn senders_as_people_write_them() {
     ] {
         assert_eq!(pattern(written).to_string(), read, "{written}");
     }
-    for written in
-        ["", "@", "*", "a b@far.example", "\"a b\"@far.example", "a@", "far..example", "a@[192.0.2.1]", "far.example/24", "*far.example", "a#b"]
-    {
+    for written in [
+        "",
+        "@",
+        "*",
+        "a b@far.example",
+        "\"a b\"@far.example",
+        "a@",
+        "far..example",
+        "a@[192.0.2.1]",
+        "far.example/24",
+        "*far.example",
+        "a#b",
+    ] {
         assert_eq!(Pattern::parse(written), Err(NoPattern), "{written}");
     }
 }
@@ -51,7 +61,10 @@ fn without_proof_nobody_is_allowed() {
     let list = "block far.example\nallow bob@far.example\nallow near.example\n";
     assert_eq!(says(list, "bob@far.example", false), Some(Sense::Block));
     assert_eq!(says(list, "bob@near.example", false), None);
-    assert_eq!(says("allow bob@x.example\nblock bob@x.example\nallow bob@x.example", "bob@x.example", true), Some(Sense::Block));
+    assert_eq!(
+        says("allow bob@x.example\nblock bob@x.example\nallow bob@x.example", "bob@x.example", true),
+        Some(Sense::Block)
+    );
 }
 
 #[test]

@@ -65,7 +65,8 @@ impl Lists<'_> {
     }
 
     fn blocked_for_all(&self) -> String {
-        let mut text = "# Made by Lazaret: changes here are lost. Blocked for everybody, by envelope sender\n".to_string();
+        let mut text =
+            "# Made by Lazaret: changes here are lost. Blocked for everybody, by envelope sender\n".to_string();
         for (pattern, sense) in self.0.senders.get(&Scope::Global.to_string()).counting() {
             let action = match sense {
                 Sense::Block => "REJECT 5.7.1 this sender is blocked here",

@@ -167,19 +167,29 @@ fn exported_at_once_at_each_change_and_edit() {
     f.q.lists().export_to(Some(Export { directory: directory.clone(), mode: 0o644 }));
     assert!(exported(&directory, "rspamd-senders.map").ends_with("\n\"bob#1@far.example>alice@x.test\" allow\n"));
     let recipients = exported(&directory, "rspamd-recipients.map");
-    assert!(recipients.ends_with("\n\"@x.test\" x.test +\n\"@y.test\" y.test\n\"info@x.test\" alice@x.test\n"), "{recipients}");
+    assert!(
+        recipients.ends_with("\n\"@x.test\" x.test +\n\"@y.test\" y.test\n\"info@x.test\" alice@x.test\n"),
+        "{recipients}"
+    );
     assert_eq!(exported(&directory, "postfix-senders").lines().count(), 1);
     add(&f, &global(), Sense::Block, "spam.example").unwrap();
     add(&f, &global(), Sense::Allow, "good@spam.example").unwrap();
     add(&f, &domain(), Sense::Block, "other.example").unwrap();
     let postfix = exported(&directory, "postfix-senders");
-    assert!(postfix.ends_with("\ngood@spam.example DUNNO\nspam.example REJECT 5.7.1 this sender is blocked here\n"), "{postfix}");
+    assert!(
+        postfix.ends_with("\ngood@spam.example DUNNO\nspam.example REJECT 5.7.1 this sender is blocked here\n"),
+        "{postfix}"
+    );
     let mode = std::fs::metadata(directory.join("postfix-senders")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o644);
-    std::fs::write(f.scratch.path().join("state/lists/x.test.list"), "block third.example\nallow third.example\n").unwrap();
+    std::fs::write(f.scratch.path().join("state/lists/x.test.list"), "block third.example\nallow third.example\n")
+        .unwrap();
     f.q.lists().refresh().unwrap();
     let senders = exported(&directory, "rspamd-senders.map");
-    assert_eq!(senders.lines().filter(|line| line.contains(">x.test\"")).collect::<Vec<_>>(), ["\"third.example>x.test\" block"]);
+    assert_eq!(
+        senders.lines().filter(|line| line.contains(">x.test\"")).collect::<Vec<_>>(),
+        ["\"third.example>x.test\" block"]
+    );
     // Where nobody can write the change counts all the same.
     std::fs::remove_dir_all(&directory).unwrap();
     add(&f, &domain(), Sense::Block, "fourth.example").unwrap();

@@ -35,9 +35,11 @@ impl World {
             let scope = self.quarantine.directory().login(&login).map(|(_, scope)| scope);
             let scope = scope.unwrap_or_else(|| panic!("the list of {login}, which nobody made"));
             let list = lists.of(&global(), &scope).expect("global sees all");
-            all.extend(list.counting().into_iter().map(|(sender, sense)| {
-                (key(&login, &format!("{SENDER}{sender}")), sense.word().to_string())
-            }));
+            all.extend(
+                list.counting()
+                    .into_iter()
+                    .map(|(sender, sense)| (key(&login, &format!("{SENDER}{sender}")), sense.word().to_string())),
+            );
         }
         all
     }
