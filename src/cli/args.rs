@@ -4,15 +4,16 @@
 mod digest;
 mod requests;
 mod senders;
+mod user;
 
 pub use digest::Digest;
 pub use requests::{Decline, Grant, Requests};
 pub use senders::{Allow, Block, Lists, Unlist};
+pub use user::{User, UserAdd, UserCommand, UserList, UserPasswd, UserRemove};
 
 use super::exit::Exit;
 use crate::base::limits;
 use crate::mail::{Address, Class, Kept, Kind};
-use crate::store::passwd::Scheme;
 use argh::FromArgs;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -164,73 +165,6 @@ pub struct Deposit {
 /// An envelope sender, verbatim; "" is the null sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender(pub String);
-
-/// add, change, remove and list accounts
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "user", help_triggers("-h", "--help"))]
-pub struct User {
-    /// what to do
-    #[argh(subcommand)]
-    pub command: UserCommand,
-}
-
-/// What to do with accounts.
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand)]
-pub enum UserCommand {
-    /// Add one.
-    Add(UserAdd),
-    /// Change a password.
-    Passwd(UserPasswd),
-    /// Remove one.
-    Remove(UserRemove),
-    /// List them.
-    List(UserList),
-}
-
-/// add an account; the password is asked for, or the first line of standard input
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "add", help_triggers("-h", "--help"))]
-pub struct UserAdd {
-    /// global, a domain, or an address
-    #[argh(positional)]
-    pub login: String,
-
-    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256
-    #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
-    pub scheme: Scheme,
-}
-
-/// change the password of an account; it is asked for, or the first line of standard input
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "passwd", help_triggers("-h", "--help"))]
-pub struct UserPasswd {
-    /// the account's login
-    #[argh(positional)]
-    pub login: String,
-
-    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256
-    #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
-    pub scheme: Scheme,
-}
-
-/// remove an account; its mail stays
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "remove", help_triggers("-h", "--help"))]
-pub struct UserRemove {
-    /// the account's login
-    #[argh(positional)]
-    pub login: String,
-}
-
-/// list accounts
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
-pub struct UserList {
-    /// one JSON object a line
-    #[argh(switch)]
-    pub json: bool,
-}
 
 /// list messages, newest first
 #[derive(FromArgs, Debug, PartialEq)]
@@ -485,10 +419,6 @@ fn kind(text: &str) -> Result<Kind, String> {
 fn kept(text: &str) -> Result<Kept, String> {
     let known = Kept::ALL.into_iter().find(|k| k.directory().eq_ignore_ascii_case(text));
     known.ok_or_else(|| one_of(Kept::ALL.map(Kept::directory)).to_lowercase())
-}
-
-fn scheme(text: &str) -> Result<Scheme, String> {
-    Scheme::from_name(text).ok_or_else(|| one_of(Scheme::ALL.map(Scheme::name)))
 }
 
 fn ham(text: &str) -> Result<bool, String> {
