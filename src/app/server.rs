@@ -204,8 +204,10 @@ impl Server {
     }
 
     fn listen_page(&mut self, config: &Config) -> Result<(), String> {
-        let site = Site::new(self.quarantine.clone(), self.accounts.clone()).ok_or("the system has no random bytes")?;
-        let site = Arc::new(site);
+        let networks = config.page.metrics.clone();
+        let may_measure = move |peer| networks.iter().any(|network| network.contains(peer));
+        let site = Site::new(self.quarantine.clone(), self.accounts.clone(), may_measure);
+        let site = Arc::new(site.ok_or("the system has no random bytes")?);
         let secure = config.page.tls.iter().map(|address| (*address, true));
         for (address, is_tls) in secure.chain(config.page.plain.iter().map(|address| (*address, false))) {
             let listener = Listener::bind(&Address::Tcp(address)).map_err(|e| e.to_string())?;

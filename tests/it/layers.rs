@@ -146,7 +146,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "bridge",
         modules: &["base", "mail", "imap", "lmtp", "verdict", "store", "quarantine", "page", "disk"],
-        crates: &["event_listener", "log", "memchr", "ring", "maud"],
+        crates: &["event_listener", "log", "memchr", "ring", "maud", "prometheus_client"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },
