@@ -150,6 +150,8 @@ pub struct QuestionView {
     pub lists: Vec<(String, Option<String>)>,
     /// The message can be moved to Trash.
     pub can_delete: bool,
+    /// Something reads the lists.
+    pub is_read: bool,
 }
 
 /// The question, with all that is to be known before it is answered.
@@ -162,6 +164,7 @@ pub fn question(frame: &Frame, view: &QuestionView) -> Markup {
             p { a href=(view.message_href) data-back { (texts.back) } }
             h1 { (name) }
             p dir="auto" { (visible(&view.subject)) }
+            @if !view.is_read { p.refusal role="note" { (texts.not_read) } }
             @match &view.sender {
                 None => p.refusal role="alert" { (texts.nobody) },
                 Some((address, domain)) => (form(frame, view, address, domain, texts)),
@@ -244,6 +247,7 @@ mod tests {
                     proof: Some(BAD.into()),
                     lists: vec![("global".into(), None), (BAD.into(), Some(BAD.into()))],
                     can_delete: true,
+                    is_read: false,
                 };
                 let row =
                     RowView { sense, sender: BAD.into(), since: None, by: BAD.into(), overruled_by: Some(BAD.into()) };
@@ -277,6 +281,7 @@ mod tests {
             proof: None,
             lists: vec![("alice@x.test".into(), None)],
             can_delete: true,
+            is_read: true,
         };
         let page = |view: &QuestionView| question(&frame, view).into_string();
         let unproved = page(&view);
@@ -286,6 +291,8 @@ mod tests {
         assert!(proved.contains("(dkim far.example)") && !proved.contains(texts.is_unproved));
         let shared = page(&QuestionView { is_shared: true, ..view.clone() });
         assert!(!shared.contains("value=\"domain\""));
+        assert!(!unproved.contains(texts.not_read));
+        assert!(page(&QuestionView { is_read: false, ..view.clone() }).contains(texts.not_read));
         let nobody = page(&QuestionView { sender: None, ..view });
         assert!(nobody.contains(texts.nobody) && !nobody.contains("value=\"address\""));
     }

@@ -141,6 +141,14 @@ def blocking(server, lists, browser, login, path="/caught"):
     check(f"{login}: what was done is told", f"{login[:3]}@bulk.example is blocked in the list of {login}" in notice and "moved to Trash" in notice, notice)
     check(f"{login}: it is exported", f'"{login[:3]}@bulk.example>{login}" block' in lists.exported(), lists.exported())
     browser.go("/senders")
+    if login == "global":
+        server.lmtp("bulk@bulk.example", [ALICE], letter("least", "least@bulk.example"))
+        ask(browser, "least", "allow")
+        chosen = [r.get_attribute("value") for r in browser.all('input[type="radio"][name="list"]') if r.is_selected()]
+        check("who allows for others does it for one first", chosen == [ALICE], chosen)
+        answer(browser, list=DOMAIN)
+        check("or for a domain", '"least@bulk.example>example.org" allow' in lists.exported(), lists.exported())
+        browser.go("/senders")
     check(f"{login}: it is on the page", any(f"{login[:3]}@bulk.example blocked" in row for row in rows(browser)), rows(browser))
 
 

@@ -78,8 +78,8 @@ impl Visit {
     }
 
     /// In whose lists a sender of this recipient's mail may go: the account's own, and, for whoever may edit all, narrower
-    /// ones.
-    fn lists_for(&self, recipient: &Address) -> Vec<Scope> {
+    /// ones. The first is chosen unless another is: that which does the least harm where somebody is allowed.
+    fn lists_for(&self, recipient: &Address, sense: Sense) -> Vec<Scope> {
         let own = self.session.account.scope.clone();
         let narrower = match own {
             Scope::Global => {
@@ -87,7 +87,11 @@ impl Visit {
             }
             _ => Vec::new(),
         };
-        std::iter::once(own).chain(narrower).collect()
+        let mut lists: Vec<Scope> = std::iter::once(own).chain(narrower).collect();
+        if sense == Sense::Allow {
+            lists.reverse();
+        }
+        lists
     }
 
     /// Asks about the sender of a message, before anything is done.
@@ -96,7 +100,7 @@ impl Visit {
         let tree = Address::parse(&looked.found.recipient).map_err(|_| NoPage::Missing)?;
         let sender = Sender::read(&mut self.content(&looked)).map_err(unreadable)?;
         let class = looked.found.name.class;
-        let lists = self.lists_for(&tree).into_iter().map(|scope| {
+        let lists = self.lists_for(&tree, sense).into_iter().map(|scope| {
             let of = (scope != Scope::Global).then(|| scope.to_string());
             (scope.to_string(), of)
         });
@@ -110,6 +114,7 @@ impl Visit {
             proof: sender.proof,
             lists: lists.collect(),
             can_delete: looked.kept != Kept::Trash,
+            is_read: self.quarantine().lists().are_read(),
         };
         let frame = self.frame(senders::name(sense, view.releases, self.sender_texts()), "")?;
         Ok(Turned::Done(Response::html(200, senders::question(&frame, &view))))
@@ -122,7 +127,7 @@ impl Visit {
         let sender = Sender::read(&mut self.content(&looked)).map_err(unreadable)?;
         let form = &self.request.form;
         let wanted = form.text("list");
-        let scope = self.lists_for(&tree).into_iter().find(|scope| scope.to_string() == wanted);
+        let scope = self.lists_for(&tree, sense).into_iter().find(|scope| scope.to_string() == wanted);
         let (Some(scope), Some(address)) = (scope, sender.address) else { return Err(NoPage::Missing) };
         let pattern = match form.text("who") {
             "address" => address,
