@@ -114,8 +114,7 @@ impl Server {
         server.listen_imap(config)?;
         server.listen_lmtp(config)?;
         server.listen_page(config)?;
-        let [over_tls, _] = &server.page;
-        server.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
+        server.set_digest_rules(config);
         server.work(config)?;
         // Mail goes on without it, and commands say that they do not reach us.
         match control::start(&server.serving, server.quarantine.clone()) {
@@ -281,6 +280,7 @@ impl Server {
             Some(file) => Config::load(file).map_err(|e| e.to_string()).and_then(|config| {
                 let (directory, logins) = (map::directory(&config)?, map::logins(&config)?);
                 self.serving.pools.logins.set(logins);
+                self.set_digest_rules(&config);
                 Ok(directory)
             }),
         };
@@ -291,10 +291,17 @@ impl Server {
                 if let Err(e) = self.accounts.reload(directory) {
                     log::error!("the old accounts stay: {e}");
                 }
-                log::info!("certificate, accounts and recipients were read again; other settings need a restart");
+                log::info!(
+                    "certificate, accounts, recipients and digests were read again; other settings need a restart"
+                );
             }
             Err(e) => log::error!("the old configuration stays: {e}"),
         }
+    }
+
+    fn set_digest_rules(&self, config: &Config) {
+        let [over_tls, _] = &self.page;
+        self.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
     }
 
     /// Stops listening, lets connections and workers end, and makes the marks exact.

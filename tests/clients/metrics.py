@@ -3,6 +3,7 @@
 import http.client
 import imaplib
 import os
+import signal
 import ssl
 import tempfile
 import urllib.request
@@ -69,7 +70,7 @@ with tempfile.TemporaryDirectory() as home:
             f'metrics = ["192.0.2.0/24"]\n[[lmtp]]\nlisten = "127.0.0.1:{lmtp}"\nclass = "incoming"\n[domains."example.org"]\n'
         )
     open(f"{home}/users", "w").close()
-    with Server("-c", f"{home}/lazaret.toml", "serve", wait_json=False):
+    with Server("-c", f"{home}/lazaret.toml", "serve", wait_json=False) as quiet:
 
         def ask(path, **fields):
             connection = http.client.HTTPConnection("127.0.0.1", page, timeout=30)
@@ -86,7 +87,15 @@ with tempfile.TemporaryDirectory() as home:
         check("it is healthy", wait_for(answers))
         check("a stranger gets no figures", ask("/metrics")[0] == 303, ask("/metrics"))
         # The proxy on this machine says who asks.
-        check("who is named does", b"lazaret_messages" in ask("/metrics", **{"X-Forwarded-For": "192.0.2.7"})[1])
+        def told():
+            return ask("/metrics", **{"X-Forwarded-For": "192.0.2.7"})[1]
+
+        check("who is named does", b"lazaret_messages" in told())
+        check("nobody gets digests", b"lazaret_digest_next" not in told())
+        with open(f"{home}/lazaret.toml", "a") as file:
+            file.write('[digest]\nevery = "hour"\n')
+        quiet.process.send_signal(signal.SIGHUP)
+        check("until the configuration is read again", wait_for(lambda: b"lazaret_digest_next_seconds" in told(), 10), told())
         os.rename(f"{home}/data", f"{home}/gone")
         check("without its data it is not well", wait_for(lambda: ask("/healthz")[0] == 503, 10), ask("/healthz"))
         os.rename(f"{home}/gone", f"{home}/data")
