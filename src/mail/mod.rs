@@ -11,6 +11,7 @@ pub mod header;
 pub mod kinds;
 pub mod mime;
 pub mod name;
+pub mod prerelease;
 pub mod references;
 pub mod senders;
 pub mod shared;
