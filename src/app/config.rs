@@ -58,6 +58,8 @@ pub struct Config {
     pub digest: Digest,
     /// What differs from it for recipients, by resolved address in lower case.
     pub recipient_digests: BTreeMap<String, DigestOverrides>,
+    /// `[lists]`
+    pub lists: Lists,
     /// `[folders]`
     pub folders: folders::Naming,
     /// `[retention]`
@@ -265,6 +267,15 @@ pub struct Overrides {
     pub bytes: Option<Option<u64>>,
 }
 
+/// `[lists]`: senders that are allowed and blocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lists {
+    /// The directory where filter and mail server find them; `None`: they are not exported.
+    pub export: Option<PathBuf>,
+    /// Mode of the files there.
+    pub export_mode: u32,
+}
+
 /// `[[route]]`: where released mail goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -347,6 +358,15 @@ pub enum SinkTo {
         url: String,
         /// The password is the first line of this file.
         password_file: Option<PathBuf>,
+        /// After this long without an answer it is tried again later.
+        time_limit: Duration,
+    },
+    /// SpamAssassin's spamd.
+    Spamd {
+        /// Where it listens: `host:port`, or `unix:` and a path.
+        address: String,
+        /// Whose Bayes database learns.
+        user: Option<String>,
         /// After this long without an answer it is tried again later.
         time_limit: Duration,
     },

@@ -9,11 +9,11 @@ use crate::net::imap_login::Server;
 use crate::net::smtp::{self, Destination, Login, Security, Times};
 use crate::net::tls::{Trust, client_config};
 use crate::quarantine::expire::{Keep, Overrides, Retention};
-use crate::quarantine::{Options, Scope, digest, directory::Directory};
+use crate::quarantine::{Options, Scope, digest, directory::Directory, lists};
 use crate::queue::FanOut;
 use crate::serve::exporter::Terms;
 use crate::work::routes::{Route, Routes};
-use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink};
+use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink, Spamd};
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -50,6 +50,12 @@ pub fn options(config: &Config) -> Result<Options, MapError> {
         release_delay: config.limits.release_delay,
         queue_age: config.limits.queue_age,
     })
+}
+
+/// Where lists of senders are exported.
+pub fn list_export(config: &Config) -> Option<lists::Export> {
+    let config::Lists { export, export_mode } = &config.lists;
+    export.clone().map(|directory| lists::Export { directory, mode: *export_mode })
 }
 
 /// The directory of recipients.
@@ -206,6 +212,10 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
                 rspamd.password = password_file.as_deref().map(first_line).transpose().map_err(about)?;
                 rspamd.time = *time_limit;
                 Sink::Rspamd(rspamd)
+            }
+            SinkTo::Spamd { address, user, time_limit } => {
+                let daemon = address.parse().map_err(|e| about(format!("address: {e}")))?;
+                Sink::Spamd(Spamd { daemon, user: user.clone(), time: *time_limit })
             }
         };
         sinks.insert(sink.name.clone(), made);
