@@ -11,6 +11,7 @@ mod sections;
 mod value;
 
 pub use digests::{Digest, DigestOverrides};
+pub use doors::{DropDoor, Exporter};
 pub use reader::ConfigError;
 
 use crate::mail::{Class, Kind};
@@ -159,40 +160,6 @@ pub struct Network {
     pub address: IpAddr,
     /// How many bits count.
     pub bits: u8,
-}
-
-/// `[drop]`: the Maildir where any program may leave mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DropDoor {
-    /// The header field that names the recipient.
-    pub header: String,
-    /// Class of what is found there.
-    pub class: Class,
-    /// Kind of what is found there.
-    pub kind: Kind,
-    /// Filters whose header fields are believed.
-    pub verdict: Vec<Filter>,
-}
-
-/// `[[exporter]]`: one listener for rspamd's metadata_exporter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exporter {
-    /// Where.
-    pub listen: Listen,
-    /// Mode of a Unix socket.
-    pub socket_mode: u32,
-    /// The password is the first line of this file; only a Unix socket may do without.
-    pub token_file: Option<PathBuf>,
-    /// The class of mail that rspamd refuses; `None`: it is not kept.
-    pub rejected: Option<Class>,
-    /// The class of mail that rspamd delivers with a mark.
-    pub marked: Option<Class>,
-    /// The class of mail that rspamd refuses to users who had logged in.
-    pub outgoing: Option<Class>,
-    /// What it is unless rspamd knows worse.
-    pub kind: Kind,
-    /// Larger messages are kept as headers only.
-    pub max_size: u64,
 }
 
 /// `[domains."example.org"]`
