@@ -6,6 +6,7 @@ pub mod compose;
 pub mod date;
 pub mod fold;
 pub mod header;
+pub mod held;
 pub mod kinds;
 pub mod mime;
 pub mod name;
@@ -18,6 +19,7 @@ pub mod transfer;
 pub mod words;
 
 pub use address::Address;
+pub use held::Held;
 pub use kinds::{Class, Kept, Kind};
 pub use name::Name;
 pub use trace::Trace;
