@@ -58,6 +58,7 @@ impl LmtpBridge {
             },
             message: &transaction.message,
             cut_from: transaction.oversize.then_some(transaction.size),
+            rebuilt: false,
             // A bare LF inside DATA is data.
             form: Form::Crlf,
         };

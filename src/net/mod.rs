@@ -2,6 +2,7 @@
 
 mod deflate;
 pub mod drive;
+mod ended;
 pub mod executor;
 pub mod gate;
 pub mod http;
@@ -14,7 +15,8 @@ pub mod stream;
 pub mod tls;
 pub mod web;
 
-pub use drive::{Connection, Ended};
+pub use drive::Connection;
+pub use ended::Ended;
 pub use executor::Executor;
 pub use gate::{Gate, Seat};
 pub use listen::{Address, Listener};

@@ -28,6 +28,8 @@ pub struct Arrival<'a> {
     pub message: &'a [u8],
     /// It was over the size limit: so many bytes.
     pub cut_from: Option<u64>,
+    /// One space stands behind the colons of its header: the mail server did not say what was there.
+    pub rebuilt: bool,
     /// How its lines end. In LF form the stored file keeps its bytes, and its name says how long it is on the wire.
     pub form: Form,
 }
@@ -197,6 +199,7 @@ impl Quarantine {
             kind: arrival.kind,
             client: arrival.client.clone(),
             cut_from: arrival.cut_from,
+            rebuilt: arrival.rebuilt,
             moved,
             ..Trace::default()
         };

@@ -98,6 +98,7 @@ impl Fixture {
             client: Client { door: "test".into(), ..Client::default() },
             message,
             cut_from: None,
+            rebuilt: false,
             form: Default::default(),
         };
         self.q.admit(&arrival).into_iter().map(|r| r.unwrap().id).collect()

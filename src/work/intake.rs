@@ -129,6 +129,7 @@ impl Envelope {
             client: self.client.clone(),
             message,
             cut_from: self.cut_from,
+            rebuilt: false,
             form: Arrival::form_of(message),
         }
     }

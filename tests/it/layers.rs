@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
         std: &[VALUES],
         is_async: false,
     },
+    Rule { module: "milter", modules: &["base", "mail"], crates: &["memchr"], std: &[VALUES], is_async: false },
     Rule {
         module: "disk",
         modules: &["base"],
@@ -144,7 +145,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "bridge",
-        modules: &["base", "mail", "imap", "lmtp", "store", "quarantine", "page", "disk"],
+        modules: &["base", "mail", "imap", "lmtp", "milter", "store", "quarantine", "page", "disk"],
         crates: &["event_listener", "log", "memchr", "ring", "maud"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
@@ -194,7 +195,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "serve",
-        modules: &["base", "mail", "imap", "lmtp", "quarantine", "page", "bridge", "net"],
+        modules: &["base", "mail", "imap", "lmtp", "milter", "quarantine", "page", "bridge", "net"],
         crates: &["smol", "log", "event_listener", "futures_rustls", "rustls"],
         std: &[ALL],
         is_async: true,
@@ -206,6 +207,7 @@ const RULES: &[Rule] = &[
             "mail",
             "imap",
             "lmtp",
+            "milter",
             "disk",
             "store",
             "queue",

@@ -213,6 +213,7 @@ impl Stack {
             client: Door { door: "test".into(), ..Door::default() },
             message: message.as_bytes(),
             cut_from: None,
+            rebuilt: false,
             form: Default::default(),
         };
         for filed in self.quarantine().admit(&arrival) {
