@@ -108,6 +108,9 @@ pub const LMTP_RECIPIENTS: usize = 1_000;
 pub const LMTP_IDLE: Duration = Duration::from_secs(300);
 /// Longest reverse-path. It is recorded and never delivered to, so it may pass RFC 5321 4.5.3.1.3: long VERP senders are real. `501 5.1.7`.
 pub const REVERSE_PATH: usize = 1_000;
+/// So long a message that comes once more, byte for byte, is taken for another try of its sender. RFC 5321 4.5.4.1 has
+/// senders give up after four or five days.
+pub const RETRY_KNOWN: Duration = Duration::from_secs(7 * 86_400);
 /// First piece of memory that a message asks for; later ones double what is held.
 pub const INTAKE_FIRST: usize = 64 << 10;
 /// Largest later piece, so that one large message does not ask for twice what it needs.
