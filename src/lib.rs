@@ -15,4 +15,5 @@ pub mod quarantine;
 pub mod queue;
 pub mod serve;
 pub mod store;
+pub mod verdict;
 pub mod work;

@@ -323,3 +323,26 @@ pub const DIGEST_SLACK: Duration = Duration::from_secs(2 * 3_600);
 pub const LINK_MOST: Duration = Duration::from_secs(400 * 86_400);
 /// Keys for links that are believed at once; with more, the oldest is forgotten early.
 pub const LINK_KEYS: usize = 32;
+
+// What filters say
+
+/// Answer of a filter to a question about one message. rspamd's lists every link of the message. There is no verdict then,
+/// and what follows is what the configuration says of a filter that fails.
+pub const VERDICT_REPLY: usize = 4 << 20;
+/// Reasons of one verdict: the weightiest. Filters give some 60; the trace holds them all.
+pub const VERDICT_REASONS: usize = 100;
+/// Bytes of one reason's words, and of what a filter wants a sender to be told: an SMTP reply line has 512 (RFC 5321
+/// 4.5.3.1.5).
+pub const VERDICT_TEXT: usize = 300;
+/// Bytes of the name of a rule or header field.
+pub const VERDICT_NAME: usize = 128;
+/// Bytes of a value that a filter is told: a host name, an address.
+pub const VERDICT_VALUE: usize = 1_000;
+/// Changes of a header that a filter may ask for.
+pub const VERDICT_EDITS: usize = 200;
+/// Bytes of one field that a filter adds; signatures and lists of rules are below 8 KB.
+pub const VERDICT_FIELD: usize = 32 << 10;
+/// Stars of X-Spam-Level, as SpamAssassin has it.
+pub const VERDICT_LEVEL: usize = 50;
+/// Header fields of one message that are read for an earlier filter's verdict.
+pub const VERDICT_FIELDS: usize = 2_000;

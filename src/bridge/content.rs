@@ -1,13 +1,17 @@
 //! A stored message as FETCH and SEARCH read it.
 
 use super::cached::Parsed;
+use super::fields;
 use crate::base::{FileRange, Form, Piece, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Content, Row};
+use crate::imap::text_search::Manner;
 use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, Name};
+use crate::store::cache::Window;
 use crate::store::{Opened, Reach, Sight, Store};
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +26,7 @@ const AHEAD: u64 = 4 << 20;
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let mut found = None;
     store.rows(Reach::All, kept, &UidRanges::one(uid, uid), |row, folder| {
-        found = Some((super::imap::imap_row(row, folder, kept), folder.name(row)));
+        found = Some(super::imap::described(row, folder, kept));
         false
     });
     let Some((row, name)) = found.filter(|(row, _)| row.size <= AHEAD) else { return };
@@ -41,6 +45,9 @@ pub struct Message<'a> {
     name: Name,
     /// What the cache has; `None` inside: nothing.
     cached: Option<Option<Arc<Parsed>>>,
+    /// The fields that most searches look at, likewise.
+    fields: Option<Option<Vec<u8>>>,
+    window: Option<&'a RefCell<Window>>,
     opened: Option<Opened>,
     whole: Option<Arc<Vec<u8>>>,
     structure: Option<Arc<Structure>>,
@@ -56,10 +63,17 @@ impl<'a> Message<'a> {
             row,
             name,
             cached: None,
+            fields: None,
+            window: None,
             opened: None,
             whole: None,
             structure: None,
         }
+    }
+
+    /// One of many that are looked at one after the other: what the store keeps of them is read together.
+    pub fn among(self, window: &'a RefCell<Window>) -> Self {
+        Message { window: Some(window), ..self }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
@@ -111,6 +125,26 @@ impl<'a> Message<'a> {
         self.store.cache().put(&self.name.id(), self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
         Ok(parsed)
+    }
+
+    /// What the store keeps of the fields; made from the header when it has nothing yet.
+    fn fields(&mut self) -> io::Result<Option<&[u8]>> {
+        if self.fields.is_none() {
+            let (kept, id) = (self.store.fields(), self.name.id());
+            let found = match self.window {
+                Some(window) => kept.get_near(&id, self.row.size, &mut window.borrow_mut()),
+                None => kept.get(&id, self.row.size),
+            };
+            let made = match found {
+                None if kept.is_ready() => {
+                    let made = fields::render(&self.header()?, self.row.trace);
+                    made.inspect(|made| kept.put(&id, self.row.size, made))
+                }
+                found => found,
+            };
+            self.fields = Some(made);
+        }
+        Ok(self.fields.as_ref().and_then(|fields| fields.as_deref()))
     }
 
     fn scan(&mut self) -> io::Result<Arc<Structure>> {
@@ -195,6 +229,13 @@ impl Content for Message<'_> {
             Some(header) => Ok(header.into()),
             None => self.read_header(),
         }
+    }
+
+    fn field_has(&mut self, name: &[u8], value: &str, manner: Manner) -> io::Result<Option<bool>> {
+        if !fields::keeps(name) {
+            return Ok(None);
+        }
+        Ok(self.fields()?.and_then(|kept| fields::has(kept, name, value, manner)))
     }
 
     fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
@@ -315,7 +356,7 @@ mod tests {
     fn message(store: &Store, uid: u32) -> Message<'_> {
         let mut found = None;
         store.rows(Reach::All, Kept::Caught, &UidRanges::one(uid, uid), |row, folder| {
-            found = Some((super::super::imap::imap_row(row, folder, Kept::Caught), folder.name(row)));
+            found = Some(super::super::imap::described(row, folder, Kept::Caught));
             false
         });
         let (row, name) = found.unwrap();

@@ -255,8 +255,7 @@ impl ImapBridge {
         let ranges: UidRanges = uids.iter().copied().collect();
         let mut found = Vec::with_capacity(uids.len());
         self.shared.quarantine.store.rows(content.sight, content.kept, &ranges, |row, folder| {
-            let name = folder.name(row);
-            found.push((imap_row(row, folder, content.kept), name));
+            found.push(described(row, folder, content.kept));
             true
         });
         found
@@ -375,9 +374,11 @@ fn permanent() -> Flags {
     Flags((1 << all) - 1).without(Flags::OURS)
 }
 
-pub(super) fn imap_row(row: &Row, folder: &Catalogue, kept: Kept) -> ImapRow {
-    let (date, saved) = (folder.arrival(row), folder.saved(row, kept));
-    ImapRow { uid: row.uid, flags: row.flags, size: row.size, date, modseq: row.modseq, saved, trace: row.trace }
+/// What the catalogue knows of a message, and its name.
+pub(super) fn described(row: &Row, folder: &Catalogue, kept: Kept) -> (ImapRow, Name) {
+    let (name, date, saved) = folder.described(row, kept);
+    let Row { uid, flags, size, modseq, trace, .. } = *row;
+    (ImapRow { uid, flags, size, date, modseq, saved, trace }, name)
 }
 
 fn flag_row(row: &Row) -> FlagRow {

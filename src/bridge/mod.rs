@@ -3,6 +3,7 @@
 
 mod cached;
 mod content;
+mod fields;
 mod figures;
 mod folders;
 pub mod imap;

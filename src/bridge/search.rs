@@ -7,6 +7,7 @@ use super::turn::Turn;
 use crate::base::limits;
 use crate::imap::gather::{self, Gathering};
 use crate::imap::question::{Answer, Found, Refusal, Search};
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ impl ImapBridge {
         let Some(content) = self.content()? else { return Ok(found) };
         let in_order = wanted.order == gather::Order::Mailbox;
         let mut from = wanted.from;
+        let window = RefCell::default();
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(found) };
@@ -68,7 +70,7 @@ impl ImapBridge {
                     return Ok(found);
                 }
                 let store = &self.shared.quarantine.store;
-                let mut message = Message::new(store, content.sight, content.kept, row, name);
+                let mut message = Message::new(store, content.sight, content.kept, row, name).among(&window);
                 let mut one = || -> io::Result<()> {
                     let Some((modseq, score)) = gather::look(wanted, &mut message)? else { return Ok(()) };
                     ordering.gathering.add(wanted, &mut message, modseq, score)?;

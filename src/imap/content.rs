@@ -1,6 +1,7 @@
 //! One stored message, as far as FETCH and SEARCH need it. The bridge implements it over the store and its cache;
 //! tests implement it over a byte string.
 
+use super::text_search::Manner;
 use crate::base::{Flags, Piece};
 use crate::mail::mime::Structure;
 use std::io;
@@ -37,6 +38,12 @@ pub trait Content {
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
     fn header(&mut self) -> io::Result<Arc<[u8]>>;
+
+    /// Whether a field of this name (in lower case) holds a text that was folded in this manner, where that can be told
+    /// without the header block.
+    fn field_has(&mut self, _name: &[u8], _value: &str, _manner: Manner) -> io::Result<Option<bool>> {
+        Ok(None)
+    }
 
     /// The ENVELOPE, rendered by [`super::envelope::render`].
     fn envelope(&mut self) -> io::Result<Arc<[u8]>>;

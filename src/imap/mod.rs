@@ -36,7 +36,7 @@ pub mod sequence;
 mod session;
 pub mod sort;
 pub mod structure;
-mod text_search;
+pub mod text_search;
 pub mod thread;
 mod threads;
 mod view;

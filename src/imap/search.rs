@@ -200,7 +200,10 @@ fn in_manner(key: &Key, content: &mut dyn Content, against: &Against<'_>, manner
             let written = header::find(&block, b"Date").and_then(|field| Written::parse(field.value));
             written.is_some_and(|written| day.matches(written.day_number()))
         }
-        Key::Header { name, value } => texts::field_has(&content.header()?, row.trace, name, value, manner),
+        Key::Header { name, value } => match content.field_has(name, value, manner)? {
+            Some(has) => has,
+            None => texts::field_has(&content.header()?, row.trace, name, value, manner),
+        },
         Key::Text(value) => texts::text_has(content, value, manner)?,
         Key::Body(value) => texts::body_has(content, value, manner)?,
         Key::Fuzzy(key) => in_manner(key, content, against, Manner::Loose)?,

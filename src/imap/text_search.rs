@@ -39,9 +39,18 @@ const RECIPIENT: &[u8] = b"x-lazaret-recipient";
 /// Whether a field of this name holds the text. The first `trace` bytes of the block are the trace: below, a sender may have
 /// written anything.
 pub(super) fn field_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
-    let for_whom = |field: &Field<'_>| field.is(RECIPIENT) && field.range.end <= trace as usize;
-    let is_it = |field: &Field<'_>| field.is(name) || (name == b"to" && for_whom(field));
-    header::fields(block).filter(is_it).any(|field| manner.has(&words::decode(field.value), value))
+    texts_of(block, trace, name).any(|text| manner.has(&text, value))
+}
+
+/// The decoded texts of the fields in which [`Key::Header`] looks under this name, which is in lower case.
+pub fn field_texts(block: &[u8], trace: u32, name: &[u8]) -> Vec<String> {
+    texts_of(block, trace, name).collect()
+}
+
+fn texts_of<'a>(block: &'a [u8], trace: u32, name: &'a [u8]) -> impl Iterator<Item = String> + 'a {
+    let for_whom = move |field: &Field<'_>| field.is(RECIPIENT) && field.range.end <= trace as usize;
+    let is_it = move |field: &Field<'_>| field.is(name) || (name == b"to" && for_whom(field));
+    header::fields(block).filter(is_it).map(|field| words::decode(field.value))
 }
 
 /// Whether a field of the block, written out, holds the text.

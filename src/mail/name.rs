@@ -96,13 +96,18 @@ impl Base {
     /// Reads the text before the first comma.
     pub fn parse(text: &str) -> Base {
         match parse_ours(text) {
-            Some((stamp, host)) => {
-                let base = Base::Ours(stamp, host.into());
-                // Only the canonical spelling, so that printing gives back what was on disk.
-                if base.to_string() == text { base } else { Base::Foreign(text.into()) }
-            }
+            Some((stamp, host)) => Base::Ours(stamp, host.into()),
             None => Base::Foreign(text.into()),
         }
+    }
+}
+
+/// Whether nothing in it is a control character or a slash.
+fn is_plain(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'/')
+    } else {
+        !text.contains(|c: char| c.is_control() || c == '/')
     }
 }
 
@@ -116,16 +121,21 @@ pub fn host_label(host: &str) -> String {
     if label.is_empty() { "localhost".to_string() } else { label }
 }
 
+/// Only the canonical spelling, so that printing gives back what was on disk.
 fn parse_ours(text: &str) -> Option<(Stamp, &str)> {
-    let (secs, rest) = text.split_once(".M")?;
-    let (micros, rest) = rest.split_once('P')?;
+    fn number<T: std::str::FromStr>(digits: &str) -> Option<T> {
+        let is_canonical = digits == "0" || matches!(digits.as_bytes().first(), Some(b'1'..=b'9'));
+        digits.parse().ok().filter(|_| is_canonical)
+    }
+    let (secs, rest) = text.split_once('.')?;
+    let (micros, rest) = rest.strip_prefix('M')?.split_once('P')?;
     let (pid, rest) = rest.split_once('Q')?;
     let (count, host) = rest.split_once('.')?;
     let stamp = Stamp {
-        secs: secs.parse().ok()?,
-        micros: micros.parse().ok().filter(|&m| m < 1_000_000)?,
-        pid: pid.parse().ok()?,
-        count: count.parse().ok()?,
+        secs: number(secs)?,
+        micros: number(micros).filter(|&m| m < 1_000_000)?,
+        pid: number(pid)?,
+        count: number(count)?,
     };
     Some((stamp, host))
 }
@@ -160,11 +170,7 @@ impl Name {
     /// Reads a file name. `None` for what cannot be a message: an empty or hidden name, or one with a control character
     /// or a slash. Fields that are not understood are kept in `more`; a known field with a bad value is dropped.
     pub fn parse(text: &str) -> Option<Name> {
-        if text.is_empty()
-            || text.starts_with('.')
-            || text.len() > NAME_MAX
-            || text.contains(|c: char| c.is_control() || c == '/')
-        {
+        if text.is_empty() || text.starts_with('.') || text.len() > NAME_MAX || !is_plain(text) {
             return None;
         }
         let (body, flags) = match text.split_once(":2,") {

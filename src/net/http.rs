@@ -1,21 +1,21 @@
 //! A small HTTP client for services on this machine or next to it (rspamd). One request a connection.
 
+use super::dial::Dial;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use smol::Timer;
-use smol::net::TcpStream;
 use smol_hyper::rt::FuturesIo;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where to send requests: `http://host:port/path`.
+/// Where to send requests: `http://host:port/path`, or `unix:` and the path of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// `host:port`, for connecting and for the Host header; an IPv6 address keeps its brackets.
-    authority: String,
+    dial: Dial,
     path: String,
 }
 
@@ -23,34 +23,56 @@ impl FromStr for Target {
     type Err = HttpError;
 
     fn from_str(text: &str) -> Result<Self, HttpError> {
-        let bad =
-            |why: &str| HttpError(format!("{text:?} is no address of a service: {why}; write http://host:port/path"));
+        let bad = |why: &str| {
+            HttpError(format!(
+                "{text:?} is no address of a service: {why}; write http://host:port/path, or unix: and the path of a socket"
+            ))
+        };
+        if text.starts_with("unix:") {
+            return Ok(Target { dial: text.parse().map_err(bad)?, path: "/".to_string() });
+        }
         let rest = text.strip_prefix("http://").ok_or_else(|| bad("it does not begin with http://"))?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let unfit = |c: char| c.is_control() || c.is_whitespace() || !c.is_ascii();
-        if authority.is_empty() || authority.contains('@') || text.contains(unfit) {
-            return Err(bad("the host is missing, or a character cannot be part of it"));
+        if path.contains(|c: char| c.is_control() || c.is_whitespace() || !c.is_ascii()) {
+            return Err(bad("a character cannot be part of it"));
         }
         let host_end = authority.rfind(']').map_or(0, |at| at + 1);
         let has_port = authority.get(host_end..).is_some_and(|rest| rest.contains(':'));
         let authority = if has_port { authority.to_string() } else { format!("{authority}:80") };
-        if authority.rsplit(':').next().is_none_or(|port| port.parse::<u16>().is_err()) {
-            return Err(bad("the port is no number"));
-        }
-        Ok(Target { authority, path: if path.is_empty() { "/".to_string() } else { path.to_string() } })
+        let dial = authority.parse::<Dial>().map_err(bad)?;
+        Ok(Target { dial, path: if path.is_empty() { "/".to_string() } else { path.to_string() } })
     }
 }
 
 impl Target {
     /// The same service, another path.
     pub fn with_path(&self, path: &str) -> Target {
-        Target { authority: self.authority.clone(), path: path.to_string() }
+        Target { dial: self.dial.clone(), path: path.to_string() }
+    }
+
+    /// The socket when it is one of Unix.
+    pub fn socket(&self) -> Option<&Path> {
+        match &self.dial {
+            Dial::Unix(path) => Some(path),
+            Dial::Tcp(_) => None,
+        }
+    }
+
+    /// For the Host field (RFC 9110 7.2).
+    fn host(&self) -> &str {
+        match &self.dial {
+            Dial::Tcp(authority) => authority,
+            Dial::Unix(_) => "localhost",
+        }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        match &self.dial {
+            Dial::Tcp(authority) => write!(f, "http://{authority}{}", self.path),
+            Dial::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -80,7 +102,7 @@ impl std::error::Error for HttpError {}
 pub async fn post(
     target: &Target,
     headers: &[(&str, &str)],
-    body: Vec<u8>,
+    body: impl Into<Bytes>,
     timeout: Duration,
     most: usize,
 ) -> Result<Response, HttpError> {
@@ -89,17 +111,18 @@ pub async fn post(
         Err(HttpError(format!("{target} did not answer within {} s", timeout.as_secs_f32())))
     };
     // The request first: an answer that is there counts, however late.
-    smol::future::or(send(target, headers, body, most), late).await
+    smol::future::or(send(target, headers, body.into(), most), late).await
 }
 
-async fn send(target: &Target, headers: &[(&str, &str)], body: Vec<u8>, most: usize) -> Result<Response, HttpError> {
+async fn send(target: &Target, headers: &[(&str, &str)], body: Bytes, most: usize) -> Result<Response, HttpError> {
     let failed = |what: &str, why: &dyn fmt::Display| HttpError(format!("{target}: {what}: {why}"));
-    let mut request = Request::post(&target.path).header("Host", &target.authority).header("Connection", "close");
+    let mut request = Request::post(&target.path).header("Host", target.host()).header("Connection", "close");
     for (name, value) in headers {
-        request = request.header(*name, *value);
+        // Bytes: rspamd takes addresses in UTF-8 (RFC 6531).
+        request = request.header(*name, value.as_bytes());
     }
-    let request = request.body(Full::new(Bytes::from(body))).map_err(|e| failed("a header cannot be sent", &e))?;
-    let socket = TcpStream::connect(&target.authority).await.map_err(|e| failed("cannot connect", &e))?;
+    let request = request.body(Full::new(body)).map_err(|e| failed("a header cannot be sent", &e))?;
+    let socket = target.dial.connect().await.map_err(|e| failed("cannot connect", &e))?;
     let (mut sender, connection) =
         http1::handshake(FuturesIo::new(socket)).await.map_err(|e| failed("cannot speak HTTP", &e))?;
     let exchange = async {

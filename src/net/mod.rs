@@ -1,6 +1,7 @@
 //! Sockets, TLS and threads. With `serve` and `work` the only users of smol.
 
 mod deflate;
+pub mod dial;
 pub mod drive;
 mod ended;
 pub mod executor;
@@ -13,6 +14,7 @@ pub mod smtp;
 pub mod stop;
 pub mod stream;
 pub mod tls;
+pub mod verdict;
 pub mod web;
 
 pub use drive::Connection;

@@ -3,13 +3,14 @@
 //! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
 //! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
 //! record can not be stale, since a message never changes and the id and size in the record are compared. Nothing is
-//! synced. What the bytes of a record mean is the caller's affair.
+//! synced. What the bytes of a record mean is the caller's affair. A store has two, which differ in that alone: what a
+//! listing shows of a message, and the few header fields that most searches look at, so that these lie close together.
 //!
 //! # On-disk state
 //!
 //! | file | what it is | how it ends |
 //! |---|---|---|
-//! | `cache/<number>.segment` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
+//! | `cache/<number>.segment`, `cache/fields/<number>.segment` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
 //!
 //! At start only the heads of the records are read, in the background, each segment up to its first wrong record; until
 //! that is done nothing is found and nothing is written.
@@ -22,6 +23,7 @@ mod record;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use crate::base::limits;
 use crate::disk::Disk;
@@ -34,6 +36,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use window::Window;
 
 /// Bytes of one segment, at the most: 2^22 places of 16 bytes.
 const SEGMENT: u64 = 1 << 26;
@@ -82,10 +85,10 @@ fn split(place: u32) -> (u32, u64) {
 }
 
 impl Cache {
-    /// The cache of a data directory. Nothing is read before [`Cache::load`].
-    pub fn new(disk: &Disk) -> Cache {
+    /// One in this directory below the data directory. Nothing is read before [`Cache::load`].
+    pub fn new(disk: &Disk, directory: &str) -> Cache {
         Cache {
-            directory: disk.path("cache"),
+            directory: disk.path(directory),
             disk: disk.clone(),
             ready: AtomicBool::new(false),
             tail: Mutex::default(),
@@ -99,10 +102,19 @@ impl Cache {
 
     /// What was kept of the message with this id and this size (in wire form).
     pub fn get(&self, id: &str, size: u64) -> Option<Vec<u8>> {
-        let place = self.index().get(record::key(id))?;
-        let (number, at) = split(place);
-        let file = self.segments().get(number as usize)?.as_ref()?.file.clone();
-        record::payload(record::read(&file, at)?, id, size)
+        let (file, at) = self.find(id)?;
+        record::payload(&record::read(&file, at)?, id, size).map(<[u8]>::to_vec)
+    }
+
+    /// The same, for whoever asks for one message after the other: records that lie together are read together.
+    pub fn get_near(&self, id: &str, size: u64, window: &mut Window) -> Option<Vec<u8>> {
+        let (file, at) = self.find(id)?;
+        record::payload(window.record(&file, at)?, id, size).map(<[u8]>::to_vec)
+    }
+
+    fn find(&self, id: &str) -> Option<(Arc<File>, u64)> {
+        let (number, at) = split(self.index().get(record::key(id))?);
+        Some((self.segments().get(number as usize)?.as_ref()?.file.clone(), at))
     }
 
     /// Keeps something of a message, if that is possible.

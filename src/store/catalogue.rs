@@ -179,19 +179,24 @@ impl Folder {
 
     /// The file name of a message, as it is on disk now.
     pub fn name(&self, row: &Row) -> Name {
-        let flags = (row.half == Half::Cur).then_some(row.flags);
-        if let Some(name) = self.odd_name(row) {
-            return Name { uid: Some(row.uid), flags, ..name };
-        }
-        Name {
-            uid: Some(row.uid),
+        let name = self.odd_name(row).unwrap_or_else(|| Name {
             trace: row.trace,
             class: row.class,
             kind: row.kind,
             retain_from: (row.retain_from > 0).then_some(u64::from(row.retain_from)),
-            flags,
             ..Name::new(Base::Ours(row.stamp, self.host.clone()), row.size)
+        });
+        Name { uid: Some(row.uid), flags: (row.half == Half::Cur).then_some(row.flags), ..name }
+    }
+
+    /// Its name, [`Folder::arrival`] and [`Folder::saved`]: all that its text is read for, at once.
+    pub fn described(&self, row: &Row, kept: Kept) -> (Name, u64, u64) {
+        let name = self.name(row);
+        if row.odd {
+            let (arrival, saved) = (arrival_in(&name, row), saved_in(&name, kept));
+            return (name, arrival, saved);
         }
+        (name, self.arrival(row), self.saved(row, kept))
     }
 
     /// The message of a tree with this id; a pass over all rows that makes no names but those that may be it.
@@ -210,7 +215,7 @@ impl Folder {
     /// When the message arrived, in seconds since 1970: its INTERNALDATE.
     pub fn arrival(&self, row: &Row) -> u64 {
         match self.odd_name(row) {
-            Some(name) => name.base.secs().unwrap_or_else(|| u64::from(row.retain_from)),
+            Some(name) => arrival_in(&name, row),
             None => row.stamp.secs,
         }
     }
@@ -218,7 +223,7 @@ impl Folder {
     /// When the message entered this folder, in seconds since 1970.
     pub fn saved(&self, row: &Row, kept: Kept) -> u64 {
         match self.odd_name(row) {
-            Some(name) => name.saved().unwrap_or_else(|| entered(&name, kept)),
+            Some(name) => saved_in(&name, kept),
             None if kept == Kept::Trash && row.retain_from > 0 => u64::from(row.retain_from),
             None => row.stamp.secs,
         }
@@ -238,6 +243,14 @@ impl Folder {
             && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok());
         (!plain).then(|| name.to_string().into())
     }
+}
+
+fn arrival_in(name: &Name, row: &Row) -> u64 {
+    name.base.secs().unwrap_or_else(|| u64::from(row.retain_from))
+}
+
+fn saved_in(name: &Name, kept: Kept) -> u64 {
+    name.saved().unwrap_or_else(|| entered(name, kept))
 }
 
 /// When a message with this name entered the folder, as far as it shows without [`Name::saved`]: in Trash retention starts

@@ -81,6 +81,7 @@ pub struct Store {
     views: Views,
     seen: Mutex<HashMap<(Reach, Kept), Arc<SeenSet>>>,
     cache: Cache,
+    fields: Cache,
 }
 
 /// A message that is open for reading. It stays readable when it is removed meanwhile.
@@ -105,6 +106,16 @@ impl Store {
     /// What was learned from parsing messages.
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The header fields that most searches look at.
+    pub fn fields(&self) -> &Cache {
+        &self.fields
+    }
+
+    /// Both.
+    pub fn caches(&self) -> [&Cache; 2] {
+        [&self.cache, &self.fields]
     }
 
     /// The time.

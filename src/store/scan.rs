@@ -161,7 +161,8 @@ impl Store {
         let floor = Figures { uid_next: marks.next_uid(), modseq: now };
         let history = history.unwrap_or_else(|| History::new(floor));
         let store = Store {
-            cache: Cache::new(&disk),
+            cache: Cache::new(&disk, "cache"),
+            fields: Cache::new(&disk, "cache/fields"),
             disk,
             mail,
             host: host.as_str().into(),

@@ -4,7 +4,7 @@ use crate::base::{Timestamp, UidRanges};
 use crate::mail::Kept;
 use crate::net::{Pools, Stop};
 use crate::quarantine::Quarantine;
-use crate::store::Store;
+use crate::store::{Cache, Store};
 use smol::Timer;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -80,7 +80,7 @@ pub async fn sweep(quarantine: Arc<Quarantine>, stop: Stop) {
 
 /// Fills and cleans the cache until `stop`. `fill` parses one message for it.
 pub async fn cache(quarantine: Arc<Quarantine>, pools: Arc<Pools>, fill: fn(&Store, Kept, u32), stop: Stop) {
-    on_disk(&quarantine, |q| q.store.cache().load()).await;
+    on_disk(&quarantine, |q| q.store.caches().into_iter().for_each(Cache::load)).await;
     let mut tend_at = Instant::now() + HOUR;
     while !stop.is_stopped() {
         let wished = quarantine.store.cache().listen();
@@ -98,10 +98,10 @@ pub async fn cache(quarantine: Arc<Quarantine>, pools: Arc<Pools>, fill: fn(&Sto
         }
         if Instant::now() >= tend_at {
             tend_at = Instant::now() + HOUR;
-            let mut more = on_disk(&quarantine, |q| q.store.tend_cache()).await;
+            let mut more = on_disk(&quarantine, |q| q.store.tend_caches()).await;
             while more && !stop.is_stopped() {
                 sleep(&stop, PAUSE).await;
-                more = on_disk(&quarantine, |q| q.store.cache().move_some()).await;
+                more = on_disk(&quarantine, |q| q.store.caches().map(Cache::move_some).contains(&true)).await;
             }
         }
     }

@@ -14,6 +14,7 @@ WORDS = {
     "mime": ["src/mail/mime/*.rs", "src/mail/*.rs", "src/imap/envelope.rs", "src/imap/structure.rs"],
     "page": ["src/page/sanitise/*.rs", "src/page/target.rs"],
     "trace": ["src/mail/trace.rs", "src/mail/name.rs", "src/mail/header.rs", "src/base/path.rs"],
+    "verdict": ["src/verdict/*.rs"],
 }
 MORE = {
     "imap": [b"{3}\r\n", b"{3+}\r\n", b"1:*", b"*:1", b"11,13", b"\\Seen", b"\\Deleted", b"$Junk", b"(", b")", b'"', b"[1.2.MIME]",
@@ -29,6 +30,8 @@ MORE = {
              b"Mon, 2 Jan 2006 15:04:05 +0000", b"quoted-printable", b"charset="],
     "page": [b"<", b">", b"</", b"<!--", b"-->", b"<a href=", b"<img src=", b"&#x", b"https://a@b/", b"javascript:", b"(1.5)[", b"../"],
     "trace": [b"\r\n", b"\r\n ", b"X-Lazaret-", b"%2E", b",S=", b",U=", b":2,", b"Return-Path: ", b"Delivered-To: ", b"Received: "],
+    "verdict": [b'{"', b'":"', b'":{"', b'":[', b"},", b"SPAMD/1.1 0 EX_OK\r\n", b"Spam: True ; ", b" / ", b"---- ----\n", b"\r\n\t* ",
+                b"score=", b"tests=[", b"(1.50)[", b"];\r\n\t", b"default: True ["],
 }
 # Where a session stands (bits 2 and 3), a mailbox with odd messages (bit 5); see targets/imap.rs.
 LOGGED_IN, SELECTED, EXAMINED, WHOLE, MANY, STARTTLS = 4, 8, 12, 16, 32, 64
@@ -132,6 +135,16 @@ def seeds(target):
         with open("tests/xss/html.txt", "rb") as file:
             yield from (section.split(b"\n", 1)[1] for section in file.read().split(b"\n=== ")[1:])
         yield b"R_SPF_FAIL(1.50)[-all]\n* -0.1 DKIM_VALID x\nBAYES_99=3.5\nGTUBE\n"
+    elif target == "verdict":
+        for path in sorted(glob.glob("tests/verdict/*")):
+            with open(path, "rb") as file:
+                yield (b"\x00" if path.endswith(".json") else b"\x01") + file.read()[:4000]
+        yield b'\x00{"action":"rewrite subject","subject":"x","symbols":{"A":{"score":1.5,"options":["b"],"description":"c"}},' \
+            b'"messages":{"smtp_message":"d"},"dkim-signature":["e"],"milter":{"remove_headers":{"F":0,"G":[1,-2]},' \
+            b'"add_headers":{"H":"i","J":[{"value":"k","order":-3}]},"spam_header":{"L":"m"},"no_action":false,"reject":"n"}}'
+        yield b"\x02X-Envelope-From: <a@b>\r\nX-Quarantine-ID: <c>\r\nX-Amavis-Alert: BANNED, d\r\nX-Spam-Flag: YES\r\nX-Spam-Score: 5.1\r\n" \
+            b"X-Spam-Status: Yes, score=5.1..6 tag2=5\r\n\ttests=[E=1.5, F=2] autolearn=no\r\nX-Spam-Report: \r\n\t* 1.5 E words\r\n\t*  more\r\n" \
+            b"X-Spamd-Result: default: True [7.50 / 5.00];\r\n\tG(1.50)[h, i];\r\n\tJ(0.00)[]\r\nX-Virus-Status: Infected (k)\r\n\r\n"
     else:
         mail = []
         for path in sorted(glob.glob("tests/mail/*/*.eml")):

@@ -82,6 +82,7 @@ const RULES: &[Rule] = &[
         is_async: false,
     },
     Rule { module: "milter", modules: &["base", "mail"], crates: &["memchr"], std: &[VALUES], is_async: false },
+    Rule { module: "verdict", modules: &["base", "mail"], crates: &["serde_json"], std: &[VALUES], is_async: false },
     Rule {
         module: "disk",
         modules: &["base"],
@@ -145,14 +146,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "bridge",
-        modules: &["base", "mail", "imap", "lmtp", "milter", "store", "quarantine", "page", "disk"],
+        modules: &["base", "mail", "imap", "lmtp", "milter", "verdict", "store", "quarantine", "page", "disk"],
         crates: &["event_listener", "log", "memchr", "ring", "maud"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },
     Rule {
         module: "net",
-        modules: &["base", "mail", "disk", "page", "bridge"],
+        modules: &["base", "mail", "verdict", "disk", "page", "bridge"],
         crates: &[
             "rcgen",
             "smol",
@@ -178,7 +179,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "work",
-        modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net"],
+        modules: &["base", "mail", "verdict", "disk", "store", "queue", "quarantine", "net"],
         crates: &[
             "rustix",
             "smol",
@@ -195,7 +196,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "serve",
-        modules: &["base", "mail", "imap", "lmtp", "milter", "quarantine", "page", "bridge", "net"],
+        modules: &["base", "mail", "imap", "lmtp", "milter", "verdict", "quarantine", "page", "bridge", "net"],
         crates: &["smol", "log", "event_listener", "futures_rustls", "rustls"],
         std: &[ALL],
         is_async: true,
@@ -208,6 +209,7 @@ const RULES: &[Rule] = &[
             "imap",
             "lmtp",
             "milter",
+            "verdict",
             "disk",
             "store",
             "queue",
@@ -238,7 +240,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "cli",
-        modules: &["base", "mail", "disk", "store", "queue", "quarantine", "net", "work", "app"],
+        modules: &["base", "mail", "verdict", "disk", "store", "queue", "quarantine", "net", "work", "app"],
         crates: &["argh", "log", "env_logger", "serde", "serde_json", "smol"],
         std: &[ALL],
         is_async: true,

@@ -6,8 +6,7 @@ use super::{Answered, NoPage, Turned, Visit, label};
 use crate::base::time::minute;
 use crate::base::{Timestamp, UidRanges, limits};
 use crate::bridge::content::Message;
-use crate::bridge::imap::imap_row;
-
+use crate::bridge::imap::described;
 use crate::page::desk::{self, Asked, Line, StatusView};
 use crate::page::layout::Notice;
 use crate::page::response::Response;
@@ -103,7 +102,7 @@ impl Visit {
             let mut found = None;
             let uid = UidRanges::one(request.uid, request.uid);
             self.quarantine().store.rows(Reach::All, request.kept, &uid, |row, folder| {
-                found = Some((imap_row(row, folder, request.kept), folder.name(row)));
+                found = Some(described(row, folder, request.kept));
                 false
             });
             if let Some((row, name)) = found {

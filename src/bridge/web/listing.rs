@@ -6,7 +6,7 @@ use crate::base::time::minute;
 use crate::base::{Flags, Timestamp, UidList, UidRanges, limits};
 use crate::bridge::Place;
 use crate::bridge::content::Message;
-use crate::bridge::imap::imap_row;
+use crate::bridge::imap::described;
 use crate::bridge::turn::Turn;
 use crate::imap::content::{Content, Row as ImapRow};
 use crate::imap::search::{self, Against};
@@ -18,6 +18,7 @@ use crate::page::response::Response;
 use crate::page::texts::{Common, Site as Texts};
 use crate::quarantine::{Quarantine, Scope};
 use crate::store::{Located, Reach};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Letters of a sender, subject or reason in a list.
@@ -36,7 +37,8 @@ pub(super) struct Found {
 pub(super) fn found(quarantine: &Quarantine, reach: Reach, kept: Kept, uids: &UidRanges) -> Vec<Found> {
     let mut rows = Vec::new();
     quarantine.store.rows(reach, kept, uids, |row, folder| {
-        rows.push((imap_row(row, folder, kept), folder.name(row), row.kind, row.tree));
+        let (one, name) = described(row, folder, kept);
+        rows.push((one, name, row.kind, row.tree));
         true
     });
     let times = |uid: u32, address: &Address| {
@@ -76,6 +78,7 @@ impl Hunt {
         let mut turn = Turn::new(store);
         let none = UidRanges::new();
         let against = Against { recent: &none, now: store.now() };
+        let window = RefCell::default();
         loop {
             let above = self.list.rank(self.below);
             let first = above.saturating_sub(limits::PIECE_ROWS as u32);
@@ -86,7 +89,7 @@ impl Hunt {
             }
             let mut rows = Vec::with_capacity(limits::PIECE_ROWS);
             store.rows(self.reach, self.kept, &uids, |row, folder| {
-                rows.push((imap_row(row, folder, self.kept), folder.name(row)));
+                rows.push(described(row, folder, self.kept));
                 true
             });
             while let Some((row, name)) = rows.pop() {
@@ -98,7 +101,7 @@ impl Hunt {
                     return store.now() < self.deadline;
                 }
                 let uid = row.uid;
-                let mut message = Message::new(store, self.reach, self.kept, row, name);
+                let mut message = Message::new(store, self.reach, self.kept, row, name).among(&window);
                 let matches = search::matches(&self.query.key, &mut message, &against)
                     .and_then(|matches| Ok(matches && self.has_score(&mut message)?));
                 match matches {

@@ -83,15 +83,23 @@ pub fn read(file: &File, at: u64) -> Option<Vec<u8>> {
         bytes.resize(len, 0);
         have += read_at(file, bytes.get_mut(have..)?, at + have as u64).ok()?;
     }
+    bytes.truncate(have);
+    let len = proven(&bytes)?.len();
     bytes.truncate(len);
-    (have >= len && number(&bytes, 4)? == crc32fast::hash(bytes.get(8..)?)).then_some(bytes)
+    Some(bytes)
+}
+
+/// The record that these bytes begin with, if it is whole and its checksum right.
+pub fn proven(bytes: &[u8]) -> Option<&[u8]> {
+    let record = bytes.get(..head(bytes)?.len)?;
+    (number(record, 4)? == crc32fast::hash(record.get(8..)?)).then_some(record)
 }
 
 /// The payload of a proven record, if it is this message's.
-pub fn payload(mut record: Vec<u8>, id: &str, size: u64) -> Option<Vec<u8>> {
-    let start = HEAD.checked_add(number(&record, 12)? as usize)?;
-    let is_its = record.get(HEAD..start)? == id.as_bytes() && long(&record, 24)? == size;
-    is_its.then(|| record.split_off(start))
+pub fn payload<'a>(record: &'a [u8], id: &str, size: u64) -> Option<&'a [u8]> {
+    let start = HEAD.checked_add(number(record, 12)? as usize)?;
+    let is_its = record.get(HEAD..start)? == id.as_bytes() && long(record, 24)? == size;
+    record.get(start..).filter(|_| is_its)
 }
 
 /// Reads until the buffer is full or the file ends.

@@ -151,10 +151,10 @@ impl Cache {
 }
 
 impl Store {
-    /// Looks after the cache: what belongs to messages that are gone is dropped. Says whether [`Cache::move_some`] has
-    /// something to do.
-    pub fn tend_cache(&self) -> bool {
-        if !self.cache.is_ready() {
+    /// Looks after the caches: what belongs to messages that are gone is dropped. Says whether [`Cache::move_some`] has
+    /// something to do in one of them.
+    pub fn tend_caches(&self) -> bool {
+        if !self.caches().into_iter().all(Cache::is_ready) {
             return false;
         }
         let mut alive = Vec::new();
@@ -175,7 +175,7 @@ impl Store {
             }
         }
         alive.sort_unstable();
-        self.cache.drop_dead(&alive)
+        self.caches().map(|cache| cache.drop_dead(&alive)).contains(&true)
     }
 }
 

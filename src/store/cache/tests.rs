@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 fn cache(path: &Path) -> Cache {
-    let cache = Cache::new(&Disk::new(path));
+    let cache = Cache::new(&Disk::new(path), "cache");
     cache.load();
     cache
 }
@@ -67,7 +67,7 @@ fn what_is_too_large_is_not_kept() {
 #[test]
 fn nothing_is_done_before_it_was_loaded() {
     let scratch = Scratch::new("cache");
-    let cache = Cache::new(&Disk::new(scratch.path()));
+    let cache = Cache::new(&Disk::new(scratch.path()), "cache");
     cache.put("a", 5, b"one");
     cache.wish(Kept::Caught, 1);
     assert!(cache.get("a", 5).is_none() && cache.take_wishes(9).is_empty());
@@ -216,7 +216,7 @@ proptest! {
 /// A store with `count` messages, each with a record of about a megabyte's sixteenth.
 fn filled(scratch: &Scratch, count: usize) -> (Store, Vec<(u32, String)>) {
     let store = store(scratch.path());
-    store.cache.load();
+    store.caches().into_iter().for_each(Cache::load);
     let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
     let mut all = Vec::new();
     for _ in 0..count {
@@ -247,7 +247,7 @@ fn a_segment_that_is_mostly_dead_is_moved_and_removed() {
     let scratch = Scratch::new("cache");
     let (store, all) = filled(&scratch, 60);
     seal(&store.cache);
-    assert!(!store.tend_cache(), "nothing is dead");
+    assert!(!store.tend_caches(), "nothing is dead");
     let (gone, left) = all.split_at(45);
     // What moves to another folder keeps its record.
     let moved = left[0].0;
@@ -257,7 +257,7 @@ fn a_segment_that_is_mostly_dead_is_moved_and_removed() {
     for (uid, _) in gone {
         store.remove(Reach::All, Kept::Caught, &crate::base::UidRanges::one(*uid, *uid)).unwrap();
     }
-    assert!(store.tend_cache());
+    assert!(store.tend_caches());
     let mut steps = 1;
     while store.cache.move_some() {
         steps += 1;
@@ -268,7 +268,7 @@ fn a_segment_that_is_mostly_dead_is_moved_and_removed() {
         assert!(gone.iter().all(|(_, id)| again.get(id, 3).is_none()));
         assert!(left.iter().all(|(_, id)| again.get(id, 3) == Some(id.as_bytes().repeat(2000))));
     }
-    assert!(!store.tend_cache(), "and that was it");
+    assert!(!store.tend_caches(), "and that was it");
 }
 
 #[test]
@@ -279,7 +279,29 @@ fn a_segment_without_any_message_is_removed() {
     for (uid, _) in &all {
         store.remove(Reach::All, Kept::Caught, &crate::base::UidRanges::one(*uid, *uid)).unwrap();
     }
-    assert!(!store.tend_cache());
+    assert!(!store.tend_caches());
     assert_eq!(files(scratch.path()), 0);
     assert_eq!(store.cache.index().len(), 0);
+}
+
+#[test]
+fn a_window_finds_what_a_single_look_finds() {
+    let scratch = Scratch::new("window");
+    let cache = cache(scratch.path());
+    let text = |n: usize| vec![n as u8; if n.is_multiple_of(90) { 70_000 } else { n * 7 % 900 }];
+    for n in 0..600 {
+        cache.put(&format!("id{n}"), n as u64, &text(n));
+    }
+    let mut window = Window::default();
+    let mut look = |n: usize| cache.get_near(&format!("id{n}"), n as u64, &mut window);
+    for order in [(0..600).collect::<Vec<_>>(), (0..600).rev().collect(), (0..600).map(|n| n * 211 % 600).collect()] {
+        for n in order {
+            assert_eq!(look(n), Some(text(n)), "{n}");
+            if n > 500 {
+                // It goes where the window ended when it was read.
+                cache.put(&format!("id{n}"), n as u64, &text(n));
+            }
+        }
+    }
+    assert_eq!(look(600), None);
 }

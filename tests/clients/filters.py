@@ -1,0 +1,141 @@
+"""The real filters, each in a folder of its own with its own configuration and ports: rspamd and SpamAssassin's spamd.
+
+They look nothing up in the network, so that a test says the same everywhere.
+"""
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from lazaret import free_port, wait_for
+
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+# Makes spam of what a test marks: rules with words of their own, and points that add up.
+RULES_LUA = """
+local function rule(name, score, text, word)
+  rspamd_config:register_symbol{ name = name, score = score, type = 'normal', group = 'test', description = text,
+    callback = function(task)
+      local subject = task:get_subject() or ''
+      if subject:find(word, 1, true) then return true, 1.0, {'word ' .. word, 'naïve'} end
+    end }
+end
+rule('LAZARET_REJECT', 20.0, 'the subject says that it is spam', 'reject-me')
+rule('LAZARET_MARK', 8.0, 'the subject says that it may be spam', 'mark-me')
+rule('CLAM_VIRUS', 20.0, 'a virus for the tests', 'virus-me')
+rspamd_config:register_symbol{ name = 'LAZARET_LATER', type = 'prefilter', callback = function(task)
+  if (task:get_subject() or ''):find('later-me', 1, true) then task:set_pre_result('soft reject', 'come again later') end
+end }
+"""
+
+
+class Program:
+    """A daemon in a scratch folder; as a context manager it is ended and its folder removed."""
+
+    def __init__(self, name):
+        self.folder = tempfile.mkdtemp(prefix=f"{name}-")
+        self.process = None
+
+    def start(self, command, ready, seconds=60, **more):
+        self.log = os.path.join(self.folder, "log")
+        self.output = open(self.log, "wb")
+        self.process = subprocess.Popen(command, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True, **more)
+        if not wait_for(lambda: self.process.poll() is not None or ready(), seconds) or self.process.poll() is not None:
+            text = self.logged()
+            self.stop()
+            sys.exit(f"{command[0]} does not start:\n{text}")
+
+    def logged(self):
+        with open(self.log, errors="replace") as log:
+            return log.read()[-6000:]
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Rspamd(Program):
+    """rspamd: `port` scans, `proxy` speaks milter. `local` are files for its local.d."""
+
+    def __init__(self, local=None, lua=""):
+        super().__init__("rspamd")
+        self.port, self.controller, self.proxy = free_port(), free_port(), free_port()
+        self.socket = os.path.join(self.folder, "normal.sock")
+        files = {
+            "options.inc": "dns { nameserver = [\"127.0.0.1:1\"]; timeout = 0.1s; retransmits = 1; }\nlocal_addrs = [];\nfilters = \"regexp\";\n"
+            "gtube_patterns = \"all\";\n",
+            "logging.inc": "type = \"console\";\nlevel = \"notice\";\n",
+            "worker-normal.inc": f"bind_socket = \"127.0.0.1:{self.port}\";\nbind_socket = \"{self.socket} mode=0666\";\ncount = 1;\n",
+            "worker-controller.inc": f"bind_socket = \"127.0.0.1:{self.controller}\";\ncount = 1;\n",
+            "worker-proxy.inc": f"bind_socket = \"127.0.0.1:{self.proxy}\";\ncount = 1;\nmilter = yes;\n"
+            "upstream \"local\" { default = yes; self_scan = yes; }\n",
+            "milter_headers.conf": "extended_spam_headers = true;\nskip_local = false;\nskip_authenticated = false;\n",
+        }
+        # What would ask the network, or needs Redis.
+        for module in ("rbl", "surbl", "fuzzy_check", "spf", "dkim", "dmarc", "arc", "asn", "mx_check", "phishing", "greylist", "ratelimit",
+                       "replies", "bayes_expiry", "neural", "reputation", "history_redis", "dkim_signing", "maillist", "metadata_exporter"):
+            files[f"{module}.conf"] = "enabled = false;\n"
+        files.update(local or {})
+        os.makedirs(f"{self.folder}/local/local.d")
+        os.makedirs(f"{self.folder}/local/override.d")
+        os.makedirs(f"{self.folder}/db")
+        for name, text in files.items():
+            with open(f"{self.folder}/local/local.d/{name}", "w") as file:
+                file.write(text)
+        with open(f"{self.folder}/local/rspamd.local.lua", "w") as file:
+            file.write(RULES_LUA + lua)
+        command = ["rspamd", "-f", "-c", "/etc/rspamd/rspamd.conf"]
+        command += [f"--var={name}={self.folder}/{sub}" for name, sub in (("DBDIR", "db"), ("RUNDIR", "db"), ("LOGDIR", "db"), ("LOCAL_CONFDIR", "local"))]
+        if os.getuid() == 0:
+            owner = next((name for name in ("_rspamd", "rspamd", "nobody") if name in {p.pw_name for p in pwd.getpwall()}))
+            subprocess.run(["chown", "-R", owner, self.folder], check=True)
+            command = ["setpriv", f"--reuid={owner}", "--clear-groups", f"--regid={pwd.getpwnam(owner).pw_gid}", *command]
+        self.start(command, lambda: listens(self.port) and listens(self.proxy))
+
+
+class Spamd(Program):
+    """SpamAssassin's spamd, on a port and a Unix socket, with a rule of the tests."""
+
+    def __init__(self, *options):
+        super().__init__("spamd")
+        self.port = free_port()
+        os.makedirs(f"{self.folder}/home")
+        shutil.copytree("/etc/spamassassin", f"{self.folder}/site", ignore=shutil.ignore_patterns("sa-update*"))
+        with open(f"{self.folder}/site/local.cf", "w") as file:
+            file.write("required_score 5\nuse_bayes 0\nskip_rbl_checks 1\ndns_available no\nreport_safe 0\n"
+                       "header LAZARET_REJECT Subject =~ /reject-me/\ndescribe LAZARET_REJECT the subject says that it is spam, in a line that is so "
+                       "long that it goes on\nscore LAZARET_REJECT 20\n"
+                       "header LAZARET_HELO X-Spam-Relays-Untrusted =~ /helo=client\\.spam\\.example .*envfrom=/\n"
+                       "describe LAZARET_HELO the client was told\nscore LAZARET_HELO 0.5\n")
+        command = ["spamd", "-L", "-i", "127.0.0.1", "-p", str(self.port), "-m", "2", "-x", "-s", "stderr",
+                   f"--siteconfigpath={self.folder}/site", "-H", f"{self.folder}/home", *options]
+        if os.getuid() == 0:
+            subprocess.run(["chown", "-R", "nobody", self.folder], check=True)
+            command += ["-u", "nobody"]
+        self.start(command, lambda: listens(self.port), env={**os.environ, "HOME": f"{self.folder}/home"})
+
+
+def mail(subject, body="Hello.", recipient="alice@example.org", mark="x"):
+    """A plain message."""
+    return (f"From: Sender <sender@spam.example>\r\nTo: {recipient}\r\nSubject: {subject}\r\nMessage-ID: <{mark}@spam.example>\r\n"
+            f"Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{body}\r\n").encode()
