@@ -8,6 +8,7 @@ use crate::base::{Timestamp, limits};
 use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
 use crate::bridge::memory::Memory;
+use crate::bridge::milter::MilterBridge;
 use crate::bridge::web::Site;
 use crate::disk::Disk;
 use crate::net::gate::Room;
@@ -43,6 +44,8 @@ pub struct Server {
     pub imap: Vec<SocketAddr>,
     /// Where LMTP listens, on TCP.
     pub lmtp: Vec<SocketAddr>,
+    /// Where milters listen, on TCP.
+    pub milter: Vec<SocketAddr>,
     /// Where the page is, over HTTPS and in the clear.
     pub page: [Vec<SocketAddr>; 2],
     executor: Executor,
@@ -100,6 +103,7 @@ impl Server {
             imaps: Vec::new(),
             imap: Vec::new(),
             lmtp: Vec::new(),
+            milter: Vec::new(),
             page: Default::default(),
             accounts: Arc::new(accounts),
             gates: Vec::new(),
@@ -111,7 +115,7 @@ impl Server {
             lock,
         };
         server.listen_imap(config)?;
-        server.listen_lmtp(config)?;
+        server.listen_doors(config)?;
         server.listen_page(config)?;
         let [over_tls, _] = &server.page;
         server.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
@@ -172,18 +176,13 @@ impl Server {
         Ok(())
     }
 
-    fn listen_lmtp(&mut self, config: &Config) -> Result<(), String> {
-        let largest = config.lmtp.iter().map(|door| door.max_size).max().unwrap_or(0);
+    /// LMTP and milter: the memory for messages is theirs together.
+    fn listen_doors(&mut self, config: &Config) -> Result<(), String> {
+        let sizes = config.lmtp.iter().map(|door| door.max_size).chain(config.milter.iter().map(|door| door.max_size));
+        let largest = sizes.max().unwrap_or(0);
         let memory = Arc::new(Memory::holding(config.limits.intake_memory as usize, largest));
         for door in &config.lmtp {
-            let address = match &door.listen {
-                Listen::Tcp(address) => Address::Tcp(*address),
-                Listen::Unix(path) => Address::Unix(path.clone(), door.socket_mode),
-            };
-            let listener = Listener::bind(&address).map_err(|e| e.to_string())?;
-            if let Address::Tcp(bound) = listener.address() {
-                self.lmtp.push(bound);
-            }
+            let listener = bind(&door.listen, door.socket_mode, &mut self.lmtp)?;
             let quarantine = self.quarantine.clone();
             let memory = memory.clone();
             let host_name = map::host(config);
@@ -198,6 +197,17 @@ impl Server {
             };
             let gate = self.gate(config);
             serve::lmtp::start(&self.serving, listener, gate, make);
+        }
+        for door in &config.milter {
+            let listener = bind(&door.listen, door.socket_mode, &mut self.milter)?;
+            let rules = Arc::new(map::milter_door(config, door, |filter| self.serving.pools.filters.add(filter))?);
+            let (quarantine, memory, max_size) = (self.quarantine.clone(), memory.clone(), door.max_size);
+            let make = move |accepted: &Accepted| {
+                let session = crate::milter::Session::new(crate::milter::Options { max_size });
+                (session, MilterBridge::new(quarantine.clone(), rules.clone(), memory.clone(), accepted.name()))
+            };
+            let gate = self.gate(config);
+            serve::milter::start(&self.serving, listener, gate, make);
         }
         Ok(())
     }
@@ -305,6 +315,19 @@ impl Server {
         }
         drop(lock);
     }
+}
+
+/// Binds; a TCP address is noted as it was bound.
+fn bind(listen: &Listen, socket_mode: u32, bound: &mut Vec<SocketAddr>) -> Result<Listener, String> {
+    let address = match listen {
+        Listen::Tcp(address) => Address::Tcp(*address),
+        Listen::Unix(path) => Address::Unix(path.clone(), socket_mode),
+    };
+    let listener = Listener::bind(&address).map_err(|e| e.to_string())?;
+    if let Address::Tcp(address) = listener.address() {
+        bound.push(address);
+    }
+    Ok(listener)
 }
 
 /// `lazaret serve`: runs until SIGTERM or SIGINT; SIGHUP reloads.

@@ -9,8 +9,8 @@ use super::ended::Ended;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
-use crate::base::{Core, Errand, FileRange, Step, Timestamp, limits};
-use crate::bridge::{Answered, Bridge, Next, Place};
+use crate::base::{Core, FileRange, Step, Timestamp, limits};
+use crate::bridge::{Answered, Bridge, Errand, Place};
 use crate::disk::wire::Reader;
 use event_listener::EventListener;
 use smol::Timer;
@@ -221,7 +221,7 @@ where
         match self.answered(place, move |bridge| bridge.answer(question)).await {
             Answered::Done(answer) => answer,
             // Rare, and larger than all else that waits here: a box of its own, while it lasts.
-            Answered::Errand(errand, next) => Box::pin(self.carry_out(errand, next)).await,
+            Answered::Errand(errand) => Box::pin(self.carry_out(errand)).await,
         }
     }
 
@@ -269,12 +269,21 @@ where
     }
 
     /// Asks the server elsewhere, and what follows from its answer, until nobody is to be asked any more.
-    async fn carry_out(&mut self, mut errand: Errand, mut next: Next<B, C::Answer>) -> C::Answer {
+    async fn carry_out(&mut self, mut errand: Errand<B, C::Answer>) -> C::Answer {
         loop {
-            let outcome = self.pools.logins.run(&errand).await;
-            match self.answered(Place::Password, move |bridge| next(bridge, outcome)).await {
+            let answered = match errand {
+                Errand::Login(login, next) => {
+                    let outcome = self.pools.logins.run(&login).await;
+                    self.answered(Place::Password, move |bridge| next(bridge, outcome)).await
+                }
+                Errand::Filter(inquiry, next) => {
+                    let said = self.pools.filters.ask(inquiry).await;
+                    self.answered(Place::Disk, move |bridge| next(bridge, said)).await
+                }
+            };
+            match answered {
                 Answered::Done(answer) => return answer,
-                Answered::Errand(another, then) => (errand, next) = (another, then),
+                Answered::Errand(another) => errand = another,
             }
         }
     }

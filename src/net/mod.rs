@@ -5,6 +5,7 @@ pub mod dial;
 pub mod drive;
 mod ended;
 pub mod executor;
+pub mod filters;
 pub mod gate;
 pub mod http;
 pub mod imap_login;

@@ -129,7 +129,7 @@ impl Quarantine {
     }
 
     /// Outgoing mail lies with its local sender: the envelope's, else the authenticated user, else the postmaster.
-    fn owner_of_outgoing(&self, sender: &str, user: Option<&str>) -> Address {
+    pub fn owner_of_outgoing(&self, sender: &str, user: Option<&str>) -> Address {
         let directory = self.directory();
         [Some(sender), user]
             .into_iter()

@@ -1,9 +1,9 @@
 //! Storing for a door that has one answer for all recipients of a message: it is kept for each of them, or for none, and a
 //! message that comes once more, since our answer did not reach whoever sent it, is kept once.
 
+use super::Quarantine;
 use super::admit::{Arrival, Filed, Refused};
 use super::finish::read_trace;
-use super::Quarantine;
 use crate::base::{Timestamp, UidRanges, limits};
 use crate::mail::Address;
 use crate::mail::trace::split_delivery_fields;
@@ -58,7 +58,8 @@ impl Quarantine {
         self.store.locate_all(Reach::Tree(tree.id), kept, &uids).into_iter().find_map(|located| {
             let mut file = File::open(&located.path).ok()?;
             let trace = read_trace(&mut file, &located.name).ok()?;
-            let is_same = trace.sender == arrival.sender && trace.arrived >= since && trace.cut_from == arrival.cut_from;
+            let is_same =
+                trace.sender == arrival.sender && trace.arrived >= since && trace.cut_from == arrival.cut_from;
             if !is_same || !trace.recipients.iter().eq(recipients.iter().copied()) {
                 return None;
             }
@@ -77,7 +78,8 @@ impl Quarantine {
             let uid = UidRanges::one(located.row.uid, located.row.uid);
             match self.store.remove(Reach::Tree(tree.id), kept, &uid) {
                 Ok(_) => {
-                    let why = json!({ "reason": "it could not be kept for all its recipients, and its sender tries again" });
+                    let why =
+                        json!({ "reason": "it could not be kept for all its recipients, and its sender tries again" });
                     let place = tree.address.to_string();
                     self.journal.note(self.store.now(), &filed.id, &place, "withdrawn", &arrival.client.door, why);
                 }

@@ -2,6 +2,7 @@
 
 pub mod imap;
 pub mod lmtp;
+pub mod milter;
 pub mod web;
 
 use crate::net::{Gate, Pools, Stop};
