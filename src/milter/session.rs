@@ -80,6 +80,8 @@ struct Mail {
 /// With less room than this more memory is asked for: each part of a packet can then go on.
 const ROOM: usize = 8;
 
+const NO_FIELD: Broken = Broken("it sent a header field that cannot be understood");
+
 impl Session {
     /// A connection that has just been accepted.
     pub fn new(options: Options) -> Self {
@@ -137,8 +139,11 @@ impl Session {
             b'B' | b'E' => Phase::Body,
             _ => Phase::Gather,
         };
-        let is_whole = self.packets.left() == 0 && !matches!(phase, Phase::Field(_));
-        Ok(if is_whole { Phase::Whole } else { phase })
+        match phase {
+            Phase::Field(_) if self.packets.left() == 0 => Err(NO_FIELD),
+            _ if self.packets.left() == 0 => Ok(Phase::Whole),
+            _ => Ok(phase),
+        }
     }
 
     fn take_field(&mut self, mut field: Field, input: &[u8]) -> usize {
@@ -156,7 +161,7 @@ impl Session {
         self.phase = match done {
             Some(()) if is_last => Phase::Whole,
             Some(()) => Phase::Field(field),
-            None => Phase::Broken(Broken("it sent a header field that cannot be understood")),
+            None => Phase::Broken(NO_FIELD),
         };
         input.len()
     }
