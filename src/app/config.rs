@@ -16,6 +16,7 @@ pub use reader::ConfigError;
 
 use crate::mail::{Class, Kind};
 use crate::quarantine::{directory, folders, policy};
+use crate::verdict::Filter;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -131,6 +132,8 @@ pub struct Lmtp {
     pub reply: Reply,
     /// Our answer is what the sender sees; only then `Reply::Reject` is allowed.
     pub before_queue: bool,
+    /// Filters whose header fields are believed.
+    pub verdict: Vec<Filter>,
     /// Peers whose XFORWARD is believed.
     pub xforward: Vec<Network>,
     /// Larger messages are kept as headers only.
@@ -164,6 +167,8 @@ pub struct DropDoor {
     pub class: Class,
     /// Kind of what is found there.
     pub kind: Kind,
+    /// Filters whose header fields are believed.
+    pub verdict: Vec<Filter>,
 }
 
 /// `[domains."example.org"]`

@@ -151,7 +151,8 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
         route = route.port(),
     );
     for (port, class) in [(lmtp, "incoming"), (0, "outgoing"), (0, "unsure")] {
-        let _ = writeln!(text, "[[lmtp]]\nlisten = \"127.0.0.1:{port}\"\nclass = \"{class}\"");
+        let verdict = "verdict = [\"rspamd\", \"spamassassin\"]";
+        let _ = writeln!(text, "[[lmtp]]\nlisten = \"127.0.0.1:{port}\"\nclass = \"{class}\"\n{verdict}");
     }
     for kind in ["phish", "virus", "banned", "policy"] {
         let _ = writeln!(text, "[[lmtp]]\nlisten = \"127.0.0.1:0\"\nclass = \"incoming\"\nkind = \"{kind}\"");

@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::mail::{Address, Class, name::Base};
 use crate::quarantine::admit::has_space;
 use crate::quarantine::directory::Resolution;
+use crate::verdict::Filter;
 use crate::work::intake::{Envelope, directories, read_message};
 use std::io::Read;
 use std::time::SystemTime;
@@ -26,8 +27,13 @@ pub enum Deposited {
     Left,
 }
 
-/// Takes a message. `Err`: nothing was kept, for this reason; the caller keeps it and tries again.
-pub fn deposit(config: &Config, mut envelope: Envelope, input: impl Read) -> Result<Deposited, String> {
+/// Takes a message; what the `believed` filters wrote into it goes into its trace. `Err`: nothing was kept, for this reason; the caller keeps it and tries again.
+pub fn deposit(
+    config: &Config,
+    mut envelope: Envelope,
+    believed: &[Filter],
+    input: impl Read,
+) -> Result<Deposited, String> {
     known(config, &envelope)?;
     if !config.data.is_dir() {
         return Err(format!("there is no data directory {}; `lazaret serve` makes it", config.data.display()));
@@ -40,6 +46,7 @@ pub fn deposit(config: &Config, mut envelope: Envelope, input: impl Read) -> Res
         .map_err(|e| format!("the message cannot be read from standard input: {e}"))?;
     envelope.cut_from = held.cut_from;
     let message = without_separator(&held.bytes);
+    envelope.hear(message, believed);
     let (new, tmp) = directories(disk.root());
     let name =
         Base::new(Timestamp::from_system(SystemTime::now()), std::process::id(), 0, &map::host(config)).to_string();

@@ -253,8 +253,14 @@ pub fn milter_door(
 
 /// How mail in `drop/` is to be understood.
 pub fn drop_rules(config: &Config) -> crate::work::drop::Rules {
-    let config::DropDoor { header, class, kind } = &config.drop;
-    crate::work::drop::Rules { header: header.clone(), class: *class, kind: *kind, max_size: config.limits.max_size }
+    let config::DropDoor { header, class, kind, verdict } = &config.drop;
+    crate::work::drop::Rules {
+        header: header.clone(),
+        class: *class,
+        kind: *kind,
+        believed: verdict.clone(),
+        max_size: config.limits.max_size,
+    }
 }
 
 /// Starts logging to standard error. The first call counts.

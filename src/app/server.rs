@@ -188,7 +188,12 @@ impl Server {
             let host_name = map::host(config);
             let trusted = door.xforward.clone();
             let max_size = door.max_size;
-            let rules = Door { class: door.class, kind: door.kind, reject: door.reply == Reply::Reject };
+            let rules = Door {
+                class: door.class,
+                kind: door.kind,
+                reject: door.reply == Reply::Reject,
+                believed: door.verdict.clone(),
+            };
             let make = move |accepted: &Accepted| {
                 // Whoever may write to a Unix socket is trusted already.
                 let xforward = accepted.peer.is_none_or(|p| trusted.iter().any(|n| n.contains(p.ip())));

@@ -8,6 +8,7 @@ use crate::lmtp::{Answer, Question, Reply, Transaction};
 use crate::mail::trace::Client;
 use crate::mail::{Class, Kind};
 use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
+use crate::verdict::{Filter, fields};
 use event_listener::EventListener;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct Door {
     pub kind: Kind,
     /// Our answer is what the sender sees: a message that was kept is refused with 550 and its reference.
     pub reject: bool,
+    /// The filters whose header fields are believed in what comes in here.
+    pub believed: Vec<Filter>,
 }
 
 /// One connection's side of the rules.
@@ -43,7 +46,7 @@ impl LmtpBridge {
     fn store(&self, transaction: &Transaction) -> Vec<Reply> {
         let forwarded = &transaction.forwarded;
         let helo = forwarded.helo.clone().or_else(|| Some(transaction.helo.clone()));
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             class: self.door.class,
             kind: self.door.kind,
             sender: transaction.sender.clone(),
@@ -58,19 +61,22 @@ impl LmtpBridge {
             },
             message: &transaction.message,
             cut_from: transaction.oversize.then_some(transaction.size),
-            rebuilt: false,
             // A bare LF inside DATA is data.
             form: Form::Crlf,
+            ..Arrival::default()
         };
-        self.quarantine.admit(&arrival).iter().map(|result| self.reply(result)).collect()
+        if let Some(heard) = fields::read(&transaction.message, &self.door.believed) {
+            (arrival.score, arrival.reasons) = heard.file(&mut arrival.kind, &mut arrival.sender, &mut arrival.client);
+        }
+        self.quarantine.admit(&arrival).iter().map(|result| self.reply(result, arrival.kind)).collect()
     }
 
-    fn reply(&self, result: &Result<Filed, Refused>) -> Reply {
+    fn reply(&self, result: &Result<Filed, Refused>, kind: Kind) -> Reply {
         match result {
             Ok(filed) if self.door.reject => Reply::new(
                 550,
                 "5.7.1",
-                format!("message refused as {} and kept in quarantine, reference {}", self.door.kind, filed.id),
+                format!("message refused as {kind} and kept in quarantine, reference {}", filed.id),
             ),
             Ok(filed) => Reply::new(250, "2.0.0", format!("kept, reference {}", filed.id)),
             Err(refused) => temporary(refused),

@@ -186,7 +186,8 @@ impl MilterBridge {
                     };
                     bridge.done(answer)
                 };
-                Answered::Errand(Errand::Filter(Inquiry { filter, request, message }, Box::new(then)))
+                let inquiry = Box::new(Inquiry { filter, request, message });
+                Answered::Errand(Errand::Filter(inquiry, Box::new(then)))
             }
         }
     }
@@ -267,6 +268,8 @@ fn arrival<'a>(letter: &'a Letter, class: Class, verdict: &Verdict) -> Arrival<'
         sender: transaction.sender.clone(),
         recipients: transaction.recipients.clone(),
         client: client(transaction),
+        score: verdict.score_line(),
+        reasons: verdict.reason_lines(),
         message: &letter.message,
         cut_from: transaction.oversize.then_some(transaction.size),
         rebuilt: transaction.rebuilt,

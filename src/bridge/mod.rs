@@ -63,7 +63,7 @@ pub enum Errand<B: ?Sized, A> {
     /// Whether a password is right. It goes on where passwords are checked.
     Login(base::Errand, Next<B, Outcome, A>),
     /// What a filter says of a message. It goes on where the disk is waited for.
-    Filter(Inquiry, Next<B, Result<Verdict, Silence>, A>),
+    Filter(Box<Inquiry>, Next<B, Result<Verdict, Silence>, A>),
 }
 
 /// Goes on with the outcome of an errand.

@@ -11,6 +11,7 @@ use super::exit::Exit;
 use crate::base::limits;
 use crate::mail::{Address, Class, Kept, Kind};
 use crate::store::passwd::Scheme;
+use crate::verdict::Filter;
 use argh::FromArgs;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -125,6 +126,10 @@ pub struct Deposit {
     /// spam, phish, virus, banned or policy (default: spam)
     #[argh(option, default = "Kind::Spam", from_str_fn(kind))]
     pub kind: Kind,
+
+    /// a filter whose header fields are believed: rspamd, spamassassin, amavis or clamav; give it once for each
+    #[argh(option, from_str_fn(filter))]
+    pub verdict: Vec<Filter>,
 
     /// the IP address of the client that sent it
     #[argh(option)]
@@ -462,6 +467,10 @@ fn class(text: &str) -> Result<Class, String> {
 
 fn kind(text: &str) -> Result<Kind, String> {
     Kind::from_word(text).ok_or_else(|| one_of(Kind::ALL.map(Kind::word)))
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    Filter::from_word(text).ok_or_else(|| one_of(Filter::ALL.map(Filter::word)))
 }
 
 fn kept(text: &str) -> Result<Kept, String> {

@@ -30,9 +30,9 @@ pub fn run(config: &Config, options: &Deposit) -> Exit {
             queue_id: options.qid.clone(),
             user: options.user.clone(),
         },
-        cut_from: None,
+        ..Envelope::default()
     };
-    match deposit(config, envelope, input.lock()) {
+    match deposit(config, envelope, &options.verdict, input.lock()) {
         Ok(Deposited::Filed(ids)) => print(format_args!("kept, reference {}\n", ids.join(", "))),
         Ok(Deposited::Left) => print("kept; no server runs, it is filed when one does\n"),
         Err(why) => {

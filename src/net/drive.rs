@@ -277,7 +277,7 @@ where
                     self.answered(Place::Password, move |bridge| next(bridge, outcome)).await
                 }
                 Errand::Filter(inquiry, next) => {
-                    let said = self.pools.filters.ask(inquiry).await;
+                    let said = self.pools.filters.ask(*inquiry).await;
                     self.answered(Place::Disk, move |bridge| next(bridge, said)).await
                 }
             };

@@ -24,6 +24,10 @@ pub struct Arrival<'a> {
     pub recipients: Vec<String>,
     /// Who handed it in.
     pub client: Client,
+    /// The filter's score, as it wrote it.
+    pub score: Option<String>,
+    /// Why the filter caught it, one reason each.
+    pub reasons: Vec<String>,
     /// Its bytes; only the header when `cut_from` is set.
     pub message: &'a [u8],
     /// It was over the size limit: so many bytes.
@@ -198,10 +202,11 @@ impl Quarantine {
             class: arrival.class,
             kind: arrival.kind,
             client: arrival.client.clone(),
+            score: arrival.score.clone(),
+            reasons: arrival.reasons.clone(),
             cut_from: arrival.cut_from,
             rebuilt: arrival.rebuilt,
             moved,
-            ..Trace::default()
         };
         let trace = trace.render();
         let size = trace.len() + body.iter().map(|part| part.len()).sum::<usize>();

@@ -1,6 +1,7 @@
 //! The rules over a real store and queue, without any protocol.
 
 mod children;
+mod whole;
 
 use super::act::Failed;
 use super::directory::{Directory, Domain};
@@ -97,9 +98,7 @@ impl Fixture {
             recipients: recipients.iter().map(|r| r.to_string()).collect(),
             client: Client { door: "test".into(), ..Client::default() },
             message,
-            cut_from: None,
-            rebuilt: false,
-            form: Default::default(),
+            ..Arrival::default()
         };
         self.q.admit(&arrival).into_iter().map(|r| r.unwrap().id).collect()
     }

@@ -7,6 +7,7 @@ use super::reasons::sorted;
 use super::{Action, Filter, Reason, Verdict, kinds, points, spamd};
 use crate::base::limits;
 use crate::mail::header;
+use crate::mail::trace::Client;
 use crate::mail::{Address, Kind};
 use std::borrow::Cow;
 
@@ -19,6 +20,21 @@ pub struct Heard {
     pub sender: Option<String>,
     /// The id under which the filter's log has it.
     pub id: Option<String>,
+}
+
+impl Heard {
+    /// What a door files: the score and the reasons. What it was told otherwise is corrected: spam may be known to be worse,
+    /// and the filter knows sender and id where it hands over messages in its own name.
+    pub fn file(&self, kind: &mut Kind, sender: &mut String, client: &mut Client) -> (Option<String>, Vec<String>) {
+        *kind = self.verdict.kind_at(*kind);
+        if let Some(known) = &self.sender {
+            sender.clone_from(known);
+        }
+        if client.queue_id.is_none() {
+            client.queue_id.clone_from(&self.id);
+        }
+        (self.verdict.score_line(), self.verdict.reason_lines())
+    }
 }
 
 /// Where a field must stand to be believed.
@@ -86,15 +102,6 @@ pub fn read(block: &[u8], believed: &[Filter]) -> Option<Heard> {
         }
     }
     is_any.then(|| notes.heard())
-}
-
-/// Whether a message has fields that would be read if they were believed, and of which filters.
-pub fn present(block: &[u8]) -> Vec<Filter> {
-    let read: Vec<&Rule> = header::fields(block)
-        .take(limits::VERDICT_FIELDS)
-        .filter_map(|field| RULES.iter().find(|rule| field.is(rule.name.as_bytes())))
-        .collect();
-    Filter::ALL.into_iter().filter(|filter| read.iter().any(|rule| rule.filters.contains(filter))).collect()
 }
 
 /// A field's value.

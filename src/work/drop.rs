@@ -8,6 +8,7 @@ use crate::mail::trace::Client;
 use crate::mail::{Address, Class, Kind, header};
 use crate::net::Stop;
 use crate::quarantine::{Quarantine, Refused};
+use crate::verdict::Filter;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
@@ -29,6 +30,8 @@ pub struct Rules {
     pub class: Class,
     /// Kind of what is found.
     pub kind: Kind,
+    /// The filters whose header fields are believed.
+    pub believed: Vec<Filter>,
     /// Of larger messages only the header is kept.
     pub max_size: u64,
 }
@@ -139,7 +142,9 @@ impl Door {
             kind: self.rules.kind,
             client: Client { door: "drop".to_string(), ..Client::default() },
             cut_from: held.cut_from,
+            ..Envelope::default()
         };
+        envelope.hear(&held.bytes, &self.rules.believed);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for recipient in std::mem::take(&mut envelope.recipients) {
             match self.quarantine.place_for(envelope.class, &envelope.sender, None, &recipient) {

@@ -15,6 +15,7 @@ use crate::mail::trace::Client;
 use crate::mail::{Class, Kind, header};
 use crate::net::Stop;
 use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
+use crate::verdict::{Filter, fields};
 use serde_json::{Value, json};
 use smol::Timer;
 use std::collections::{HashMap, HashSet};
@@ -69,18 +70,29 @@ pub struct Envelope {
     pub kind: Kind,
     /// Who handed it in.
     pub client: Client,
+    /// The filter's score, as it wrote it.
+    pub score: Option<String>,
+    /// Why the filter caught it, one reason each.
+    pub reasons: Vec<String>,
     /// Only the header is there, of so many bytes.
     pub cut_from: Option<u64>,
 }
 
 impl Envelope {
+    /// Takes in what these filters wrote into the header.
+    pub fn hear(&mut self, message: &[u8], believed: &[Filter]) {
+        if let Some(heard) = fields::read(message, believed) {
+            (self.score, self.reasons) = heard.file(&mut self.kind, &mut self.sender, &mut self.client);
+        }
+    }
+
     /// As the first line of a file, line end included.
     pub fn line(&self) -> String {
         let c = &self.client;
         let line = json!({
             "from": self.sender, "to": self.recipients, "class": self.class.word(), "kind": self.kind.word(),
             "door": c.door, "address": c.address, "name": c.name, "helo": c.helo, "qid": c.queue_id, "user": c.user,
-            "cut_from": self.cut_from,
+            "score": self.score, "reasons": self.reasons, "cut_from": self.cut_from,
         });
         format!("{line}\n")
     }
@@ -92,6 +104,8 @@ impl Envelope {
         let line: Value = serde_json::from_slice(line).ok()?;
         let text = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_string);
         let recipients = line.get("to")?.as_array()?.iter().map(|to| to.as_str().map(str::to_string));
+        // An older version wrote none.
+        let reasons = line.get("reasons").and_then(Value::as_array).into_iter().flatten();
         let envelope = Envelope {
             sender: text("from")?,
             recipients: recipients.collect::<Option<_>>()?,
@@ -105,6 +119,8 @@ impl Envelope {
                 queue_id: text("qid"),
                 user: text("user"),
             },
+            score: text("score"),
+            reasons: reasons.filter_map(Value::as_str).map(str::to_string).collect(),
             cut_from: line.get("cut_from").and_then(Value::as_u64),
         };
         Some((envelope, message))
@@ -127,6 +143,8 @@ impl Envelope {
             sender: self.sender.clone(),
             recipients,
             client: self.client.clone(),
+            score: self.score.clone(),
+            reasons: self.reasons.clone(),
             message,
             cut_from: self.cut_from,
             rebuilt: false,
@@ -315,6 +333,8 @@ mod tests {
             class: Class::Outgoing,
             kind: Kind::Virus,
             client: Client { door: "deposit".into(), helo: Some("é\r".into()), ..Client::default() },
+            score: Some("9 / 5".into()),
+            reasons: vec!["A(9.00)[\"\n]".into(), "b".into()],
             cut_from: Some(7),
         };
         let file = [envelope.line().as_bytes(), b"Subject: x\n\ny\n"].concat();

@@ -141,7 +141,7 @@ fn judge(s: &Section<'_>, base: &Path) -> Result<Judge, ConfigError> {
             ])?;
             let believed = believed.unwrap_or_default();
             if believed.is_empty() {
-                let why = "with filter = \"headers\" it must say whose fields are believed, like [\"rspamd\"]: anybody can \
+                let why = "with filter = \"headers\" verdict must say whose fields are believed, like [\"rspamd\"]: anybody can \
                            write such fields";
                 return Err(s.error("verdict", why));
             }
@@ -156,10 +156,6 @@ fn unsure(s: &Section<'_>) -> Result<Option<(f64, f64)>, ConfigError> {
         Some([low, high]) if low < high => Ok(Some((*low, *high))),
         Some(_) => Err(s.error("unsure", "expected two numbers of points, the lower one first, like [5.0, 15.0]")),
     }
-}
-
-fn filter(value: &DeValue<'_>) -> Converted<Filter> {
-    choice(&Filter::ALL.map(|f| (f.word(), f)))(value)
 }
 
 /// A number of points.

@@ -92,6 +92,7 @@ fn lmtp(s: Section<'_>, limits: &Limits) -> Read<Lmtp> {
         kind: s.value("kind", kind)?,
         reply: s.value("reply", choice(&[("accept", Reply::Accept), ("reject", Reply::Reject)]))?,
         before_queue: s.value("before_queue", boolean)?,
+        verdict: s.list("verdict", filter)?,
         xforward: s.list("xforward", network)?,
         max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
     };
@@ -118,6 +119,7 @@ fn drop_door(top: &Section<'_>) -> Read<DropDoor> {
         header: s.value("header", header_name)?,
         class: s.value("class", class)?,
         kind: s.value("kind", kind)?,
+        verdict: s.list("verdict", filter)?,
     };
     s.end()?;
     Ok(door)

@@ -212,9 +212,7 @@ impl Stack {
             recipients: vec![to.to_string()],
             client: Door { door: "test".into(), ..Door::default() },
             message: message.as_bytes(),
-            cut_from: None,
-            rebuilt: false,
-            form: Default::default(),
+            ..Arrival::default()
         };
         for filed in self.quarantine().admit(&arrival) {
             filed.unwrap_or_else(|_| panic!("it is stored"));
