@@ -95,6 +95,8 @@ pub struct Page {
     pub plain: Vec<SocketAddr>,
     /// Peers at the plain addresses whose X-Forwarded-For is believed.
     pub proxies: Vec<Network>,
+    /// Peers to whom it tells its figures.
+    pub metrics: Vec<Network>,
     /// Where people find it, without a slash at the end; `None`: the first TLS address under our name.
     pub base_url: Option<String>,
 }

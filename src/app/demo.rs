@@ -142,7 +142,7 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
     let mut text = format!(
         "data = {data:?}\nhost_name = \"localhost\"\nusers = \"users\"\n\
          [imap]\ntls = [\"127.0.0.1:{imaps}\"]\nstarttls = [\"127.0.0.1:{imap}\"]\nplain_login_on_loopback = true\n\
-         [page]\ntls = [\"127.0.0.1:{page}\"]\n\
+         [page]\ntls = [\"127.0.0.1:{page}\"]\nmetrics = [\"127.0.0.0/8\"]\n\
          [tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
          [[route]]\nname = \"default\"\nhost = \"127.0.0.1\"\nport = {route}\n\
          [[sink]]\nname = \"trained\"\nlearns = [\"ham\", \"spam\"]\nto = \"maildir\"\npath = \"trained\"\n\

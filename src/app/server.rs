@@ -117,8 +117,7 @@ impl Server {
         server.listen_imap(config)?;
         server.listen_doors(config)?;
         server.listen_page(config)?;
-        let [over_tls, _] = &server.page;
-        server.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
+        server.set_digest_rules(config);
         server.work(config)?;
         // Mail goes on without it, and commands say that they do not reach us.
         match control::start(&server.serving, server.quarantine.clone()) {
@@ -218,8 +217,10 @@ impl Server {
     }
 
     fn listen_page(&mut self, config: &Config) -> Result<(), String> {
-        let site = Site::new(self.quarantine.clone(), self.accounts.clone()).ok_or("the system has no random bytes")?;
-        let site = Arc::new(site);
+        let networks = config.page.metrics.clone();
+        let may_measure = move |peer| networks.iter().any(|network| network.contains(peer));
+        let site = Site::new(self.quarantine.clone(), self.accounts.clone(), may_measure);
+        let site = Arc::new(site.ok_or("the system has no random bytes")?);
         let secure = config.page.tls.iter().map(|address| (*address, true));
         for (address, is_tls) in secure.chain(config.page.plain.iter().map(|address| (*address, false))) {
             let listener = Listener::bind(&Address::Tcp(address)).map_err(|e| e.to_string())?;
@@ -293,6 +294,7 @@ impl Server {
             Some(file) => Config::load(file).map_err(|e| e.to_string()).and_then(|config| {
                 let (directory, logins) = (map::directory(&config)?, map::logins(&config)?);
                 self.serving.pools.logins.set(logins);
+                self.set_digest_rules(&config);
                 Ok(directory)
             }),
         };
@@ -302,10 +304,17 @@ impl Server {
                 if let Err(e) = self.accounts.reload(directory) {
                     log::error!("the old accounts stay: {e}");
                 }
-                log::info!("certificate, accounts and recipients were read again; other settings need a restart");
+                log::info!(
+                    "certificate, accounts, recipients and digests were read again; other settings need a restart"
+                );
             }
             Err(e) => log::error!("the old configuration stays: {e}"),
         }
+    }
+
+    fn set_digest_rules(&self, config: &Config) {
+        let [over_tls, _] = &self.page;
+        self.quarantine.set_digest_rules(map::digest_rules(config, over_tls.first().copied()));
     }
 
     /// Stops listening, lets connections and workers end, and makes the marks exact.

@@ -7,6 +7,7 @@ mod links;
 mod listing;
 mod live;
 pub mod message;
+mod metrics;
 mod query;
 mod reading;
 mod sign_in;
@@ -24,6 +25,7 @@ use crate::page::response::Response;
 use crate::page::texts::{Common, Digest, Language, Site as Texts};
 use crate::quarantine::session::{Session, Sessions};
 use crate::quarantine::{Accounts, Quarantine};
+use std::net::IpAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use verbs::{Undoable, Works};
 
@@ -39,6 +41,8 @@ pub struct Site {
     sessions: Sessions<Remembered>,
     works: Works,
     uploads: Arc<Memory>,
+    /// Who may read the metrics.
+    may_measure: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 /// What a session remembers from one page to the next.
@@ -101,10 +105,15 @@ impl From<Fault> for NoPage {
 type Answered = Result<Turned, NoPage>;
 
 impl Site {
-    /// A site without sessions. `None`: the system has no random bytes.
-    pub fn new(quarantine: Arc<Quarantine>, accounts: Arc<Accounts>) -> Option<Site> {
+    /// A site without sessions; `may_measure` says who may read the metrics. `None`: the system has no random bytes.
+    pub fn new(
+        quarantine: Arc<Quarantine>,
+        accounts: Arc<Accounts>,
+        may_measure: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Option<Site> {
         let uploads = Arc::new(Memory::new(limits::UPLOADS));
-        Some(Site { quarantine, accounts, sessions: Sessions::new()?, works: Works::default(), uploads })
+        let (sessions, works, may_measure) = (Sessions::new()?, Works::default(), Box::new(may_measure));
+        Some(Site { quarantine, accounts, sessions, works, uploads, may_measure })
     }
 
     /// On which threads a request is answered.
@@ -145,7 +154,10 @@ impl Site {
             (Method::Get, ["style.css"]) => return fixed("text/css; charset=utf-8", layout::STYLE),
             (Method::Get, ["script.js"]) => return fixed("text/javascript; charset=utf-8", layout::SCRIPT),
             (Method::Get, ["icon.svg" | "favicon.ico"]) => return fixed("image/svg+xml", layout::ICON),
-            (Method::Get, ["healthz"]) => return Ok(Turned::Done(Response::text(200, "ok\n"))),
+            (Method::Get, ["healthz"]) => return Ok(Turned::Done(self.health())),
+            (Method::Get, ["metrics"]) if request.peer.is_some_and(|peer| (self.may_measure)(peer)) => {
+                return Ok(Turned::Done(self.metrics()));
+            }
             (Method::Get, ["sign-in"]) => return self.show_sign_in(&request),
             (Method::Post, ["sign-in"]) => return self.sign_in(request),
             // It is good by itself, whoever follows it.

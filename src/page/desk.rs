@@ -126,12 +126,25 @@ pub struct StatusView {
     pub oldest: Option<(String, String)>,
     /// Free bytes of the disk and their share, for accounts that see everything.
     pub disk: Option<String>,
+    /// Digests since the start, for accounts that see everything, when anybody gets them.
+    pub digests: Option<Digests>,
     /// Messages that go within a day.
     pub going: u32,
     /// Messages by hour of arrival, oldest first.
     pub hours: Vec<u32>,
     /// Logins that see mail of this scope.
     pub accounts: Vec<String>,
+}
+
+/// What became of digests.
+#[derive(Debug, Clone, Default)]
+pub struct Digests {
+    /// How many the mail server took.
+    pub sent: u64,
+    /// When it last did.
+    pub last: Option<(String, String)>,
+    /// When it last did not, and why, if nothing was taken since.
+    pub failed: Option<((String, String), String)>,
 }
 
 /// How things are.
@@ -147,6 +160,12 @@ pub fn status(frame: &Frame, view: &StatusView) -> Markup {
                 @if let Some(queue) = view.queue {
                     li { (texts.queue) b { (queue) }
                         (texts.oldest) ": " @match &view.oldest { Some(moment) => (time(moment)), None => (texts.none) }
+                    }
+                }
+                @if let Some(digests) = &view.digests {
+                    li { (texts.digests) b { (digests.sent) }
+                        (texts.digest_last) ": " @match &digests.last { Some(moment) => (time(moment)), None => (texts.none) }
+                        @if let Some((moment, why)) = &digests.failed { br; (texts.digest_failed) ": " (time(moment)) " " (why) }
                     }
                 }
                 @if let Some(disk) = &view.disk { li { (texts.disk) b { (disk) } } }

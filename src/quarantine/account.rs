@@ -9,6 +9,7 @@ use super::directory::Directory;
 pub use super::scope::{Level, Scope};
 use super::throttle::{Attempt, Throttle};
 use crate::base::{Secret, Timestamp, limits};
+use crate::store::Tally;
 use crate::store::passwd::{Hash, Passwd, PasswdError, Watched};
 use elsewhere::Check;
 use ring::hmac;
@@ -51,6 +52,7 @@ pub struct Accounts {
     nobody: Hash,
     state: Mutex<State>,
     throttle: Mutex<Throttle>,
+    attempts: Tally,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,7 @@ impl Accounts {
                 memory: HashMap::new(),
             }),
             throttle: Mutex::new(Throttle::default()),
+            attempts: Tally::default(),
         })
     }
 
@@ -117,6 +120,7 @@ impl Accounts {
         if let Some(scope) = &scope
             && self.remembers(&login, &message, now)
         {
+            self.attempts.note("right");
             return Verdict::Good(Account { login, scope: scope.clone() });
         }
         if let Some(wait) = self.refused(peer, user, &login, now) {
@@ -157,6 +161,7 @@ impl Accounts {
     /// How long nothing is looked at after too many wrong passwords.
     pub(super) fn refused(&self, peer: Option<IpAddr>, user: &str, login: &str, now: Timestamp) -> Option<Duration> {
         let wait = lock(&self.throttle).refused(peer, login, now)?;
+        self.attempts.note("refused");
         log::warn!("{}", failure("refused", user, peer, " (too many wrong passwords)"));
         Some(wait)
     }
@@ -189,12 +194,18 @@ impl Accounts {
 
     /// The password was right.
     pub(super) fn right(&self, login: &str) {
+        self.attempts.note("right");
         lock(&self.throttle).right(login);
     }
 
     /// The accounts as they are now.
     pub(super) fn users(&self, now: Timestamp) -> Arc<Passwd> {
         self.look(now).users.clone()
+    }
+
+    /// How often somebody was let in ("right"), was not ("wrong"), or was not looked at ("refused").
+    pub fn attempts(&self) -> &Tally {
+        &self.attempts
     }
 
     /// How many accounts there are.
@@ -272,6 +283,7 @@ impl Accounts {
         peer: Option<IpAddr>,
         now: Timestamp,
     ) -> Verdict {
+        self.attempts.note("wrong");
         log::warn!("{}", failure("failed", user, peer, ""));
         let tag = hmac::sign(&self.key, &message(login, password));
         let mut attempt = Attempt::default();

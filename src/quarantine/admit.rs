@@ -104,18 +104,21 @@ impl Quarantine {
         user: Option<&str>,
         recipient: &str,
     ) -> Result<Address, Refused> {
-        if !self.has_space() {
-            return Err(Refused::NoSpace);
-        }
-        let owner = match class {
-            Class::Outgoing => self.owner_of_outgoing(sender, user),
-            Class::Incoming | Class::Unsure => {
-                let address = Address::parse(recipient).map_err(|_| Refused::Address(recipient.to_string()))?;
-                self.resolve(&address)?
+        let place = || {
+            if !self.has_space() {
+                return Err(Refused::NoSpace);
             }
+            let owner = match class {
+                Class::Outgoing => self.owner_of_outgoing(sender, user),
+                Class::Incoming | Class::Unsure => {
+                    let address = Address::parse(recipient).map_err(|_| Refused::Address(recipient.to_string()))?;
+                    self.resolve(&address)?
+                }
+            };
+            self.allow_tree(&owner)?;
+            Ok(owner)
         };
-        self.allow_tree(&owner)?;
-        Ok(owner)
+        place().inspect_err(|refused| self.deferred.note(refused.word()))
     }
 
     fn resolve(&self, address: &Address) -> Result<Address, Refused> {
@@ -186,6 +189,7 @@ impl Quarantine {
             }
         }
         if let Err(fault) = &stored {
+            self.deferred.note(refusal(fault).word());
             log::error!("a message for {} was not stored: {fault}", batch.tree.address);
         }
     }
@@ -308,6 +312,20 @@ fn refusal(fault: &Fault) -> Refused {
         Refused::NoSpace
     } else {
         Refused::Disk(Fault::new(fault.doing.clone(), fault.path.clone(), fault.kind().into()))
+    }
+}
+
+impl Refused {
+    /// A word for it, for counts.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Refused::Address(_) => "address",
+            Refused::UnknownDomain(_) => "unknown-domain",
+            Refused::UnknownRecipient(_) => "unknown-recipient",
+            Refused::TooManyTrees => "too-many-recipients",
+            Refused::NoSpace => "no-space",
+            Refused::Disk(_) => "disk",
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::mail::{Address, Kept};
 use crate::queue::{Asker, Digests, Queue, Requests};
 use crate::store::journal::Journal;
 use crate::store::scan::Report;
-use crate::store::{Clock, Reach, Store, Tree};
+use crate::store::{Clock, Reach, Store, Tally, Tree};
 use ring::hmac;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -62,6 +62,8 @@ pub struct Quarantine {
     /// Optional folders that were listed once stay listed.
     pub(super) shown: Mutex<[bool; 4]>,
     pub(super) free: Mutex<(u64, bool)>,
+    /// What doors did not take, by [`super::Refused::word`].
+    pub deferred: Tally,
     /// Held while a failed release is given back: two parts of one message may fail at once.
     pub(super) returning: Mutex<()>,
     /// Held from the look at what was asked before to the order: whoever is told "asked before" can rely on it.
@@ -100,6 +102,7 @@ impl Quarantine {
             new_trees: Mutex::default(),
             shown: Mutex::new(shown),
             free: Mutex::new((0, true)),
+            deferred: Tally::default(),
             returning: Mutex::default(),
             asking: Mutex::default(),
         };

@@ -5,6 +5,7 @@ mod back;
 
 pub use back::Cursor;
 
+use super::Tally;
 use crate::base::{Context, Fault, Timestamp};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
@@ -16,16 +17,23 @@ use std::sync::{Mutex, PoisonError};
 pub struct Journal {
     directory: PathBuf,
     open: Mutex<Option<(String, File)>>,
+    noted: Tally,
 }
 
 impl Journal {
     /// In this directory, made when it is first written to.
     pub fn new(directory: PathBuf) -> Journal {
-        Journal { directory, open: Mutex::default() }
+        Journal { directory, open: Mutex::default(), noted: Tally::default() }
+    }
+
+    /// How often each event was noted.
+    pub fn noted(&self) -> &Tally {
+        &self.noted
     }
 
     /// Notes what happened: when, the message id, whose tree, the event, by whom, and details.
     pub fn note(&self, now: Timestamp, id: &str, tree: &str, event: &str, by: &str, details: Value) {
+        self.noted.note(event);
         let mut line = json!({ "time": now.rfc3339(), "id": id, "recipient": tree, "event": event, "by": by });
         if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
             line.extend(details);

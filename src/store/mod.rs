@@ -37,6 +37,7 @@ pub mod scan;
 pub mod seen;
 pub mod subscriptions;
 mod sweep;
+mod tally;
 #[cfg(test)]
 pub mod testing;
 pub mod trees;
@@ -46,6 +47,7 @@ pub use cache::Cache;
 pub use catalogue::{Folder, Row};
 pub use change::{Flagged, Flagging, Located};
 pub use place::{Placed, dovecot_keywords};
+pub use tally::Tally;
 pub use trees::{DomainId, Half, Tree, TreeId};
 pub use views::{Reach, Sight, View, ViewCell, Views};
 

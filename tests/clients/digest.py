@@ -77,6 +77,8 @@ with demo("--empty") as server:
         check("it is sent", sent.returncode == 0 and WHO in sent.stdout, sent.stdout + sent.stderr)
         check("it arrives", wait_for(lambda: len(digests()) == 1))
         again = run("--now", "--for", WHO)
+        _, figures, _ = fetch(server.info["page"].rstrip("/") + "/metrics")
+        check("it is counted", 'lazaret_digests_total{outcome="sent"} 1' in figures and "lazaret_digest_last_success_seconds" in figures, figures)
         check("there is nothing new a second time", "nothing is new" in again.stdout, again.stdout)
         mail = digests()[0]
         check("subject", mail["Subject"] == "5 messages were kept for you", mail["Subject"])

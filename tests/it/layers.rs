@@ -147,7 +147,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "bridge",
         modules: &["base", "mail", "imap", "lmtp", "milter", "verdict", "store", "quarantine", "page", "disk"],
-        crates: &["event_listener", "log", "memchr", "ring", "maud"],
+        crates: &["event_listener", "log", "memchr", "ring", "maud", "prometheus_client"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },

@@ -66,6 +66,7 @@ fn page(top: &Section<'_>) -> Read<Page> {
         tls: s.list("tls", socket_address)?,
         plain: s.list("plain", socket_address)?,
         proxies: s.list("proxies", network)?,
+        metrics: s.list("metrics", network)?,
         base_url: s.optional("base_url", base_url)?,
     };
     if let Some(open) = page.plain.iter().find(|address| !address.ip().is_loopback()) {

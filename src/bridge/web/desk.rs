@@ -7,7 +7,7 @@ use crate::base::time::minute;
 use crate::base::{Timestamp, UidRanges, limits};
 use crate::bridge::content::Message;
 use crate::bridge::imap::described;
-use crate::page::desk::{self, Asked, Line, StatusView};
+use crate::page::desk::{self, Asked, Digests, Line, StatusView};
 use crate::page::layout::Notice;
 use crate::page::response::Response;
 use crate::page::texts::Desk;
@@ -184,6 +184,15 @@ impl Visit {
             let counts = quarantine.queue.counts();
             view.queue = Some(counts.orders + counts.deliveries + counts.trainings);
             view.oldest = counts.oldest.map(|secs| moment(Timestamp::from_secs(secs)));
+            let digests = quarantine.digest_state();
+            view.digests = digests.is_on.then(|| Digests {
+                sent: digests.sent,
+                last: digests.last_success.map(moment),
+                failed: digests
+                    .last_failure
+                    .filter(|(at, _)| digests.last_success.is_none_or(|success| *at > success))
+                    .map(|(at, why)| (moment(at), cut(&why))),
+            });
             view.disk = quarantine
                 .store
                 .disk()

@@ -43,6 +43,9 @@ texts! {
         size: "Size", "Größe", "Taille", "Tamaño";
         queue: "Deliveries and reports under way", "Zustellungen und Meldungen unterwegs", "Livraisons et signalements en cours", "Entregas y notificaciones en curso";
         oldest: "Oldest of them", "Die älteste davon", "La plus ancienne", "La más antigua";
+        digests: "Digests sent", "Gesendete Übersichten", "Récapitulatifs envoyés", "Resúmenes enviados";
+        digest_last: "Last", "Zuletzt", "Dernier", "Último";
+        digest_failed: "Failed", "Fehlgeschlagen", "Échec", "Fallido";
         none: "none", "keine", "aucune", "ninguna";
         disk: "Free disk", "Freier Platz", "Espace libre", "Espacio libre";
         accounts: "Accounts", "Konten", "Comptes", "Cuentas";
