@@ -268,6 +268,10 @@ pub struct Route {
     pub ca_file: Option<PathBuf>,
     /// The server's certificate must be good.
     pub verify: bool,
+    /// Header fields that `own_headers` names get another name.
+    pub rename_own: bool,
+    /// What our own filter writes into headers.
+    pub own_headers: Vec<String>,
 }
 
 /// The protocol of a route.

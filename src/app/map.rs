@@ -14,7 +14,7 @@ use crate::net::verdict::Asked;
 use crate::quarantine::expire::{Keep, Overrides, Retention};
 use crate::quarantine::{Options, Scope, digest, directory::Directory};
 use crate::queue::FanOut;
-use crate::work::routes::Routes;
+use crate::work::routes::{Route, Routes};
 use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink};
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
@@ -120,15 +120,15 @@ pub fn routes(config: &Config) -> Result<Routes, MapError> {
     let mut by_domain = HashMap::new();
     for (domain, settings) in &config.domains {
         let Some(route) = config.route(domain).filter(|r| r.name != first.name) else { continue };
-        let to = destination(config, route)?;
+        let to = self::route(config, route)?;
         for name in settings.directory.aliases.iter().chain([domain]) {
             by_domain.insert(name.clone(), to.clone());
         }
     }
-    Ok(Routes { default: destination(config, first)?, by_domain })
+    Ok(Routes { default: self::route(config, first)?, by_domain })
 }
 
-fn destination(config: &Config, route: &config::Route) -> Result<Destination, MapError> {
+fn route(config: &Config, route: &config::Route) -> Result<Route, MapError> {
     let about = |e: String| format!("route {:?}: {e}", route.name);
     let security = security(route.tls, &route.host, route.ca_file.as_deref(), route.verify).map_err(about)?;
     let login = match (&route.user, &route.password_file) {
@@ -143,7 +143,9 @@ fn destination(config: &Config, route: &config::Route) -> Result<Destination, Ma
         Protocol::Smtp => smtp::Protocol::Smtp,
         Protocol::Lmtp => smtp::Protocol::Lmtp,
     };
-    Ok(Destination { target, protocol, security, login, helo: host(config), times: Times::default() })
+    let to = Destination { target, protocol, security, login, helo: host(config), times: Times::default() };
+    let own_headers = if route.rename_own { route.own_headers.clone().into() } else { Default::default() };
+    Ok(Route { to, own_headers })
 }
 
 /// The servers that know the passwords of domains.

@@ -10,6 +10,7 @@ pub mod held;
 pub mod kinds;
 pub mod mime;
 pub mod name;
+pub mod prerelease;
 pub mod references;
 pub mod subject;
 pub mod text;

@@ -95,6 +95,7 @@ impl Deliver {
         if let Some(until) = road.rests(now()) {
             return self.queue.wait(claim, until);
         }
+        let data = road.dress(data, letter.received.len());
         let mut courier = road.courier();
         let recipients = [letter.recipient.as_str()];
         let parcel = Parcel { sender: &letter.sender, recipients: &recipients, data: &data };

@@ -2,7 +2,7 @@
 
 use super::deliver::Deliver;
 use super::fan;
-use super::routes::Routes;
+use super::routes::{Route, Routes};
 use super::sinkserver::SinkServer;
 use super::smtp_tests::{folder, kept, run, to};
 use crate::base::{Fault, Form, Timestamp};
@@ -10,7 +10,7 @@ use crate::disk::Disk;
 use crate::mail::name::Base;
 use crate::mail::{Kept, Name};
 use crate::net::Stop;
-use crate::net::smtp::{Protocol, Target};
+use crate::net::smtp::{Destination, Protocol, Target};
 use crate::queue::{
     Asker, Entry, FanOut, Letter, NewOrder, Order, Origin, Outcome, Part, Placed, Plan, Queue, Verb, Verbs, Window,
     Work,
@@ -173,8 +173,12 @@ fn start(queue: &Arc<Queue>, rules: &Arc<Rules>, routes: Routes) -> Running {
     running
 }
 
+fn exact(to: Destination) -> Route {
+    Route { to, own_headers: Default::default() }
+}
+
 fn to_port(port: u16) -> Routes {
-    Routes { default: to(port, Protocol::Smtp), by_domain: HashMap::new() }
+    Routes { default: exact(to(port, Protocol::Smtp)), by_domain: HashMap::new() }
 }
 
 const RELEASE: Verbs = Verbs::one(Verb::Release);
@@ -232,6 +236,21 @@ fn lf_files_are_sent_with_crlf() {
 }
 
 #[test]
+fn what_our_filter_wrote_is_put_aside_below_our_own_line() {
+    let root = folder("deliver-aside");
+    let server = run(SinkServer::new(folder("deliver-aside-mail")));
+    let queue = order(&root, RELEASE, b"X-Spam-Flag: YES\r\nReceived: b\r\n\r\nx\r\n", now());
+    let own_headers = ["received", "x-spam-flag"].map(str::to_string);
+    let route = Route { own_headers: own_headers.into(), ..exact(to(server.port, Protocol::Smtp)) };
+    let rules = Rules::new(&["ok@x"]);
+    let running = start(&queue, &rules, Routes { default: route, by_domain: HashMap::new() });
+    rules.wait_for(1);
+    running.stop();
+    let aside = b"X-Pre-Release-X-Spam-Flag: YES\r\nX-Pre-Release-Received: b\r\n\r\nx\r\n";
+    assert_eq!(kept(&server.folder), [[RECEIVED.as_bytes(), aside].concat()]);
+}
+
+#[test]
 fn what_is_too_old_goes_back_after_one_more_attempt() {
     let root = folder("deliver-old");
     let server = run(SinkServer::new(folder("deliver-old-mail")));
@@ -252,8 +271,10 @@ fn a_dead_server_does_not_keep_others_waiting() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut dead = to(silent.local_addr().unwrap().port(), Protocol::Smtp);
     dead.times.connect = Duration::from_secs(1);
-    let routes =
-        Routes { default: dead, by_domain: [("live.test".to_string(), to(server.port, Protocol::Smtp))].into() };
+    let routes = Routes {
+        default: exact(dead),
+        by_domain: [("live.test".to_string(), exact(to(server.port, Protocol::Smtp)))].into(),
+    };
     let queue = order(&root, RELEASE, b"A: b\r\n\r\n", now() - 1000);
     for number in 2..40 {
         place(&queue, &root, number, RELEASE, b"A: b\r\n\r\n", now());
@@ -277,7 +298,7 @@ fn a_server_that_comes_up_later_gets_everything() {
     let root = folder("deliver-later");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut nowhere = to_port(port);
-    nowhere.default.target = Target::Unix(root.join("no-such-socket"));
+    nowhere.default.to.target = Target::Unix(root.join("no-such-socket"));
     let queue = order(&root, RELEASE, b"A: b\r\n\r\n", now());
     let rules = Rules::new(&["a@x", "b@x"]);
     let running = start(&queue, &rules, nowhere);

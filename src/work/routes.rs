@@ -1,6 +1,7 @@
 //! Which server a recipient's mail goes to, and the connections to it.
 
 use crate::base::limits;
+use crate::mail::prerelease;
 use crate::net::smtp::{Courier, Destination};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +13,18 @@ const PROBE_PAUSE: u64 = 5;
 #[derive(Debug, Clone)]
 pub struct Routes {
     /// For every domain without one of its own.
-    pub default: Destination,
+    pub default: Route,
     /// By domain, in lower case.
-    pub by_domain: HashMap<String, Destination>,
+    pub by_domain: HashMap<String, Route>,
+}
+
+/// One way for released mail.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Where it goes.
+    pub to: Destination,
+    /// Header fields that our own filter adds: they are put aside.
+    pub own_headers: Arc<[String]>,
 }
 
 /// The same with their connections.
@@ -26,6 +36,7 @@ pub(super) struct Roads {
 /// One server, its idle connections, and whether it could be reached.
 pub(super) struct Road {
     destination: Arc<Destination>,
+    own_headers: Arc<[String]>,
     state: Mutex<State>,
 }
 
@@ -60,8 +71,13 @@ impl Roads {
 }
 
 impl Road {
-    fn new(destination: Destination) -> Self {
-        Road { destination: Arc::new(destination), state: Mutex::default() }
+    fn new(route: Route) -> Self {
+        Road { destination: Arc::new(route.to), own_headers: route.own_headers, state: Mutex::default() }
+    }
+
+    /// A message as it goes this way; the first `ours` bytes are what we put on top.
+    pub(super) fn dress(&self, message: Vec<u8>, ours: usize) -> Vec<u8> {
+        prerelease::set_aside(message, ours, &self.own_headers)
     }
 
     /// Until when this server is left alone. After `None` the caller tries it, and must say so with `give_back`.

@@ -51,6 +51,9 @@ with demo() as server:
 
         wait_for(lambda: not absent(), 60)
         check("every sample arrives with its bytes", not absent(), absent())
+        headers = [re.split(rb"\r?\n\r?\n", m, maxsplit=1)[0] for m in server.delivered()]
+        check("no mailbox rule takes it for spam", not [h for h in headers if re.search(rb"(?mi)^X-Spam", h)])
+        check("what the filter said is still there", sum(b"\nX-Pre-Release-X-Spam" in h for h in headers) >= 2)
     with check.part("failures"):
         for who in ("refused", "deferred", "slow"):
             uid = ok(admin.uid("SEARCH", "TO", f'"{who}@example.org"'))[0].split()[0]

@@ -359,6 +359,8 @@ fn route(s: Section<'_>, base: &Path) -> Read<Route> {
         password_file: s.own_optional("password_file", path)?.map(|file| base.join(file)),
         ca_file: s.own_optional("ca_file", path)?.map(|file| base.join(file)),
         verify: s.value("verify", boolean)?,
+        rename_own: s.value("release_headers", choice(&[("rename", true), ("exact", false)]))?,
+        own_headers: s.list("own_headers", header_name)?,
     };
     if route.user.is_some() != route.password_file.is_some() {
         return Err(s.error("user", "user and password_file belong together; one of them is missing"));
