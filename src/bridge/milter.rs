@@ -117,17 +117,18 @@ impl MilterBridge {
         self.memory.give(std::mem::take(&mut self.held));
     }
 
-    /// What holds for mail from this sender to this recipient. The mail server takes mail for others only from its own
-    /// people: what none of ours gets is outgoing, as is all that somebody logged in to send.
+    /// What holds for mail from this sender to this recipient. Outgoing is what somebody sends who logged in, and what goes
+    /// from an address here to one elsewhere, which a mail server lets its own machines do only.
     fn policy_for(&self, sender: &str, user: Option<&str>, recipient: &str) -> Policy {
         let directory = self.quarantine.directory();
-        let tree = Address::parse(recipient).ok().map(|address| directory.resolve(&address));
-        let (class, owner) = match tree {
-            Some(Resolution::Tree(tree)) if user.is_none() => (Class::Incoming, Some(tree)),
-            None | Some(Resolution::UnknownRecipient) if user.is_none() => {
-                (Class::Incoming, Address::parse(recipient).ok())
-            }
-            _ => (Class::Outgoing, Some(self.quarantine.owner_of_outgoing(sender, user))),
+        let address = Address::parse(recipient).ok();
+        let resolved = address.as_ref().map(|address| directory.resolve(address));
+        let is_ours = |sender: Address| directory.is_local(sender.domain());
+        let goes_out = resolved == Some(Resolution::UnknownDomain) && Address::parse(sender).is_ok_and(is_ours);
+        let (class, owner) = match resolved {
+            _ if user.is_some() || goes_out => (Class::Outgoing, Some(self.quarantine.owner_of_outgoing(sender, user))),
+            Some(Resolution::Tree(tree)) => (Class::Incoming, Some(tree)),
+            _ => (Class::Incoming, address),
         };
         let domain = owner.as_ref().and_then(|owner| directory.domain_of(owner.domain()));
         let rejects = domain.and_then(|domain| self.door.rejects_for.get(domain)).copied();

@@ -362,6 +362,7 @@ def with_rspamd():
 
 
 def when_things_fail():
+    global running
     with check.part("the store fails"):
         blocked = f"{DATA}/mail/example.org/zoe"
         with open(blocked, "w"):
@@ -376,9 +377,28 @@ def when_things_fail():
         check("after the repair it is refused, and kept once for each", answer and answer.code == 550
               and len(having("zoe@spam")) == len(having("zoe@spam", recipient="zoe@example.org")) == 1, answer)
 
-    with check.part("an address that is not ours to keep"):
-        answer = refused(mail("reject-me mixed", mark="mixed"), ["alice@example.org"], port=server_ports["down"])
-        check("without Lazaret it is put off", answer and answer.code in (451, 421), answer)
+    with check.part("a domain that the mail server knows and Lazaret does not"):
+        answer = refused(mail("reject-me missing", mark="missing"), ["dora@example.com"])
+        check("spam for it is put off", answer and answer.code == 451 and answer.text.startswith("4.1.2 "), answer)
+        check("with an alarm", "example.com is not among [domains]" in running.logged(), running.logged())
+        check("other mail for it passes", send(marked("elsewhere"), ["dora@example.com"]) == [])
+        answer = refused(mail("reject-me both", mark="both"), ["alice@example.org", "dora@example.com"])
+        check("spam for both is kept for nobody", answer and answer.code == 451 and not having("both@spam"), answer)
+
+    with check.part("a milter that nobody is"):
+        answer = refused(mail("reject-me nobody", mark="nobody"), port=server_ports["down"])
+        check("mail is put off", answer and answer.code in (451, 421), answer)
+
+    with check.part("Lazaret is killed"):
+        message = mail("reject-me killed", mark="killed")
+        first = refused(message)
+        running.kill()
+        answer = refused(message)
+        check("mail is put off", answer and answer.code in (451, 421), answer)
+        running = lazaret()
+        second = refused(message)
+        check("after the restart it has the same reference, and is kept once", first and second and reference(first) == reference(second)
+              and len(having("killed@spam")) == 1, (first, second))
 
 
 def with_headers():
