@@ -358,3 +358,6 @@ impl Drop for MilterBridge {
         self.forget();
     }
 }
+
+#[cfg(test)]
+mod tests;
