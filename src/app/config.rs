@@ -332,6 +332,15 @@ pub enum SinkTo {
         /// After this long without an answer it is tried again later.
         time_limit: Duration,
     },
+    /// SpamAssassin's spamd.
+    Spamd {
+        /// Where it listens: `host:port`, or `unix:` and a path.
+        address: String,
+        /// Whose Bayes database learns.
+        user: Option<String>,
+        /// After this long without an answer it is tried again later.
+        time_limit: Duration,
+    },
 }
 
 /// `[limits]`: the few that a site may change.

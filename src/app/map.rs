@@ -15,7 +15,7 @@ use crate::quarantine::expire::{Keep, Overrides, Retention};
 use crate::quarantine::{Options, Scope, digest, directory::Directory};
 use crate::queue::FanOut;
 use crate::work::routes::{Route, Routes};
-use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink};
+use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink, Spamd};
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -208,6 +208,10 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
                 rspamd.password = password_file.as_deref().map(first_line).transpose().map_err(about)?;
                 rspamd.time = *time_limit;
                 Sink::Rspamd(rspamd)
+            }
+            SinkTo::Spamd { address, user, time_limit } => {
+                let daemon = address.parse().map_err(|e| about(format!("address: {e}")))?;
+                Sink::Spamd(Spamd { daemon, user: user.clone(), time: *time_limit })
             }
         };
         sinks.insert(sink.name.clone(), made);

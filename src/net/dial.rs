@@ -1,12 +1,15 @@
 //! A service on this machine or next to it, by TCP or a Unix socket.
 
-use super::stream::Socket;
+use super::stream::{Socket, write_all};
+use smol::Timer;
+use smol::io::AsyncReadExt;
 use smol::net::TcpStream;
 use smol::net::unix::UnixStream;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Where a service listens: `host:port`, or `unix:` and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,36 @@ impl Dial {
             }
             Dial::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
         }
+    }
+
+    /// Sends a request over a connection of its own, and returns the whole answer, up to its end.
+    ///
+    /// # Errors
+    /// In words: it cannot be reached, takes longer than `time`, or answers more than `most` bytes.
+    pub async fn exchange(&self, request: &[&[u8]], most: usize, time: Duration) -> Result<Vec<u8>, String> {
+        let late = async {
+            Timer::after(time).await;
+            Err(format!("it did not answer within {} s", time.as_secs_f32()))
+        };
+        let talk = async {
+            let mut socket = self.connect().await.map_err(|error| format!("cannot connect: {error}"))?;
+            let mut answer = Vec::new();
+            let sent = async {
+                for part in request {
+                    write_all(&mut socket, part).await?;
+                }
+                Ok(())
+            };
+            let sent: io::Result<()> = sent.await;
+            // What it says of a request that it did not read to the end tells more than that writing failed.
+            let read = (&mut socket).take(most as u64 + 1).read_to_end(&mut answer).await;
+            if answer.is_empty() {
+                sent.and(read.map(drop)).map_err(|error| error.to_string())?;
+            }
+            if answer.len() > most { Err(format!("its answer is over {most} bytes")) } else { Ok(answer) }
+        };
+        // The answer first: one that is there counts, however late.
+        smol::future::or(talk, late).await
     }
 }
 

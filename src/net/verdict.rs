@@ -2,12 +2,9 @@
 
 use super::dial::Dial;
 use super::http::{Target, post};
-use super::stream::write_all;
 use crate::base::{Secret, limits};
 use crate::verdict::{Request, Verdict, rspamd, spamd};
 use hyper::body::Bytes;
-use smol::Timer;
-use smol::io::AsyncReadExt;
 use std::fmt;
 use std::time::Duration;
 
@@ -70,32 +67,10 @@ impl Asked {
             }
             Asked::Spamd { daemon, user, time } => {
                 let failed = |why: &dyn fmt::Display| NoVerdict(format!("spamd at {daemon}: {why}"));
-                let late = async {
-                    Timer::after(*time).await;
-                    Err(failed(&format!("it did not answer within {} s", time.as_secs_f32())))
-                };
                 let head = spamd::head(request, user.as_deref(), message.as_ref());
-                let talk = async {
-                    let mut socket =
-                        daemon.connect().await.map_err(|error| failed(&format!("cannot connect: {error}")))?;
-                    let mut answer = Vec::new();
-                    let sent = async {
-                        write_all(&mut socket, &head).await?;
-                        write_all(&mut socket, message.as_ref()).await
-                    };
-                    let sent = sent.await;
-                    // What it says of a request that it did not read to the end tells more than that writing failed.
-                    let read = (&mut socket).take(limits::VERDICT_REPLY as u64 + 1).read_to_end(&mut answer).await;
-                    if answer.is_empty() {
-                        sent.and(read.map(drop)).map_err(|error| failed(&error))?;
-                    }
-                    if answer.len() > limits::VERDICT_REPLY {
-                        return Err(failed(&format!("its answer is over {} bytes", limits::VERDICT_REPLY)));
-                    }
-                    spamd::answer(&answer).map_err(|error| failed(&error))
-                };
-                // The answer first: one that is there counts, however late.
-                smol::future::or(talk, late).await
+                let parts = [head.as_slice(), message.as_ref()];
+                let answer = daemon.exchange(&parts, limits::VERDICT_REPLY, *time).await;
+                spamd::answer(&answer.map_err(|why| failed(&why))?).map_err(|error| failed(&error))
             }
         }
     }

@@ -24,6 +24,44 @@ pub fn head(request: &Request, user: Option<&str>, message: &[u8]) -> Vec<u8> {
     head.into_bytes()
 }
 
+/// The head of a request to learn a message of this length; the message follows as it is.
+pub fn lesson(is_spam: bool, user: Option<&str>, len: usize) -> Vec<u8> {
+    let class = if is_spam { "spam" } else { "ham" };
+    let mut head = format!("TELL SPAMC/1.5\r\nContent-length: {len}\r\nMessage-class: {class}\r\nSet: local\r\n");
+    if let Some(user) = Request::value(user) {
+        let _ = write!(head, "User: {user}\r\n");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+/// Reads the whole answer to it: whether anything was learned. Nothing is when the message is known already, or too short.
+///
+/// # Errors
+/// It was not done: what it says instead.
+pub fn learned(bytes: &[u8]) -> Result<bool, Unclear> {
+    let text = String::from_utf8_lossy(bytes);
+    let header = fields(&text)?;
+    Ok(header.lines().any(|line| {
+        let did_set = line.split_once(':').filter(|(name, _)| name.trim().eq_ignore_ascii_case("didset"));
+        did_set.is_some_and(|(_, what)| what.contains("local"))
+    }))
+}
+
+/// The header of an answer that says that the request was carried out.
+fn fields(text: &str) -> Result<&str, Unclear> {
+    let (first, rest) =
+        text.split_once('\n').ok_or_else(|| Unclear("spamd's answer broke off in its first line".to_string()))?;
+    let mut words = first.trim_end().splitn(3, ' ');
+    let is_spamd = words.next().is_some_and(|word| word.starts_with("SPAMD/"));
+    let code = words.next().and_then(|code| code.parse::<u32>().ok());
+    match code.filter(|_| is_spamd) {
+        Some(0) => Ok(rest),
+        Some(_) => Err(Unclear(format!("spamd answered {}", line(first, limits::VERDICT_TEXT)))),
+        None => Err(Unclear("spamd's answer is none of its protocol".to_string())),
+    }
+}
+
 /// What stands above the message.
 fn received(request: &Request) -> String {
     let client = &request.client;
@@ -62,15 +100,7 @@ fn received(request: &Request) -> String {
 pub fn answer(bytes: &[u8]) -> Result<Verdict, Unclear> {
     let text = String::from_utf8_lossy(bytes);
     let broken = |what: &str| Unclear(format!("spamd's answer {what}"));
-    let (first, mut rest) = text.split_once('\n').ok_or_else(|| broken("broke off in its first line"))?;
-    let mut words = first.trim_end().splitn(3, ' ');
-    let is_spamd = words.next().is_some_and(|word| word.starts_with("SPAMD/"));
-    let code = words.next().and_then(|code| code.parse::<u32>().ok());
-    match code.filter(|_| is_spamd) {
-        Some(0) => {}
-        Some(_) => return Err(Unclear(format!("spamd answered {}", line(first, limits::VERDICT_TEXT)))),
-        None => return Err(broken("is none of its protocol")),
-    }
+    let mut rest = fields(&text)?;
     let (mut spam, mut length) = (None, None);
     loop {
         let (field, after) = rest.split_once('\n').ok_or_else(|| broken("broke off in its header"))?;

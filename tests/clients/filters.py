@@ -116,13 +116,13 @@ class Rspamd(Program):
 class Spamd(Program):
     """SpamAssassin's spamd, on a port and a Unix socket, with a rule of the tests."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, config="use_bayes 0\n"):
         super().__init__("spamd")
         self.port = free_port()
         os.makedirs(f"{self.folder}/home")
         shutil.copytree("/etc/spamassassin", f"{self.folder}/site", ignore=shutil.ignore_patterns("sa-update*"))
         with open(f"{self.folder}/site/local.cf", "w") as file:
-            file.write("required_score 5\nuse_bayes 0\nskip_rbl_checks 1\ndns_available no\nreport_safe 0\n"
+            file.write(config.format(folder=self.folder) + "required_score 5\nskip_rbl_checks 1\ndns_available no\nreport_safe 0\n"
                        "header LAZARET_REJECT Subject =~ /reject-me/\ndescribe LAZARET_REJECT the subject says that it is spam, in a line that is so "
                        "long that it goes on\nscore LAZARET_REJECT 20\n"
                        "header LAZARET_HELO X-Spam-Relays-Untrusted =~ /helo=client\\.spam\\.example .*envfrom=/\n"

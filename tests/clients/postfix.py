@@ -18,7 +18,7 @@ QUEUES = "incoming active bounce corrupt defer deferred flush hold maildrop pid 
 def quiet_port():
     """A port below those that the system gives to connections: it is still free when it is bound much later."""
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = random.randrange(27_000, 32_000)
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return port

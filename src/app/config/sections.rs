@@ -383,10 +383,16 @@ enum SinkKind {
     Maildir,
     Command,
     Rspamd,
+    Spamd,
 }
 
 fn sink(s: Section<'_>, base: &Path) -> Read<Sink> {
-    let kinds = [("maildir", SinkKind::Maildir), ("command", SinkKind::Command), ("rspamd", SinkKind::Rspamd)];
+    let kinds = [
+        ("maildir", SinkKind::Maildir),
+        ("command", SinkKind::Command),
+        ("rspamd", SinkKind::Rspamd),
+        ("spamassassin", SinkKind::Spamd),
+    ];
     let learns = s.list("learns", choice(&[("ham", true), ("spam", false)]))?;
     let sink_name = s.own("name", name)?;
     let to_kind = s.own("to", choice(&kinds))?;
@@ -397,6 +403,8 @@ fn sink(s: Section<'_>, base: &Path) -> Read<Sink> {
     let retry_codes = s.own_list("retry_codes", exit_code)?;
     let url = s.own_optional("url", http_url)?;
     let password_file = s.own_optional("password_file", path)?;
+    let address = s.own_optional("address", text)?;
+    let user = s.own_optional("user", text)?;
     let time_limit = s.value("time_limit", duration)?;
     let to = match to_kind {
         SinkKind::Maildir => SinkTo::Maildir(directory.as_ref().map(|path| base.join(path))),
@@ -415,26 +423,31 @@ fn sink(s: Section<'_>, base: &Path) -> Read<Sink> {
             password_file: password_file.clone().map(|file| base.join(file)),
             time_limit,
         },
+        SinkKind::Spamd => SinkTo::Spamd {
+            address: address.clone().ok_or_else(|| {
+                s.error("address", "a sink to spamassassin needs address: expected one like \"127.0.0.1:783\"")
+            })?,
+            user: user.clone(),
+            time_limit,
+        },
     };
-    let misplaced: &[(&str, bool)] = match to_kind {
-        SinkKind::Maildir => &[
-            ("command", command.is_some()),
-            ("url", url.is_some()),
-            ("password_file", password_file.is_some()),
-            ("done_codes", done_codes.is_some()),
-            ("retry_codes", retry_codes.is_some()),
-        ],
-        SinkKind::Command => {
-            &[("path", directory.is_some()), ("url", url.is_some()), ("password_file", password_file.is_some())]
-        }
-        SinkKind::Rspamd => &[
-            ("path", directory.is_some()),
-            ("command", command.is_some()),
-            ("done_codes", done_codes.is_some()),
-            ("retry_codes", retry_codes.is_some()),
-        ],
+    let given = [
+        ("path", directory.is_some()),
+        ("command", command.is_some()),
+        ("done_codes", done_codes.is_some()),
+        ("retry_codes", retry_codes.is_some()),
+        ("url", url.is_some()),
+        ("password_file", password_file.is_some()),
+        ("address", address.is_some()),
+        ("user", user.is_some()),
+    ];
+    let fitting: &[&str] = match to_kind {
+        SinkKind::Maildir => &["path"],
+        SinkKind::Command => &["command", "done_codes", "retry_codes"],
+        SinkKind::Rspamd => &["url", "password_file"],
+        SinkKind::Spamd => &["address", "user"],
     };
-    if let Some((key, _)) = misplaced.iter().find(|(_, given)| *given) {
+    if let Some((key, _)) = given.iter().find(|(key, given)| *given && !fitting.contains(key)) {
         let word = kinds.iter().find(|(_, k)| *k as u8 == to_kind as u8).map_or("", |(word, _)| word);
         return Err(s.error(key, format!("a sink to \"{word}\" has no such key")));
     }

@@ -1,12 +1,14 @@
-//! Where trainings go: a Maildir, a command, or rspamd.
+//! Where trainings go: a Maildir, a command, rspamd, or SpamAssassin.
 
 mod command;
 mod folder;
 mod rspamd;
+mod spamd;
 
 pub use command::{Command, Meaning};
 pub use folder::Folder;
 pub use rspamd::Rspamd;
+pub use spamd::Spamd;
 
 use crate::queue::{Entry, Verb};
 
@@ -19,6 +21,8 @@ pub enum Sink {
     Command(Command),
     /// Tells rspamd's controller.
     Rspamd(Rspamd),
+    /// Tells SpamAssassin's spamd.
+    Spamd(Spamd),
 }
 
 /// A message to be learned.
@@ -60,6 +64,7 @@ impl Sink {
             Sink::Folder(folder) => folder.learn(lesson).await,
             Sink::Command(command) => command.learn(lesson).await,
             Sink::Rspamd(rspamd) => rspamd.learn(lesson).await,
+            Sink::Spamd(spamd) => spamd.learn(lesson).await,
         }
     }
 }

@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""Training the real filters: what is dragged to Not Spam and Spam shows in rspamd's and SpamAssassin's own statistics."""
+import json
+import os
+import subprocess
+import tempfile
+import urllib.request
+
+import filters
+from lazaret import BINARY, Checks, Server, certificate, free_port, lmtp_send, need, ok, wait_for
+
+need("rspamd", "spamd", "sa-learn", "setpriv")
+check = Checks()
+ALICE = "alice@example.org"
+# Enough different words to learn from.
+WORDS = " ".join(f"word{n}of{{}} costs{n * 7}" for n in range(60))
+BAYES = """backend = "sqlite3";
+cache { path = "${DBDIR}/learned.sqlite"; }
+statfile { symbol = "BAYES_HAM"; path = "${DBDIR}/ham.sqlite"; spam = false; }
+statfile { symbol = "BAYES_SPAM"; path = "${DBDIR}/spam.sqlite"; spam = true; }
+"""
+
+
+def rspamd_knows(rspamd):
+    with urllib.request.urlopen(f"http://127.0.0.1:{rspamd.controller}/stat", timeout=20) as answer:
+        files = json.load(answer)["statfiles"]
+    return tuple(sum(f["revision"] for f in files if f["symbol"] == f"BAYES_{what}") for what in ("HAM", "SPAM"))
+
+
+def spamd_knows(spamd):
+    out = subprocess.run(["sa-learn", "--dump", "magic", "--dbpath", f"{spamd.folder}/home/bayes"], capture_output=True, text=True, timeout=60).stdout
+    counts = {line.split()[-1]: int(line.split()[2]) for line in out.splitlines() if line.endswith(("nham", "nspam"))}
+    return counts.get("nham", 0), counts.get("nspam", 0)
+
+
+def serve(home, rspamd, spamd):
+    imap, lmtp, page = free_port(), free_port(), free_port()
+    certificate(f"{home}/tls")
+    with open(f"{home}/lazaret.toml", "w") as file:
+        file.write(
+            f'data = "{home}/data"\nusers = "{home}/users"\n[imap]\ntls = ["127.0.0.1:{imap}"]\nstarttls = []\n[page]\ntls = []\n'
+            f'[[lmtp]]\nlisten = "127.0.0.1:{lmtp}"\nclass = "incoming"\n[domains."example.org"]\n'
+            f'[[sink]]\nname = "rspamd"\nlearns = ["ham", "spam"]\nto = "rspamd"\nurl = "http://127.0.0.1:{rspamd.controller}"\n'
+            f'[[sink]]\nname = "spamassassin"\nlearns = ["ham", "spam"]\nto = "spamassassin"\naddress = "127.0.0.1:{spamd.port}"\n'
+        )
+    subprocess.run([BINARY, "-c", f"{home}/lazaret.toml", "user", "add", ALICE], input=b"lazaret\n", check=True, stdout=subprocess.DEVNULL)
+    server = Server("-c", f"{home}/lazaret.toml", "serve", wait_json=False)
+    server.info = {"imaps": f"localhost:{imap}", "ca": f"{home}/tls/cert.pem"}
+    return server, f"127.0.0.1:{lmtp}"
+
+
+bayes = "use_bayes 1\nuse_learner 1\nbayes_auto_learn 0\nbayes_path {folder}/home/bayes\nbayes_file_mode 0666\n"
+with filters.Rspamd({"classifier-bayes.conf": BAYES}) as rspamd, filters.Spamd("--allow-tell", config=bayes) as spamd, tempfile.TemporaryDirectory() as home:
+    server, door = serve(home, rspamd, spamd)
+    with server:
+        wait_for(lambda: filters.listens(int(door.rsplit(":", 1)[1])))
+        for mark in ("ham1", "ham2", "spam1"):
+            lmtp_send(door, "sender@spam.example", [ALICE], filters.mail(f"mark {mark}", WORDS.format(*[mark] * 60), mark=mark))
+        connection = server.imap({"login": ALICE, "password": "lazaret"})
+        ok(connection.select("Caught"))
+        before = rspamd_knows(rspamd), spamd_knows(spamd)
+        check("nothing is known yet", before == ((0, 0), (0, 0)), before)
+        ok(connection.uid("MOVE", "1:2", '"Not Spam"'))
+        ok(connection.uid("MOVE", "3", "Spam"))
+        check("rspamd learned two as ham and one as spam", wait_for(lambda: rspamd_knows(rspamd) == (2, 1), 60), rspamd_knows(rspamd))
+        check("SpamAssassin, too", wait_for(lambda: spamd_knows(spamd) == (2, 1), 60), spamd_knows(spamd))
+        # The same message once more, as people do: both say in their own way that they know it, and it is done.
+        lmtp_send(door, "sender@spam.example", [ALICE], filters.mail("mark ham1", WORDS.format(*["ham1"] * 60), mark="ham1"))
+        def there():
+            connection.noop()
+            return ok(connection.uid("SEARCH", "ALL"))[0].split()
+
+        check("it came again", wait_for(lambda: len(there()) == 1), there())
+        ok(connection.uid("MOVE", there()[-1], '"Not Spam"'))
+
+        def trained():
+            events = []
+            for name in os.listdir(f"{home}/data/journal"):
+                with open(f"{home}/data/journal/{name}") as file:
+                    events += [json.loads(line) for line in file]
+            return [e for e in events if e["event"].startswith("train")]
+
+        check("each lesson is done in both", wait_for(lambda: len(trained()) == 8, 60), trained())
+        check("none failed", all(e["event"] == "trained" for e in trained()), trained())
+        check("nothing was learned twice", (rspamd_knows(rspamd), spamd_knows(spamd)) == ((2, 1), (2, 1)), (rspamd_knows(rspamd), spamd_knows(spamd)))
+check.finish()
