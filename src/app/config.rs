@@ -59,6 +59,8 @@ pub struct Config {
     pub digest: Digest,
     /// What differs from it for recipients, by resolved address in lower case.
     pub recipient_digests: BTreeMap<String, DigestOverrides>,
+    /// `[lists]`
+    pub lists: Lists,
     /// `[folders]`
     pub folders: folders::Naming,
     /// `[retention]`
@@ -245,6 +247,15 @@ pub struct Overrides {
     pub messages: Option<Option<u64>>,
     /// Bytes in one kept folder of one recipient.
     pub bytes: Option<Option<u64>>,
+}
+
+/// `[lists]`: senders that are allowed and blocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lists {
+    /// The directory where filter and mail server find them; `None`: they are not exported.
+    pub export: Option<PathBuf>,
+    /// Mode of the files there.
+    pub export_mode: u32,
 }
 
 /// `[[route]]`: where released mail goes.

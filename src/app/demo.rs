@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     let mail_server =
         smol::block_on(smol::net::TcpListener::bind("127.0.0.1:0")).map_err(|e| format!("cannot listen: {e}"))?;
     let route = mail_server.local_addr().map_err(|e| e.to_string())?;
-    for name in ["delivered", "trained"] {
+    for name in ["delivered", "trained", "lists"] {
         let path = place.path.join(name);
         std::fs::create_dir_all(&path).map_err(|e| format!("cannot create {}: {e}", path.display()))?;
     }
@@ -146,6 +146,7 @@ fn configure(place: &Path, route: SocketAddr, any_port: bool) -> Result<Config, 
          [tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
          [[route]]\nname = \"default\"\nhost = \"127.0.0.1\"\nport = {route}\n\
          [[sink]]\nname = \"trained\"\nlearns = [\"ham\", \"spam\"]\nto = \"maildir\"\npath = \"trained\"\n\
+         [lists]\nexport = \"lists\"\nexport_mode = \"0644\"\n\
          [log]\nlevel = \"warn\"\n",
         data = place.join("data"),
         route = route.port(),
@@ -213,6 +214,7 @@ fn line(place: &Path, server: &Server, lmtp: SocketAddr) -> String {
         "data": place.join("data"),
         "delivered": place.join("delivered"),
         "trained": place.join("trained"),
+        "lists": place.join("lists"),
         "ca": place.join("cert.pem"),
         "config": place.join("lazaret.toml"),
         "accounts": accounts,

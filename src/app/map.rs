@@ -12,7 +12,7 @@ use crate::net::smtp::{self, Destination, Login, Security, Times};
 use crate::net::tls::{Trust, client_config};
 use crate::net::verdict::Asked;
 use crate::quarantine::expire::{Keep, Overrides, Retention};
-use crate::quarantine::{Options, Scope, digest, directory::Directory};
+use crate::quarantine::{Options, Scope, digest, directory::Directory, lists};
 use crate::queue::FanOut;
 use crate::work::routes::{Route, Routes};
 use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink, Spamd};
@@ -52,6 +52,12 @@ pub fn options(config: &Config) -> Result<Options, MapError> {
         release_delay: config.limits.release_delay,
         queue_age: config.limits.queue_age,
     })
+}
+
+/// Where lists of senders are exported.
+pub fn list_export(config: &Config) -> Option<lists::Export> {
+    let config::Lists { export, export_mode } = &config.lists;
+    export.clone().map(|directory| lists::Export { directory, mode: *export_mode })
 }
 
 /// The directory of recipients.

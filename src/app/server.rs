@@ -70,6 +70,7 @@ pub fn open(config: &Config) -> Result<(Quarantine, crate::store::scan::Report),
     let (quarantine, report) =
         Quarantine::open(disk, std::process::id(), clock(), options, directory).map_err(|e| e.to_string())?;
     quarantine.set_digest_rules(map::digest_rules(config, None));
+    quarantine.lists().export_to(map::list_export(config));
     for odd in &report.odd {
         log::warn!("left alone: {odd}");
     }
@@ -301,6 +302,7 @@ impl Server {
         match directory {
             Ok(directory) => {
                 self.quarantine.set_directory(directory.clone());
+                self.quarantine.lists().export();
                 if let Err(e) = self.accounts.reload(directory) {
                     log::error!("the old accounts stay: {e}");
                 }

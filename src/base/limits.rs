@@ -251,6 +251,13 @@ pub const ELSEWHERE_BYTES: usize = 64 << 10;
 /// Bytes of the journal that one look at what happened lately reads; whoever wants more asks for the next piece.
 pub const HISTORY_BYTES: u64 = 4 << 20;
 
+// Lists of senders
+
+/// Senders that one list names; whoever needs more wants a rule of the filter. `NO [OVERQUOTA]`.
+pub const LIST_SENDERS: usize = 2_000;
+/// Bytes of one list's file, which a person may have written; a larger one counts as it was before.
+pub const LIST_BYTES: u64 = 1 << 20;
+
 // Queue
 
 /// How long a delivery is tried before the message goes back into Caught.

@@ -10,6 +10,7 @@ pub mod message;
 mod metrics;
 mod query;
 mod reading;
+mod senders;
 mod sign_in;
 mod verbs;
 
@@ -19,6 +20,7 @@ use super::Place;
 use super::memory::Memory;
 use crate::base::{Errand, Fault, Outcome, limits};
 use crate::mail::Kept;
+use crate::mail::senders::Sense;
 use crate::page::layout::{self, Frame, Notice, Tab};
 use crate::page::request::{Method, Origin, Request};
 use crate::page::response::Response;
@@ -188,6 +190,12 @@ impl Site {
             (_, ["digest"]) => visit.digest(),
             (Method::Get, ["work", id]) => visit.work(id),
             (Method::Get, ["message", recipient, id]) => visit.message(recipient, id),
+            (method, ["message", recipient, id, word]) if let Some(sense) = Sense::from_word(word) => match method {
+                Method::Get => visit.ask_about_sender(recipient, id, sense),
+                Method::Post => visit.answer_about_sender(recipient, id, sense),
+            },
+            (Method::Get, ["senders"]) => visit.senders(),
+            (Method::Post, ["senders"]) => visit.change_senders(),
             (Method::Get, ["message", recipient, id, what @ ..]) => visit.behind(recipient, id, what),
             (Method::Get, ["history"]) => visit.history(),
             (Method::Get, ["requests"]) => visit.requests(),

@@ -3,14 +3,17 @@
 
 mod digest;
 mod requests;
+mod senders;
+mod user;
 
 pub use digest::Digest;
 pub use requests::{Decline, Grant, Requests};
+pub use senders::{Allow, Block, Lists, Unlist};
+pub use user::{User, UserAdd, UserCommand, UserList, UserPasswd, UserRemove};
 
 use super::exit::Exit;
 use crate::base::limits;
 use crate::mail::{Address, Class, Kept, Kind};
-use crate::store::passwd::Scheme;
 use crate::verdict::Filter;
 use argh::FromArgs;
 use std::ffi::OsString;
@@ -75,6 +78,14 @@ pub enum Command {
     Grant(Grant),
     /// Decline requests.
     Decline(Decline),
+    /// Allow senders.
+    Allow(Allow),
+    /// Block senders.
+    Block(Block),
+    /// Take senders off a list.
+    Unlist(Unlist),
+    /// Show lists of senders.
+    Lists(Lists),
     /// Digests.
     Digest(Digest),
     /// Remove what has expired.
@@ -159,73 +170,6 @@ pub struct Deposit {
 /// An envelope sender, verbatim; "" is the null sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender(pub String);
-
-/// add, change, remove and list accounts
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "user", help_triggers("-h", "--help"))]
-pub struct User {
-    /// what to do
-    #[argh(subcommand)]
-    pub command: UserCommand,
-}
-
-/// What to do with accounts.
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand)]
-pub enum UserCommand {
-    /// Add one.
-    Add(UserAdd),
-    /// Change a password.
-    Passwd(UserPasswd),
-    /// Remove one.
-    Remove(UserRemove),
-    /// List them.
-    List(UserList),
-}
-
-/// add an account; the password is asked for, or the first line of standard input
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "add", help_triggers("-h", "--help"))]
-pub struct UserAdd {
-    /// global, a domain, or an address
-    #[argh(positional)]
-    pub login: String,
-
-    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256
-    #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
-    pub scheme: Scheme,
-}
-
-/// change the password of an account; it is asked for, or the first line of standard input
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "passwd", help_triggers("-h", "--help"))]
-pub struct UserPasswd {
-    /// the account's login
-    #[argh(positional)]
-    pub login: String,
-
-    /// how the password is kept: ARGON2ID (default), BLF-CRYPT, SHA512-CRYPT, PBKDF2, SCRAM-SHA-256
-    #[argh(option, default = "Scheme::Argon2id", from_str_fn(scheme))]
-    pub scheme: Scheme,
-}
-
-/// remove an account; its mail stays
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "remove", help_triggers("-h", "--help"))]
-pub struct UserRemove {
-    /// the account's login
-    #[argh(positional)]
-    pub login: String,
-}
-
-/// list accounts
-#[derive(FromArgs, Debug, PartialEq)]
-#[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
-pub struct UserList {
-    /// one JSON object a line
-    #[argh(switch)]
-    pub json: bool,
-}
 
 /// list messages, newest first
 #[derive(FromArgs, Debug, PartialEq)]
@@ -421,6 +365,14 @@ fn ids(command: &Command) -> Result<(), Stop> {
         Command::Release(c) => ("release", c.ids.is_empty()),
         Command::Train(c) => ("train", c.ids.is_empty()),
         Command::Remove(c) => ("remove", c.ids.is_empty()),
+        Command::Allow(Allow { senders, .. })
+        | Command::Block(Block { senders, .. })
+        | Command::Unlist(Unlist { senders, .. })
+            if senders.is_empty() =>
+        {
+            let text = "lazaret: no sender given: expected an address or a domain\n".to_string();
+            return Err(Stop { text, exit: Exit::Usage });
+        }
         Command::Deposit(c) if c.to.is_empty() && c.recipients.is_empty() => {
             let text = "lazaret deposit: no recipient: give --to ADDRESS\n".to_string();
             return Err(Stop { text, exit: Exit::Usage });
@@ -476,10 +428,6 @@ fn filter(text: &str) -> Result<Filter, String> {
 fn kept(text: &str) -> Result<Kept, String> {
     let known = Kept::ALL.into_iter().find(|k| k.directory().eq_ignore_ascii_case(text));
     known.ok_or_else(|| one_of(Kept::ALL.map(Kept::directory)).to_lowercase())
-}
-
-fn scheme(text: &str) -> Result<Scheme, String> {
-    Scheme::from_name(text).ok_or_else(|| one_of(Scheme::ALL.map(Scheme::name)))
 }
 
 fn ham(text: &str) -> Result<bool, String> {

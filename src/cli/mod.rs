@@ -7,6 +7,7 @@ mod exit;
 mod help;
 mod output;
 mod run;
+mod senders;
 mod shown;
 mod store;
 mod user;

@@ -3,9 +3,9 @@
 use super::args::{Check, Command, Digest, List, Requests, Show};
 use super::exit::Exit;
 use super::output::{Table, clean, fail, print, print_json};
-use super::{deposit, shown};
+use super::{deposit, senders, shown};
 use crate::app::commands::check::check;
-use crate::app::commands::{self, Answer, Message, Request, Waiting, Why};
+use crate::app::commands::{self, Answer, Message, Request, Saying, Waiting, Why};
 use crate::app::config::{Config, Log};
 use crate::app::control::{Unanswered, ask};
 use crate::app::map;
@@ -25,6 +25,10 @@ pub fn run(config: &Config, command: &Command) -> Exit {
         Command::Requests(options) => requests(config, options),
         Command::Grant(c) => verbs(config, Request::Grant { ids: c.ids.clone() }, c.json),
         Command::Decline(c) => verbs(config, Request::Decline { ids: c.ids.clone() }, c.json),
+        Command::Allow(c) => verbs(config, says(Saying::Allow, &c.list, &c.senders), c.json),
+        Command::Block(c) => verbs(config, says(Saying::Block, &c.list, &c.senders), c.json),
+        Command::Unlist(c) => verbs(config, says(Saying::Unlist, &c.list, &c.senders), c.json),
+        Command::Lists(options) => senders::lists(config, options),
         Command::Digest(options) => digest(config, options),
         Command::Expire(c) => expire(config, c.dry_run, c.json),
         Command::Check(options) => check_store(config, options),
@@ -36,7 +40,7 @@ pub fn run(config: &Config, command: &Command) -> Exit {
 }
 
 /// Asks, hands each answer to `each`, and says how it ended.
-fn answers(config: &Config, request: &Request, mut each: impl FnMut(Answer)) -> Exit {
+pub(super) fn answers(config: &Config, request: &Request, mut each: impl FnMut(Answer)) -> Exit {
     let mut exit = Exit::Done;
     let asked = ask(config, request, |answer| match answer {
         Answer::Failed { why, text } => {
@@ -91,6 +95,10 @@ fn list(config: &Config, options: &List) -> Exit {
         print(format_args!("\nIn the queue:\n{waiting}"));
     }
     exit
+}
+
+fn says(saying: Saying, list: &Option<String>, senders: &[String]) -> Request {
+    Request::Senders { saying, list: list.clone(), senders: senders.to_vec() }
 }
 
 fn requests(config: &Config, options: &Requests) -> Exit {

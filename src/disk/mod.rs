@@ -262,6 +262,11 @@ impl Disk {
 
     /// Replaces a small file durably: temporary file beside it, sync, rename over it, sync of the directory.
     pub fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+        self.write_whole_as(path, bytes, 0o600)
+    }
+
+    /// The same, with this mode, whatever the process's mask is: for other programs to read.
+    pub fn write_whole_as(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
         let directory = path.parent().unwrap_or(Path::new("."));
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".new");
@@ -270,6 +275,9 @@ impl Disk {
             self.unlink(&temporary)?;
         }
         let mut file = self.create(&temporary)?;
+        if mode != 0o600 {
+            rustix::fs::fchmod(&file.file, Mode::from_raw_mode(mode)).during("set the mode of", &temporary)?;
+        }
         file.write(bytes)?;
         file.sync()?;
         self.replace(&temporary, path)?;

@@ -1,7 +1,9 @@
 //! Mail as values: addresses, file names of stored messages, the trace; headers, MIME structure and text. No I/O.
 
 pub mod address;
+pub mod alignment;
 pub mod authentication;
+pub mod author;
 pub mod compose;
 pub mod date;
 pub mod fold;
@@ -12,6 +14,8 @@ pub mod mime;
 pub mod name;
 pub mod prerelease;
 pub mod references;
+pub mod senders;
+pub mod shared;
 pub mod subject;
 pub mod text;
 pub mod token;

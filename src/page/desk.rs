@@ -227,6 +227,8 @@ pub struct Shown<'a> {
     pub list: &'a str,
     /// What can be done.
     pub actions: &'a [Action],
+    /// Where its sender is allowed and blocked, and what that is called.
+    pub sender: &'a [(String, &'static str)],
     /// The frame with its HTML.
     pub frame: Option<String>,
 }
@@ -242,7 +244,10 @@ pub fn message(frame: &Frame, shown: &Shown<'_>) -> Markup {
                 (form_token(&frame.form_token))
                 input type="hidden" name="from" value=(shown.list);
                 input type="hidden" name="m" value=(shown.key);
-                div.bar role="toolbar" aria-label=(site.actions) { (actions(shown.actions)) }
+                div.bar role="toolbar" aria-label=(site.actions) {
+                    (actions(shown.actions))
+                    @for (href, name) in shown.sender { a.button href=(href) { (name) } }
+                }
             }
             @if let Some(href) = &shown.frame {
                 section #html {

@@ -12,6 +12,7 @@ pub mod reasons;
 pub mod request;
 pub mod response;
 pub mod sanitise;
+pub mod senders;
 pub mod target;
 pub mod texts;
 pub mod upload;

@@ -51,6 +51,7 @@ mod digest;
 mod frame;
 mod message;
 mod reasons;
+mod senders;
 mod site;
 
 pub use common::Common;
@@ -59,6 +60,7 @@ pub use digest::Digest;
 pub use frame::Frame;
 pub use message::Message;
 pub use reasons::Reasons;
+pub use senders::Senders;
 pub use site::Site;
 
 /// A language of the page and the digest.

@@ -10,6 +10,7 @@ use crate::disk::Disk;
 use crate::mail::{Address, Kept};
 use crate::queue::{Asker, Digests, Queue, Requests};
 use crate::store::journal::Journal;
+use crate::store::lists::Lists;
 use crate::store::scan::Report;
 use crate::store::{Clock, Reach, Store, Tally, Tree};
 use ring::hmac;
@@ -54,6 +55,9 @@ pub struct Quarantine {
     pub digests: Digests,
     pub(super) digesting: super::digest::Memory,
     pub(super) links: super::links::Keys,
+    /// Senders that scopes allow and block.
+    pub(super) senders: Lists,
+    pub(super) exports: Mutex<Option<super::lists::Export>>,
     pub(super) options: Options,
     pub(super) directory: RwLock<Arc<Directory>>,
     pub(super) key: hmac::Key,
@@ -86,6 +90,7 @@ impl Quarantine {
         let requests = Requests::open(disk.clone())?;
         let digests = Digests::open(disk.clone())?;
         let links = super::links::Keys::open(disk.clone())?;
+        let senders = Lists::open(disk.clone())?;
         let journal = Journal::new(disk.path("journal"));
         let shown = Kept::ALL.map(|kept| store.is_used(kept));
         let quarantine = Quarantine {
@@ -96,6 +101,8 @@ impl Quarantine {
             digests,
             digesting: Default::default(),
             links,
+            senders,
+            exports: Mutex::default(),
             options,
             directory: RwLock::new(directory),
             key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()),

@@ -5,7 +5,7 @@
 use super::account::Scope;
 use super::account::elsewhere::Elsewhere;
 use crate::mail::Address;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 /// The name of a recipient's tree: an address that was resolved, lower-case, without tag.
@@ -240,6 +240,30 @@ impl Directory {
         self.domains.values().any(|entry| entry.elsewhere.is_some())
     }
 
+    /// Every name that does not stand for itself, and whose mail it is, sorted: for programs that go by files.
+    /// `@<any name of a domain>` has the domain's own name and, behind a space, what begins a tag; an alias address has the
+    /// address of its tree, and so has a recipient whose local part only looks as if it had a tag. The catch-all is not told.
+    pub fn names(&self) -> BTreeMap<String, String> {
+        let own = self.domains.keys().map(|name| (name, name));
+        let mut names = BTreeMap::new();
+        for (name, own) in own.chain(&self.aliases) {
+            let Some(entry) = self.domains.get(own) else { continue };
+            let tag = entry.delimiter.map(|delimiter| format!(" {delimiter}")).unwrap_or_default();
+            names.insert(format!("@{name}"), format!("{own}{tag}"));
+        }
+        for (domain, entry) in &self.domains {
+            let tagged = |local: &&String| entry.delimiter.is_some_and(|delimiter| local.contains(delimiter));
+            let exact = entry.recipients.iter().flatten().filter(tagged);
+            for local in entry.addresses.keys().chain(exact) {
+                let Ok(address) = Address::parse(&format!("{local}@{domain}")) else { continue };
+                if let Resolution::Tree(tree) = self.resolve(&address) {
+                    names.insert(address.to_string(), tree.to_string());
+                }
+            }
+        }
+        names
+    }
+
     /// Whether mail for this domain is ours to keep, under any of its names.
     pub fn is_local(&self, domain: &str) -> bool {
         self.canonical_domain(&domain_name(domain)).is_some()
@@ -357,6 +381,26 @@ mod tests {
             ("all.example", Domain { catch_all: Some("me".into()), ..domain() }),
         ])
         .unwrap()
+    }
+
+    #[test]
+    fn names_for_other_programs() {
+        let names: Vec<String> = site().names().into_iter().map(|(name, whose)| format!("{name}={whose}")).collect();
+        assert_eq!(
+            names,
+            [
+                "@all.example=all.example +",
+                "@example.net=example.org +",
+                "@example.org=example.org +",
+                "@listed.example=listed.example +",
+                "@strict.example=strict.example",
+                "bob+urgent@example.org=alice@example.org",
+                "e+f@listed.example=e+f@listed.example",
+                "far@example.org=carol@listed.example",
+                "info@example.org=alice@example.org",
+                "sales@example.org=alice@example.org",
+            ]
+        );
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub enum What {
     Granted,
     /// It would not.
     Declined,
+    /// A list of senders allows somebody from now on.
+    Allowed,
+    /// It blocks somebody.
+    Blocked,
+    /// It names somebody no more.
+    Unlisted,
 }
 
 /// One thing that happened.
@@ -49,9 +55,9 @@ pub struct Happened {
     pub what: What,
     /// When, as RFC 3339 has it.
     pub time: String,
-    /// The message's id.
+    /// The message's id; "": it is about a list of senders.
     pub id: String,
-    /// In whose tree it lay.
+    /// In whose tree it lay, or whose list it is.
     pub recipient: String,
     /// By whose hand: a login, `command`, `queue` or `retention`.
     pub by: String,
@@ -59,7 +65,7 @@ pub struct Happened {
     pub asked_by: Option<String>,
     /// What was asked, requested or done.
     pub verbs: Vec<String>,
-    /// What the mail server or the filter answered, or why it failed.
+    /// What the mail server or the filter answered, or why it failed, or which sender it is about.
     pub text: Option<String>,
     /// To whom, or to which sink.
     pub part: Option<String>,
@@ -69,7 +75,7 @@ pub struct Happened {
 
 impl What {
     /// All of them.
-    pub const ALL: [What; 15] = [
+    pub const ALL: [What; 18] = [
         What::Asked,
         What::Undone,
         What::Appended,
@@ -85,6 +91,9 @@ impl What {
         What::Requested,
         What::Granted,
         What::Declined,
+        What::Allowed,
+        What::Blocked,
+        What::Unlisted,
     ];
 
     /// The word in the journal.
@@ -105,6 +114,9 @@ impl What {
             What::Requested => "requested",
             What::Granted => "granted",
             What::Declined => "declined",
+            What::Allowed => "allowed",
+            What::Blocked => "blocked",
+            What::Unlisted => "unlisted",
         }
     }
 
@@ -131,6 +143,10 @@ impl Quarantine {
     }
 
     fn is_told(&self, account: &Account, recipient: &str) -> bool {
+        // The list of the account itself: a domain's is no tree.
+        if account.scope.to_string() == recipient {
+            return true;
+        }
         let tree = match recipient.starts_with('~') {
             true => Tree::Hashed(recipient.to_string()),
             false => Tree::Named(recipient.to_string()),
@@ -153,7 +169,7 @@ fn happened_in(line: &str) -> Option<Happened> {
         by: text("by")?,
         asked_by: text("asked_by"),
         verbs: listed.chain(text("verb")).collect(),
-        text: text("reply").or_else(|| text("reason")),
+        text: text("reply").or_else(|| text("reason")).or_else(|| text("sender")),
         part: text("part"),
         next: text("next"),
     })

@@ -13,6 +13,7 @@ pub mod finish;
 pub mod folders;
 pub mod history;
 pub mod links;
+pub mod lists;
 pub mod mailbox;
 pub mod mark;
 pub mod policy;

@@ -101,7 +101,7 @@ impl Policy {
 }
 
 /// The scope that sees the mail of this one and more.
-fn wider(scope: &Scope) -> Option<Scope> {
+pub(super) fn wider(scope: &Scope) -> Option<Scope> {
     match scope {
         Scope::Recipient(address) => Some(Scope::Domain(address.domain().to_string())),
         Scope::Domain(_) => Some(Scope::Global),

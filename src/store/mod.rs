@@ -30,6 +30,7 @@ mod change;
 mod changes;
 mod history;
 pub mod journal;
+pub mod lists;
 pub mod marks;
 pub mod passwd;
 mod place;

@@ -64,6 +64,9 @@ pub async fn sweep(quarantine: Arc<Quarantine>, stop: Stop) {
                 store.all_trees().iter().for_each(|tree| swept.add(store.sweep_tree(tree, false)));
                 store.drop_unused_views();
             }
+            if all && let Err(fault) = quarantine.lists().refresh() {
+                log::error!("{fault}");
+            }
             due.iter().for_each(|tree| swept.add(store.sweep_tree(tree, true)));
             if swept.any() {
                 log::info!(

@@ -74,8 +74,8 @@ with demo() as server:
                 look(browser, script, f"sign-in {scheme} {kind}")
                 browser.sign_in("global")
                 places = {"list": "/caught", "found": "/caught?q=mark", "nothing": "/caught?q=nowhere", "bad-search": "/caught?q=before:x", "trash": "/trash",
-                          "message": letter, "html": letter + "?html=1", "source": letter + "/source", "text": letter + "/text", "virus": href, "history": "/history",
-                          "requests": "/requests", "report": "/report", "status": "/status", "refusal": "/nothing"}
+                          "message": letter, "allow": letter + "/allow", "block": letter + "/block", "html": letter + "?html=1", "source": letter + "/source", "text": letter + "/text", "virus": href, "history": "/history",
+                          "requests": "/requests", "senders": "/senders", "report": "/report", "status": "/status", "refusal": "/nothing"}
                 for name, place in places.items():
                     browser.go(place)
                     look(browser, script, f"{name} {scheme} {kind}")

@@ -14,6 +14,7 @@ mod promise;
 mod record;
 mod requests;
 mod scenarios;
+mod senders;
 mod world;
 
 use judge::{Depth, Place, START, all_crashes};

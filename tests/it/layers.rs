@@ -63,7 +63,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "mail",
         modules: &["base"],
-        crates: &["memchr", "mail_parser", "base64", "unicode_normalization"],
+        crates: &["memchr", "mail_parser", "base64", "unicode_normalization", "psl", "idna"],
         std: &[VALUES, READING],
         is_async: false,
     },

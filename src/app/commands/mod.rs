@@ -7,11 +7,13 @@ mod digest;
 mod find;
 mod list;
 mod requests;
+mod senders;
 mod verbs;
 
 pub use describe::{Client, Message, Shown, Waiting};
 pub use digest::{Digest, Preview};
 pub use requests::Requested;
+pub use senders::{Listed, Saying};
 pub use verbs::{Did, Outcome};
 
 use crate::base::Fault;
@@ -75,6 +77,20 @@ pub enum Request {
         /// Message ids.
         ids: Vec<String>,
     },
+    /// Allow or block senders, or take them off a list.
+    Senders {
+        /// What is to be said of them.
+        saying: Saying,
+        /// In whose list: a login; `None`: the global one.
+        list: Option<String>,
+        /// Addresses and domains.
+        senders: Vec<String>,
+    },
+    /// Lists of senders.
+    Lists {
+        /// Whose: a login; `None`: all.
+        list: Option<String>,
+    },
     /// Digests.
     Digest {
         /// What about them.
@@ -106,6 +122,8 @@ pub enum Answer {
     Shown(Box<Shown>),
     /// A request that waits.
     Requested(Requested),
+    /// A sender in a list.
+    Listed(Listed),
     /// What became of one message.
     Did(Did),
     /// A digest that would be sent.
@@ -176,6 +194,10 @@ pub fn execute(quarantine: &Quarantine, request: &Request, tell: Tell) {
         Request::Requests { scope } => requests::list(quarantine, scope.as_deref(), tell),
         Request::Grant { ids } => requests::grant(quarantine, ids, tell),
         Request::Decline { ids } => requests::decline(quarantine, ids, tell),
+        Request::Senders { saying, list, senders } => {
+            senders::change(quarantine, *saying, list.as_deref(), senders, tell)
+        }
+        Request::Lists { list } => senders::list(quarantine, list.as_deref(), tell),
         Request::Digest { what, only } => digest::run(quarantine, *what, only.as_deref(), tell),
         Request::Expire { dry_run } => verbs::expire(quarantine, *dry_run, tell),
         Request::Deposit { file } => verbs::deposit(quarantine, file, tell),

@@ -43,6 +43,10 @@ pub enum Outcome {
     Expunged,
     /// It stays as it is, and its request is taken down.
     Declined,
+    /// A list of senders names it.
+    Listed,
+    /// It does so no more.
+    Unlisted,
     /// It is not allowed, or makes no sense.
     Refused,
     /// There is no such message, or more than one.

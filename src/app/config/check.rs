@@ -117,6 +117,10 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
             read("[[milter]]: filter_password_file", path)?;
         }
     }
+    if let Some(path) = config.lists.export.as_ref().filter(|path| !path.is_dir()) {
+        let why = "it is no directory: make one that this server may write to and the filter may read";
+        return fault("lists.export", path, why.to_string());
+    }
     for sink in &config.sinks {
         if let SinkTo::Rspamd { password_file: Some(path), .. } = &sink.to {
             read(&format!("[[sink]] {}: password_file", sink.name), path)?;

@@ -37,6 +37,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         recipients: recipients.iter().map(|(key, (retention, _))| (key.clone(), retention.clone())).collect(),
         recipient_digests: recipients.into_iter().map(|(key, (_, digest))| (key, digest)).collect(),
         digest: digest(&top)?,
+        lists: lists(&top, base)?,
         folders: folders(&top)?,
         retention: retention(&top)?,
         policy: policy(&top)?,
@@ -76,6 +77,16 @@ fn page(top: &Section<'_>) -> Read<Page> {
     }
     s.end()?;
     Ok(page)
+}
+
+fn lists(top: &Section<'_>, base: &Path) -> Read<Lists> {
+    let s = top.section("lists")?;
+    let lists = Lists {
+        export: s.optional("export", path)?.map(|directory| base.join(directory)),
+        export_mode: s.value("export_mode", mode)?,
+    };
+    s.end()?;
+    Ok(lists)
 }
 
 fn tls(top: &Section<'_>, base: &Path) -> Read<Tls> {

@@ -10,7 +10,8 @@ use crate::bridge::imap::described;
 use crate::page::desk::{self, Asked, Digests, Line, StatusView};
 use crate::page::layout::Notice;
 use crate::page::response::Response;
-use crate::page::texts::Desk;
+use crate::page::senders::SENDERS;
+use crate::page::texts::{Desk, Senders};
 use crate::quarantine::Scope;
 use crate::quarantine::act::Failed;
 use crate::quarantine::folders::{Folder, Verb};
@@ -41,6 +42,9 @@ fn event(what: What, texts: &'static Desk) -> &'static str {
         What::Requested => texts.requested,
         What::Granted => texts.granted,
         What::Declined => texts.declined,
+        What::Allowed => texts.allowed,
+        What::Blocked => texts.blocked,
+        What::Unlisted => texts.unlisted,
     }
 }
 
@@ -75,7 +79,7 @@ impl Visit {
             Line {
                 time: (told.time.clone(), minute(&told.time)),
                 event: if asked.is_empty() { what.to_string() } else { format!("{what}: {}", verbs(&asked, texts)) },
-                href: message_href(&told.recipient, &told.id),
+                href: if told.id.is_empty() { SENDERS.to_string() } else { message_href(&told.recipient, &told.id) },
                 recipient: told.recipient,
                 by,
                 answer: cut(&answer),
@@ -249,6 +253,7 @@ pub(super) fn others(visit: &Visit) -> Vec<(&'static str, &'static str)> {
     vec![
         ("/history", visit.common().history),
         ("/requests", texts.requests),
+        (SENDERS, Senders::of(visit.request.language).senders),
         ("/report", texts.report),
         ("/status", texts.status),
     ]

@@ -2,6 +2,7 @@
 
 use super::listing::{self, Found, message_href};
 use super::message;
+use super::senders;
 use super::{Answered, NoPage, Turned, Visit, href};
 use crate::base::{Flags, Piece, UidRanges, limits};
 use crate::bridge::content::Message;
@@ -9,22 +10,22 @@ use crate::imap::content::Content;
 use crate::mail::{Address, Kept};
 use crate::page::desk::{self, Shown};
 use crate::page::response::{Body, Response};
-use crate::page::texts::Desk;
+use crate::page::texts::{Desk, Senders};
 use crate::page::{filename, sanitise};
 use crate::store::{Flagging, Reach};
 use std::io;
 
 /// A message that somebody looks at.
-struct Looked {
+pub(super) struct Looked {
     reach: Reach,
-    kept: Kept,
-    found: Found,
-    href: String,
+    pub kept: Kept,
+    pub found: Found,
+    pub href: String,
 }
 
 impl Visit {
     /// The message with this id in the tree of this recipient, if the account sees it.
-    fn look(&self, recipient: &str, id: &str) -> Result<Looked, NoPage> {
+    pub(super) fn look(&self, recipient: &str, id: &str) -> Result<Looked, NoPage> {
         let quarantine = self.quarantine();
         let address = Address::parse(recipient).map_err(|_| NoPage::Missing)?;
         let lies = listing::lies(quarantine, &self.session.account.scope, &address, id);
@@ -36,7 +37,7 @@ impl Visit {
         Ok(Looked { reach, kept, found, href })
     }
 
-    fn content(&self, looked: &Looked) -> Message<'_> {
+    pub(super) fn content(&self, looked: &Looked) -> Message<'_> {
         let Looked { reach, kept, found, .. } = looked;
         Message::new(&self.quarantine().store, *reach, *kept, found.row, found.name.clone())
     }
@@ -67,6 +68,7 @@ impl Visit {
             key: &listing::key(&found.recipient, &found.name.id()),
             list: href(*kept),
             actions: &listing::actions(*kept, self.common(), self.texts()),
+            sender: &senders::buttons(Senders::of(self.request.language), at, *kept, view.class),
             frame: wants_html.then(|| format!("{at}/html")),
         };
         Ok(Turned::Done(Response::html(200, desk::message(&frame, &shown))))

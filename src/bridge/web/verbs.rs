@@ -6,6 +6,7 @@ use super::{Answered, NoPage, Remembered, Turned, Visit, folder, href};
 use crate::base::{Flags, UidRanges, limits};
 use crate::bridge::Place;
 use crate::mail::name::Base;
+use crate::mail::senders::{Entry, Pattern};
 use crate::mail::{Address, Class, Kept, Kind};
 use crate::page::layout::Notice;
 use crate::page::request::encoded;
@@ -15,7 +16,7 @@ use crate::page::work::{WorkView, render};
 use crate::quarantine::act::Failed;
 use crate::quarantine::folders::Folder;
 use crate::quarantine::session::Session;
-use crate::quarantine::{Account, Quarantine};
+use crate::quarantine::{Account, Quarantine, Scope};
 use crate::store::Reach;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -33,6 +34,17 @@ pub(super) struct Undoable {
     batches: Vec<u64>,
     /// Messages that lie in Trash now, and where they were.
     removed: Vec<(Kept, UidRanges)>,
+    /// A list of senders that was changed.
+    pub(super) listed: Option<Listed>,
+}
+
+/// How a list of senders was changed.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    pub scope: Scope,
+    pub pattern: Pattern,
+    /// What it said before.
+    pub before: Option<Entry>,
 }
 
 /// What can be asked for.
@@ -271,6 +283,12 @@ impl Visit {
         Ok(Turned::Aside(response, Box::new(move || doing.go_on()), Place::Disk))
     }
 
+    /// Puts one message into a folder, as the button of its page does.
+    pub(super) fn act_on(&self, from: Kept, uid: u32, target: Folder) -> Turned {
+        let action = if target == Folder::Trash { Action::Delete } else { Action::Into(target) };
+        self.doing(action, from, vec![uid], None).go_on()
+    }
+
     fn doing(&self, action: Action, from: Kept, left: Vec<u32>, work: Option<Arc<Work>>) -> Doing {
         Doing {
             quarantine: self.quarantine().clone(),
@@ -329,7 +347,7 @@ impl Visit {
     /// What was just asked for can be taken back from the next page.
     pub(super) fn can_undo(&self, batch: u64) {
         let mut memory = self.remembered();
-        memory.undoable = Undoable { batches: vec![batch], removed: Vec::new() };
+        memory.undoable = Undoable { batches: vec![batch], ..Undoable::default() };
         if let Some(notice) = &mut memory.notice {
             notice.can_undo = true;
         }
@@ -337,7 +355,8 @@ impl Visit {
 
     /// Takes back what the last action did, as far as it waits.
     pub(super) fn undo(self) -> Answered {
-        let Undoable { batches, removed } = std::mem::take(&mut self.remembered().undoable);
+        let Undoable { batches, removed, listed } = std::mem::take(&mut self.remembered().undoable);
+        let has_messages = !batches.is_empty() || !removed.is_empty();
         let account = &self.session.account;
         let (mut back, mut late) = (0, 0);
         let mut trouble = Vec::new();
@@ -362,7 +381,14 @@ impl Visit {
             }
         }
         let texts = self.texts();
-        let mut sentences = vec![fill(texts.did_undo, &[&back.to_string()])];
+        let mut sentences = Vec::new();
+        if has_messages || listed.is_none() {
+            sentences.push(fill(texts.did_undo, &[&back.to_string()]));
+        }
+        if let Some(listed) = listed {
+            let (text, failed) = self.undo_listed(&listed);
+            if failed { trouble.push(text) } else { sentences.push(text) }
+        }
         if late > 0 {
             sentences.push(texts.too_late.to_string());
         }

@@ -87,6 +87,9 @@ fn mistakes_end_with_usage() {
         &["user"],
         &["user", "add"],
         &["show"],
+        &["allow"],
+        &["block", "--for", "example.org"],
+        &["unlist", "--json"],
     ] {
         let stop = stop(line);
         assert_eq!(stop.exit, Exit::Usage, "{line:?}: {}", stop.text);
@@ -104,6 +107,16 @@ fn commands_on_messages() {
     assert_eq!((l.scope, l.folder, l.limit), (None, Kept::Caught, 100));
     let Command::List(l) = command(&["list", "example.org", "--folder=trash", "--search=x"]) else { panic!() };
     assert_eq!((l.scope.as_deref(), l.folder, l.search.as_deref()), (Some("example.org"), Kept::Trash, Some("x")));
+}
+
+#[test]
+fn commands_on_senders() {
+    let Command::Allow(a) = command(&["allow", "--for=alice@example.org", "far.example", "bob@near.example"]) else {
+        panic!()
+    };
+    assert_eq!((a.list.as_deref(), a.senders.len(), a.json), (Some("alice@example.org"), 2, false));
+    let Command::Lists(l) = command(&["lists", "--json"]) else { panic!() };
+    assert!(l.list.is_none() && l.json);
 }
 
 #[test]

@@ -26,6 +26,9 @@ texts! {
         requested: "requested", "angefragt", "sollicité", "solicitado";
         granted: "request granted", "Anfrage gewährt", "demande accordée", "solicitud concedida";
         declined: "request declined", "Anfrage abgelehnt", "demande refusée", "solicitud denegada";
+        allowed: "sender allowed", "Absender erlaubt", "expéditeur autorisé", "remitente permitido";
+        blocked: "sender blocked", "Absender gesperrt", "expéditeur bloqué", "remitente bloqueado";
+        unlisted: "sender taken off the list", "Absender aus der Liste genommen", "expéditeur retiré de la liste", "remitente quitado de la lista";
         verb_release: "release", "zustellen", "libérer", "liberar";
         verb_train_ham: "report as not spam", "als kein Spam melden", "signaler comme légitime", "notificar como legítimo";
         verb_train_spam: "report as spam", "als Spam melden", "signaler comme spam", "notificar como spam";

@@ -221,6 +221,9 @@ fn fates(world: &World, promise: &Promise, found: &[Found], wrong: &mut Vec<Stri
     for (key, part) in carried.iter().chain(promise.carried.keys()) {
         now.entry(key.clone()).or_default().parts.insert(part.clone());
     }
+    for (key, sense) in world.listed() {
+        now.entry(key).or_default().parts.insert(sense);
+    }
     match given_up(world) {
         Ok(given_up) => {
             for (key, sink) in given_up {

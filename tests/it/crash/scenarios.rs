@@ -5,6 +5,7 @@ use super::promise::{Fate, Mark};
 use super::record::Event;
 use super::world::{World, address, global, key, message};
 use lazaret::base::{Flags, Timestamp, UidRanges};
+use lazaret::mail::senders::Sense;
 use lazaret::mail::{Class, Kept};
 use lazaret::quarantine::folders::Folder;
 use lazaret::queue::Work;
@@ -140,6 +141,24 @@ pub fn all() -> Vec<Scenario> {
             |w| {
                 w.tell_digest(ALICE, START - 3600);
                 w.drain();
+            },
+        ),
+        scenario(
+            "the first lists of senders",
+            |_| {},
+            |w| {
+                w.list(ALICE, Some(Sense::Allow), "one.example");
+                w.list("x.test", Some(Sense::Block), "two.example");
+                w.list(ALICE, Some(Sense::Block), "one.example");
+            },
+        ),
+        scenario(
+            "a list of senders that is there",
+            |w| w.list(BOB, Some(Sense::Allow), "one.example"),
+            |w| {
+                w.list(BOB, Some(Sense::Block), "two.example");
+                w.list(BOB, None, "one.example");
+                w.list(BOB, Some(Sense::Allow), "two.example");
             },
         ),
         scenario("EXPUNGE", two, |w| {
