@@ -8,6 +8,7 @@ mod digests;
 pub mod milter;
 mod reader;
 mod sections;
+mod sink;
 mod value;
 
 pub use digests::{Digest, DigestOverrides};
