@@ -8,6 +8,7 @@ pub mod disk;
 pub mod imap;
 pub mod lmtp;
 pub mod mail;
+pub mod milter;
 pub mod net;
 pub mod page;
 pub mod quarantine;

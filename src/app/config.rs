@@ -6,12 +6,15 @@
 mod check;
 mod digests;
 mod doors;
+pub mod milter;
 mod reader;
 mod sections;
+mod sink;
 mod value;
 
 pub use digests::{Digest, DigestOverrides};
 pub use doors::{DropDoor, Exporter};
+pub use milter::Milter;
 pub use reader::ConfigError;
 
 use crate::mail::{Class, Kind};
@@ -47,6 +50,8 @@ pub struct Config {
     pub tls: Tls,
     /// `[[lmtp]]`
     pub lmtp: Vec<Lmtp>,
+    /// `[[milter]]`
+    pub milter: Vec<Milter>,
     /// `[drop]`
     pub drop: DropDoor,
     /// `[[exporter]]`
@@ -169,6 +174,8 @@ pub struct Domain {
     pub directory: directory::Domain,
     /// The server that knows its users' passwords; `None`: the file of accounts alone does.
     pub auth: Option<Auth>,
+    /// What the sender of a message is told that a `[[milter]]` kept; `None`: what that says.
+    pub reply: Option<Reply>,
     /// The route of its mail, by name; `None`: the first.
     pub route: Option<String>,
     /// What differs from `[retention]`.

@@ -1,13 +1,17 @@
 //! From the configuration to each module's own options: no module below takes a [`Config`].
 
+use super::config::milter::Judge;
 use super::config::{self, Config, LogForm, Protocol, RouteTls, SinkTo};
 use crate::base::{Secret, limits};
 use crate::bridge::exporter;
+use crate::bridge::milter;
 use crate::disk::Disk;
 use crate::mail::{Address, Kept};
+use crate::net::http::HttpError;
 use crate::net::imap_login::Server;
 use crate::net::smtp::{self, Destination, Login, Security, Times};
 use crate::net::tls::{Trust, client_config};
+use crate::net::verdict::Asked;
 use crate::quarantine::expire::{Keep, Overrides, Retention};
 use crate::quarantine::{Options, Scope, digest, directory::Directory, lists};
 use crate::queue::FanOut;
@@ -225,6 +229,42 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
     Ok((sinks, how))
 }
 
+/// What a milter listener is for. `add` takes a filter and says its number.
+pub fn milter_door(
+    config: &Config,
+    door: &config::Milter,
+    add: impl Fn(Asked) -> usize,
+) -> Result<milter::Door, MapError> {
+    let about = |e: &dyn std::fmt::Display| format!("[[milter]]: filter_address: {e}");
+    let from = |points: Option<f64>| points.map_or(milter::Points::AllSpam, milter::Points::From);
+    let judge = match &door.filter {
+        Judge::Rspamd { address, password_file, time_limit } => {
+            let url = if address.starts_with("unix:") { address.clone() } else { format!("http://{address}") };
+            let worker = url.parse().map_err(|e: HttpError| about(&e))?;
+            let password = password_file.as_deref().map(first_line).transpose()?;
+            let filter = add(Asked::Rspamd { worker, password, time: *time_limit });
+            milter::Judge::Asked { filter, reject_from: milter::Points::AsItSays }
+        }
+        Judge::SpamAssassin { address, user, time_limit, reject_from } => {
+            let daemon = address.parse().map_err(|e: &'static str| about(&e))?;
+            let filter = add(Asked::Spamd { daemon, user: user.clone(), time: *time_limit });
+            milter::Judge::Asked { filter, reject_from: from(*reject_from) }
+        }
+        Judge::Headers { believed, reject_from } => {
+            milter::Judge::Fields { believed: believed.clone(), reject_from: from(*reject_from) }
+        }
+    };
+    let own = |(name, domain): (&String, &config::Domain)| Some((name.clone(), domain.reply? == config::Reply::Reject));
+    Ok(milter::Door {
+        judge,
+        accepts_unjudged: door.accepts_unjudged,
+        rejects: door.reply == config::Reply::Reject,
+        rejects_for: config.domains.iter().filter_map(own).collect(),
+        unsure: door.unsure,
+        server: host(config),
+    })
+}
+
 /// How mail in `drop/` is to be understood.
 pub fn drop_rules(config: &Config) -> crate::work::drop::Rules {
     let config::DropDoor { header, class, kind, verdict } = &config.drop;
@@ -263,7 +303,8 @@ pub fn largest(config: &Config) -> u64 {
     let lmtp = config.lmtp.iter().map(|door| door.max_size);
     // The request, and the message in it.
     let exporter = config.exporters.iter().map(|door| 2 * export_bytes(door) as u64);
-    lmtp.chain(exporter).max().unwrap_or(0)
+    let milter = config.milter.iter().map(|door| door.max_size);
+    lmtp.chain(milter).chain(exporter).max().unwrap_or(0)
 }
 
 /// Starts logging to standard error. The first call counts.

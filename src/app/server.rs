@@ -9,6 +9,7 @@ use crate::bridge::exporter::Exports;
 use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
 use crate::bridge::memory::Memory;
+use crate::bridge::milter::MilterBridge;
 use crate::bridge::web::Site;
 use crate::disk::Disk;
 use crate::net::gate::Room;
@@ -47,6 +48,8 @@ pub struct Server {
     pub lmtp: Vec<SocketAddr>,
     /// Where rspamd's exporter is awaited, on TCP.
     pub exporters: Vec<SocketAddr>,
+    /// Where milters listen, on TCP.
+    pub milter: Vec<SocketAddr>,
     /// Where the page is, over HTTPS and in the clear.
     pub page: [Vec<SocketAddr>; 2],
     executor: Executor,
@@ -108,6 +111,7 @@ impl Server {
             imap: Vec::new(),
             lmtp: Vec::new(),
             exporters: Vec::new(),
+            milter: Vec::new(),
             page: Default::default(),
             accounts: Arc::new(accounts),
             gates: Vec::new(),
@@ -120,7 +124,7 @@ impl Server {
             lock,
         };
         server.listen_imap(config)?;
-        server.listen_lmtp(config)?;
+        server.listen_doors(config)?;
         server.listen_exporters(config)?;
         server.listen_page(config)?;
         server.set_digest_rules(config);
@@ -181,14 +185,13 @@ impl Server {
         Ok(())
     }
 
-    fn listen_lmtp(&mut self, config: &Config) -> Result<(), String> {
+    /// LMTP and milter.
+    fn listen_doors(&mut self, config: &Config) -> Result<(), String> {
+        let memory = self.intake.clone();
         for door in &config.lmtp {
-            let listener = bind(&door.listen, door.socket_mode)?;
-            if let Address::Tcp(bound) = listener.address() {
-                self.lmtp.push(bound);
-            }
+            let listener = bind(&door.listen, door.socket_mode, &mut self.lmtp)?;
             let quarantine = self.quarantine.clone();
-            let memory = self.intake.clone();
+            let memory = memory.clone();
             let host_name = map::host(config);
             let trusted = door.xforward.clone();
             let max_size = door.max_size;
@@ -207,6 +210,17 @@ impl Server {
             let gate = self.gate(config);
             serve::lmtp::start(&self.serving, listener, gate, make);
         }
+        for door in &config.milter {
+            let listener = bind(&door.listen, door.socket_mode, &mut self.milter)?;
+            let rules = Arc::new(map::milter_door(config, door, |filter| self.serving.pools.filters.add(filter))?);
+            let (quarantine, memory, max_size) = (self.quarantine.clone(), memory.clone(), door.max_size);
+            let make = move |accepted: &Accepted| {
+                let session = crate::milter::Session::new(crate::milter::Options { max_size });
+                (session, MilterBridge::new(quarantine.clone(), rules.clone(), memory.clone(), accepted.name()))
+            };
+            let gate = self.gate(config);
+            serve::milter::start(&self.serving, listener, gate, make);
+        }
         Ok(())
     }
 
@@ -218,10 +232,7 @@ impl Server {
         let repeats = Arc::new(Repeats::open(store.disk(), store.now()));
         for exporter in &config.exporters {
             let (door, terms) = map::exporter(exporter)?;
-            let listener = bind(&exporter.listen, exporter.socket_mode)?;
-            if let Address::Tcp(bound) = listener.address() {
-                self.exporters.push(bound);
-            }
+            let listener = bind(&exporter.listen, exporter.socket_mode, &mut self.exporters)?;
             let exports = Exports::new(self.quarantine.clone(), repeats.clone(), self.intake.clone(), door);
             let gate = self.gate(config);
             serve::exporter::start(&self.serving, listener, gate, terms, Arc::new(exports));
@@ -345,12 +356,17 @@ impl Server {
     }
 }
 
-fn bind(listen: &Listen, socket_mode: u32) -> Result<Listener, String> {
+/// Binds; a TCP address is noted as it was bound.
+fn bind(listen: &Listen, socket_mode: u32, bound: &mut Vec<SocketAddr>) -> Result<Listener, String> {
     let address = match listen {
         Listen::Tcp(address) => Address::Tcp(*address),
         Listen::Unix(path) => Address::Unix(path.clone(), socket_mode),
     };
-    Listener::bind(&address).map_err(|e| e.to_string())
+    let listener = Listener::bind(&address).map_err(|e| e.to_string())?;
+    if let Address::Tcp(address) = listener.address() {
+        bound.push(address);
+    }
+    Ok(listener)
 }
 
 /// `lazaret serve`: runs until SIGTERM or SIGINT; SIGHUP reloads.

@@ -6,6 +6,7 @@
 use super::Timestamp;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One connection of one protocol.
 ///
@@ -28,6 +29,12 @@ pub trait Core {
 
     /// Goes on by one step, appending to `out` what the peer is to read first.
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<Self::Question>;
+
+    /// While a question is out that may take long: what the peer is sent each time so much time has passed, so that it
+    /// waits on.
+    fn patience(&self) -> Option<(Duration, &'static [u8])> {
+        None
+    }
 }
 
 /// What a core wants next. Everything in `out` is sent before it is done.

@@ -108,12 +108,29 @@ pub const LMTP_RECIPIENTS: usize = 1_000;
 pub const LMTP_IDLE: Duration = Duration::from_secs(300);
 /// Longest reverse-path. It is recorded and never delivered to, so it may pass RFC 5321 4.5.3.1.3: long VERP senders are real. `501 5.1.7`.
 pub const REVERSE_PATH: usize = 1_000;
+/// So long a message that comes once more, byte for byte, is taken for another try of its sender. RFC 5321 4.5.4.1 has
+/// senders give up after four or five days.
+pub const RETRY_KNOWN: Duration = Duration::from_secs(7 * 86_400);
 /// First piece of memory that a message asks for; later ones double what is held.
 pub const INTAKE_FIRST: usize = 64 << 10;
 /// Largest later piece, so that one large message does not ask for twice what it needs.
 pub const INTAKE_STEP: usize = 8 << 20;
 /// Errors in a row after which the connection is closed with 421.
 pub const LMTP_ERRORS: u32 = 20;
+
+// Milter
+
+/// One packet of a milter that is gathered whole: what is said of client and envelope. Sendmail's own limit for every
+/// packet. The connection is closed, and the mail server defers the mail.
+pub const MILTER_COMMAND: usize = 64 << 10;
+/// One packet of a milter that is passed on as it comes: a header field or a piece of the body. Postfix cuts fields at
+/// 100 KB, Sendmail offers at most this much. The connection is closed, and the mail server defers the mail.
+pub const MILTER_PACKET: usize = 1 << 20;
+/// Idle time of a milter's connection between messages, as libmilter has it: its client may take long between two
+/// commands. Within a message [`LMTP_IDLE`] holds: the mail server has all of it before it shows any. It is closed.
+pub const MILTER_IDLE: Duration = Duration::from_secs(7_210);
+/// Pause between two signs of life while a message is judged; mail servers wait at least 30 s for each.
+pub const MILTER_PROGRESS: Duration = Duration::from_secs(10);
 
 // Connections
 

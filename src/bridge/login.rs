@@ -1,7 +1,7 @@
 //! Logging in over IMAP: by a password, or by SCRAM.
 
-use super::Answered;
 use super::imap::{ImapBridge, out_of_step};
+use super::{Answered, Errand};
 use crate::base::Secret;
 use crate::imap::question::{Answer, Refusal};
 use crate::quarantine::account::Verdict;
@@ -25,7 +25,7 @@ impl ImapBridge {
             let verdict = bridge.shared.accounts.learned(&check, outcome, now);
             bridge.decided(verdict)
         };
-        Answered::Errand(errand, Box::new(then))
+        Answered::Errand(Errand::Login(errand, Box::new(then)))
     }
 
     fn judged(&mut self, verdict: Verdict) -> Result<(), Refusal> {

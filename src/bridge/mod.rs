@@ -11,14 +11,17 @@ pub mod imap;
 pub mod lmtp;
 mod login;
 pub mod memory;
+pub mod milter;
 mod search;
 mod turn;
 pub mod web;
 
 pub use content::fill;
 
-use crate::base::{Core, Errand, Outcome};
+use crate::base::{self, Core, Outcome};
+use crate::verdict::{Request, Verdict};
 use event_listener::EventListener;
+use std::sync::Arc;
 
 /// Answers the questions of one connection's core.
 ///
@@ -42,8 +45,8 @@ pub trait Bridge<C: Core>: Send + 'static {
 pub enum Answered<B: ?Sized, A> {
     /// The answer.
     Done(A),
-    /// A server elsewhere must be asked first: no thread waits for it. What follows is found where passwords are checked.
-    Errand(Errand, Next<B, A>),
+    /// A server elsewhere must be asked first: no thread waits for it.
+    Errand(Errand<B, A>),
 }
 
 impl<B: ?Sized, A> Answered<B, A> {
@@ -56,8 +59,31 @@ impl<B: ?Sized, A> Answered<B, A> {
     }
 }
 
+/// What a server elsewhere is asked, and how it goes on with the outcome.
+pub enum Errand<B: ?Sized, A> {
+    /// Whether a password is right. It goes on where passwords are checked.
+    Login(base::Errand, Next<B, Outcome, A>),
+    /// What a filter says of a message. It goes on where the disk is waited for.
+    Filter(Box<Inquiry>, Next<B, Result<Verdict, Silence>, A>),
+}
+
 /// Goes on with the outcome of an errand.
-pub type Next<B, A> = Box<dyn FnOnce(&mut B, Outcome) -> Answered<B, A> + Send>;
+pub type Next<B, O, A> = Box<dyn FnOnce(&mut B, O) -> Answered<B, A> + Send>;
+
+/// A question to a filter.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Which of those that are configured, by its number.
+    pub filter: usize,
+    /// Who sends what to whom.
+    pub request: Request,
+    /// The message.
+    pub message: Arc<Vec<u8>>,
+}
+
+/// A filter gave no verdict; why was logged by whoever asked it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence;
 
 /// Which threads answer a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod date;
 pub mod fold;
 pub mod form;
 pub mod header;
+pub mod held;
 pub mod kinds;
 pub mod mime;
 pub mod name;
@@ -24,6 +25,7 @@ pub mod transfer;
 pub mod words;
 
 pub use address::Address;
+pub use held::Held;
 pub use kinds::{Class, Kept, Kind};
 pub use name::Name;
 pub use trace::Trace;

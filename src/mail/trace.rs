@@ -32,6 +32,8 @@ pub struct Trace {
     pub reasons: Vec<String>,
     /// Only the header was kept: the message had this many bytes.
     pub cut_from: Option<u64>,
+    /// The mail server did not say what white space stood behind the colons of the header: one space was put there.
+    pub rebuilt: bool,
     /// Delivery fields that stood above the first Received (Return-Path, Delivered-To …): whole fields, unescaped.
     pub moved: Vec<Vec<u8>>,
 }
@@ -39,7 +41,7 @@ pub struct Trace {
 /// Who handed the message in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Client {
-    /// The door: `lmtp`, `deposit`, `drop`.
+    /// The door: `lmtp`, `milter`, `deposit`, `drop`.
     pub door: String,
     /// IP address.
     pub address: Option<String>,
@@ -95,6 +97,9 @@ impl Trace {
         if let Some(size) = self.cut_from {
             field("Cut-From", &format!("{size}"));
         }
+        if self.rebuilt {
+            field("Rebuilt", "the mail server did not say what white space stood behind the colons of the header");
+        }
         for moved in &self.moved {
             text.push_str(PREFIX);
             text.push_str("Moved: ");
@@ -142,6 +147,7 @@ impl Trace {
                 b"Score" => trace.score = Some(text),
                 b"Reason" => trace.reasons.push(text),
                 b"Cut-From" => trace.cut_from = text.parse().ok(),
+                b"Rebuilt" => trace.rebuilt = true,
                 b"Moved" => trace.moved.push(raw),
                 _ => {}
             }
@@ -268,9 +274,9 @@ mod tests {
         #[test]
         fn any_values_come_back_and_break_no_line(
             sender in ".{0,40}", recipients in proptest::collection::vec(".{0,30}", 0..5), reason: String, helo: Option<String>,
-            moved in proptest::collection::vec(any::<u8>(), 0..60), at in 0u64..4_000_000_000_000_000,
+            moved in proptest::collection::vec(any::<u8>(), 0..60), rebuilt: bool, at in 0u64..4_000_000_000_000_000,
         ) {
-            let mut trace = Trace { id: "1.M2P3Q4.h".into(), arrived: Timestamp(at), recipients, reasons: vec![reason], ..Trace::default() };
+            let mut trace = Trace { id: "1.M2P3Q4.h".into(), arrived: Timestamp(at), recipients, reasons: vec![reason], rebuilt, ..Trace::default() };
             trace.sender = sender.replace(['<', '>'], "");
             trace.client.helo = helo;
             trace.moved.push(moved);

@@ -5,11 +5,12 @@
 //! of its own that is gone when the next begins.
 
 use super::deflate::Deflate;
+use super::ended::Ended;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
-use crate::base::{Core, Errand, FileRange, Step, Timestamp, limits};
-use crate::bridge::{Answered, Bridge, Next, Place};
+use crate::base::{Core, FileRange, Step, Timestamp, limits};
+use crate::bridge::{Answered, Bridge, Errand, Place};
 use crate::disk::wire::Reader;
 use event_listener::EventListener;
 use smol::Timer;
@@ -56,57 +57,6 @@ enum Watch {
     Armed(Vec<EventListener>),
     /// Nothing is watched.
     Nothing,
-}
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// The core closed it: the usual end.
-    Closed,
-    /// The peer closed it.
-    ByPeer,
-    /// The server stops.
-    Stopped,
-    /// The peer took nothing for `limits::WRITE_STALL`.
-    Stalled,
-    /// The socket failed.
-    Failed(io::Error),
-    /// TLS could not be agreed on.
-    Handshake(io::Error),
-    /// A stored file could not be read as far as was promised; closing is the only way to say so.
-    File(io::Error),
-    /// The core asked for what is not there, or took no input when it wanted some: a bug.
-    Misstep(&'static str),
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ended::Closed => f.write_str("closed"),
-            Ended::ByPeer => f.write_str("closed by the peer"),
-            Ended::Stopped => f.write_str("closed because the server stops"),
-            Ended::Stalled => write!(f, "closed: the peer read nothing for {} s", limits::WRITE_STALL.as_secs()),
-            Ended::Failed(error) => write!(f, "the connection failed: {error}"),
-            Ended::Handshake(error) => write!(f, "TLS could not be agreed on: {error}"),
-            Ended::File(error) => write!(f, "closed: a stored message could not be sent whole: {error}"),
-            Ended::Misstep(what) => write!(f, "closed by an internal error: {what}"),
-        }
-    }
-}
-
-impl Ended {
-    /// Whether an administrator should see it without asking for details.
-    pub fn is_ours(&self) -> bool {
-        matches!(self, Ended::File(_) | Ended::Misstep(_))
-    }
-
-    fn from_write(error: io::Error) -> Ended {
-        match error.kind() {
-            io::ErrorKind::TimedOut => Ended::Stalled,
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ended::ByPeer,
-            _ => Ended::Failed(error),
-        }
-    }
 }
 
 /// Wall-clock time that does not jump while a connection lives: timeouts are measured on it.
@@ -230,11 +180,14 @@ where
             }
             let done = match step {
                 Step::Again => Ok(()),
-                Step::Ask(question) => {
-                    let answer = self.ask(question).await;
-                    self.core.answer(answer);
-                    Ok(())
-                }
+                Step::Ask(question) => match self.core.patience() {
+                    None => {
+                        let answer = self.ask(question).await;
+                        self.core.answer(answer);
+                        Ok(())
+                    }
+                    Some(patience) => Box::pin(self.ask_patiently(stream, question, patience)).await,
+                },
                 Step::Copy(range) => Box::pin(self.copy(stream, range)).await,
                 Step::Read { until } => self.read(stream, until).await,
                 Step::StartTls => return Phase::StartTls,
@@ -268,8 +221,32 @@ where
         match self.answered(place, move |bridge| bridge.answer(question)).await {
             Answered::Done(answer) => answer,
             // Rare, and larger than all else that waits here: a box of its own, while it lasts.
-            Answered::Errand(errand, next) => Box::pin(self.carry_out(errand, next)).await,
+            Answered::Errand(errand) => Box::pin(self.carry_out(errand)).await,
         }
+    }
+
+    /// Asks, and tells the peer every so often that it is still being done.
+    async fn ask_patiently<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        question: C::Question,
+        (pause, sign): (Duration, &'static [u8]),
+    ) -> Result<(), Ended> {
+        self.send(stream).await?;
+        let answer = {
+            let signs = async {
+                loop {
+                    Timer::after(pause).await;
+                    if let Err(error) = write_all(stream, sign).await {
+                        return Err(Ended::from_write(error));
+                    }
+                }
+            };
+            let answer = async { Ok(self.ask(question).await) };
+            smol::future::or(answer, signs).await?
+        };
+        self.core.answer(answer);
+        Ok(())
     }
 
     /// Lets the bridge answer on the threads of this place.
@@ -292,12 +269,21 @@ where
     }
 
     /// Asks the server elsewhere, and what follows from its answer, until nobody is to be asked any more.
-    async fn carry_out(&mut self, mut errand: Errand, mut next: Next<B, C::Answer>) -> C::Answer {
+    async fn carry_out(&mut self, mut errand: Errand<B, C::Answer>) -> C::Answer {
         loop {
-            let outcome = self.pools.logins.run(&errand).await;
-            match self.answered(Place::Password, move |bridge| next(bridge, outcome)).await {
+            let answered = match errand {
+                Errand::Login(login, next) => {
+                    let outcome = self.pools.logins.run(&login).await;
+                    self.answered(Place::Password, move |bridge| next(bridge, outcome)).await
+                }
+                Errand::Filter(inquiry, next) => {
+                    let said = self.pools.filters.ask(*inquiry).await;
+                    self.answered(Place::Disk, move |bridge| next(bridge, said)).await
+                }
+            };
+            match answered {
                 Answered::Done(answer) => return answer,
-                Answered::Errand(another, then) => (errand, next) = (another, then),
+                Answered::Errand(another) => errand = another,
             }
         }
     }

@@ -3,8 +3,10 @@
 mod deflate;
 pub mod dial;
 pub mod drive;
+mod ended;
 pub mod executor;
 pub mod export;
+pub mod filters;
 pub mod gate;
 pub mod http;
 pub mod imap_login;
@@ -18,7 +20,8 @@ pub mod tls;
 pub mod verdict;
 pub mod web;
 
-pub use drive::{Connection, Ended};
+pub use drive::Connection;
+pub use ended::Ended;
 pub use executor::Executor;
 pub use gate::{Gate, Seat};
 pub use listen::{Address, Listener};

@@ -1,5 +1,6 @@
 //! Bounded thread pools for what blocks. smol's own pool has up to 500 threads and an unbounded queue.
 
+use super::filters::Filters;
 use super::imap_login::Logins;
 use crate::base::limits;
 use crate::bridge::Place;
@@ -24,6 +25,8 @@ pub struct Pools {
     pub password: Pool,
     /// What no thread waits for: other servers that know a password.
     pub logins: Logins,
+    /// Likewise: filters that say what a message is.
+    pub filters: Filters,
 }
 
 impl Pools {
@@ -36,6 +39,7 @@ impl Pools {
             slow: Pool::new("slow", limits::SLOW_THREADS, limits::POOL_QUEUE, 0),
             password: Pool::new("password", 1, limits::LOGIN_QUEUE, 0),
             logins: Logins::default(),
+            filters: Filters::default(),
         }
     }
 

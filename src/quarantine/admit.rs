@@ -32,6 +32,8 @@ pub struct Arrival<'a> {
     pub message: &'a [u8],
     /// It was over the size limit: so many bytes.
     pub cut_from: Option<u64>,
+    /// One space stands behind the colons of its header: the mail server did not say what was there.
+    pub rebuilt: bool,
     /// How its lines end. In LF form the stored file keeps its bytes, and its name says how long it is on the wire.
     pub form: Form,
 }
@@ -134,7 +136,7 @@ impl Quarantine {
     }
 
     /// Outgoing mail lies with its local sender: the envelope's, else the authenticated user, else the postmaster.
-    fn owner_of_outgoing(&self, sender: &str, user: Option<&str>) -> Address {
+    pub fn owner_of_outgoing(&self, sender: &str, user: Option<&str>) -> Address {
         let directory = self.directory();
         [Some(sender), user]
             .into_iter()
@@ -207,6 +209,7 @@ impl Quarantine {
             score: arrival.score.clone(),
             reasons: arrival.reasons.clone(),
             cut_from: arrival.cut_from,
+            rebuilt: arrival.rebuilt,
             moved,
         };
         let trace = trace.render();

@@ -6,8 +6,11 @@
 use super::Quarantine;
 use crate::base::{Context, Fault, Secret, Timestamp};
 use crate::disk::Disk;
+use crate::mail::name::Base;
+use crate::queue::Verb;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use std::collections::HashSet;
 
 /// Bytes of the MAC in hexadecimal digits: 96 bits.
 const MAC_HEX: usize = 24;
@@ -43,6 +46,14 @@ impl Quarantine {
             "Received: from quarantine by {host} {WORD} {mac}) id {id}\r\n\tfor <{recipient}>; {}\r\n",
             now.rfc5322()
         )
+    }
+
+    /// Whether this is a message that we are handing to a mail server at this moment: it must not be caught by whoever it
+    /// is shown to on its way. The line on top proves little once somebody has the message, so it counts only until then.
+    pub fn is_on_its_way(&self, message: &[u8]) -> bool {
+        let Some(base) = self.released_id(message).map(|id| Base::parse(&id)) else { return false };
+        let under_way = self.queue.verbs_of(&HashSet::from([base.clone()]));
+        under_way.get(&base).is_some_and(|verbs| verbs.contains(&Verb::Release))
     }
 
     /// The id in our own line, if this message was released by us and came back.

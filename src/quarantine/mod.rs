@@ -27,6 +27,7 @@ pub mod session;
 mod tests;
 pub mod throttle;
 mod undo;
+mod whole;
 
 pub use account::{Account, Accounts, Scope};
 pub use act::{Done, Failed};

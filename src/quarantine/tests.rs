@@ -1,6 +1,7 @@
 //! The rules over a real store and queue, without any protocol.
 
 mod children;
+mod whole;
 
 use super::act::Failed;
 use super::directory::{Directory, Domain};

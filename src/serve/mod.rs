@@ -3,6 +3,7 @@
 pub mod exporter;
 pub mod imap;
 pub mod lmtp;
+pub mod milter;
 pub mod web;
 
 use crate::net::{Gate, Pools, Stop};

@@ -147,6 +147,7 @@ impl Envelope {
             reasons: self.reasons.clone(),
             message,
             cut_from: self.cut_from,
+            rebuilt: false,
             form: Arrival::form_of(message),
         }
     }

@@ -10,6 +10,7 @@ import sys
 WORDS = {
     "imap": ["src/imap/*.rs", "src/imap/session/*.rs", "src/mail/kinds.rs", "src/base/flags.rs"],
     "lmtp": ["src/lmtp/*.rs"],
+    "milter": ["src/milter/*.rs"],
     "mime": ["src/mail/mime/*.rs", "src/mail/*.rs", "src/imap/envelope.rs", "src/imap/structure.rs"],
     "page": ["src/page/sanitise/*.rs", "src/page/target.rs"],
     "trace": ["src/mail/trace.rs", "src/mail/name.rs", "src/mail/header.rs", "src/base/path.rs"],
@@ -22,6 +23,8 @@ MORE = {
              b"\xfd1", b"\xfd2", b"\xfdd", b"\xfda", b"\xfdb", b"\xfds", b"\xfdm", b"(FLAGS)", b".SILENT"],
     "lmtp": [b"\r\n.\r\n", b"\r\n", b"<>", b"<a@b>", b"FROM:<", b"TO:<", b"NOTIFY=SUCCESS,FAILURE", b"ORCPT=rfc822;a@b", b"ENVID=",
              b"\"a b\"@c", b"[IPv6:::1]", b"+3D"],
+    "milter": [b"\0\0\0\x01E", b"\0\0\0\x01A", b"\0\0\0\x01N", b"\0\0\0\x07M<a@b>\0", b"\0\0\0\x07R<c@d>\0", b"\0\0\0\x06LX\0 y\0",
+               b"\0\0\0\x03Bxx", b"\0i\0", b"\0{auth_authen}\0", b"\0\x1f\xff\xff", b"4\0\x19192.0.2.1\0", b"IPv6:"],
     "mime": [b"--b\r\n", b"--b--\r\n", b"boundary=b", b"\r\n\r\n", b"\r\n ", b"=?utf-8?q?", b"=?utf-8?b?", b"?=", b"name*0*=",
              b"filename*=utf-8''", b"multipart/digest", b"multipart/mixed", b"message/rfc822", b"group: a@b;", b"<a@b>", b"\"a\\\"\" <a@b>",
              b"Mon, 2 Jan 2006 15:04:05 +0000", b"quoted-printable", b"charset="],
@@ -36,7 +39,7 @@ ESCAPE = re.compile(r"\\(\*(\d+)(.)|x(..)|.)")
 
 
 def unescape(text):
-    plain = {"r": "\r", "n": "\n", "0": "\0"}
+    plain = {"r": "\r", "n": "\n", "t": "\t", "0": "\0"}
 
     def one(found):
         if found[2]:
@@ -114,6 +117,20 @@ def seeds(target):
         yield b"\x00\xff" + b"".join(line + b"\r\n" for line in (
             b"LHLO mail.example.org", b"MAIL FROM:<bob@example.net> SIZE=30", b"RCPT TO:<alice@example.org>",
             b"RCPT TO:<carol+tag@example.org> NOTIFY=NEVER", b"DATA", b"Subject: x", b"", b"..", b".", b"QUIT"))
+    elif target == "milter":
+        def packet(content):
+            return len(content).to_bytes(4, "big") + content
+
+        for part in dialogs(target):
+            sent = b""
+            for line in part.split("\n"):
+                found = re.match(r"([CRO]): ?(.*)", line)
+                if found and found[1] == "O":
+                    sent += packet(b"O" + b"".join(int(n, 16).to_bytes(4, "big") for n in found[2].split()))
+                elif found:
+                    sent += packet(unescape(found[2])) if found[1] == "C" else unescape(found[2])
+            yield b"\x1f\xff" + sent
+            yield b"\x20\x11" + sent
     elif target == "page":
         with open("tests/xss/html.txt", "rb") as file:
             yield from (section.split(b"\n", 1)[1] for section in file.read().split(b"\n=== ")[1:])

@@ -168,7 +168,7 @@ impl Dialog {
     }
 }
 
-fn compare(what: &str, expected: &[String], got: &[&str]) {
+pub fn compare(what: &str, expected: &[String], got: &[&str]) {
     for (at, pattern) in expected.iter().enumerate() {
         let line = got.get(at).unwrap_or_else(|| panic!("{what}: {pattern:?} is missing; got {got:#?}"));
         assert!(matches(pattern, line), "{what}: expected {pattern:?}, got {line:?}");

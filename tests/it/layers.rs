@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
         std: &[VALUES],
         is_async: false,
     },
+    Rule { module: "milter", modules: &["base", "mail"], crates: &["memchr"], std: &[VALUES], is_async: false },
     Rule {
         module: "verdict",
         modules: &["base", "mail"],
@@ -151,7 +152,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "bridge",
-        modules: &["base", "mail", "imap", "lmtp", "verdict", "store", "quarantine", "page", "disk"],
+        modules: &["base", "mail", "imap", "lmtp", "milter", "verdict", "store", "quarantine", "page", "disk"],
         crates: &["event_listener", "log", "memchr", "ring", "maud", "prometheus_client"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
@@ -201,7 +202,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "serve",
-        modules: &["base", "mail", "imap", "lmtp", "verdict", "quarantine", "page", "bridge", "net"],
+        modules: &["base", "mail", "imap", "lmtp", "milter", "verdict", "quarantine", "page", "bridge", "net"],
         crates: &["smol", "log", "event_listener", "futures_rustls", "rustls"],
         std: &[ALL],
         is_async: true,
@@ -213,6 +214,7 @@ const RULES: &[Rule] = &[
             "mail",
             "imap",
             "lmtp",
+            "milter",
             "verdict",
             "disk",
             "store",

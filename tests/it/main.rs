@@ -7,12 +7,15 @@ mod config;
 mod crash;
 mod dialog;
 mod dialog_lmtp;
+mod dialog_milter;
 mod dialog_tls;
 mod drive;
 mod drop;
 mod filters;
 #[path = "../fuzz/lmtp.rs"]
 mod fuzz_lmtp;
+#[path = "../fuzz/milter.rs"]
+mod fuzz_milter;
 mod golden;
 mod harness;
 mod layers;

@@ -1,7 +1,7 @@
 //! What no single key shows: that keys fit together, and that files are there.
 
 use super::reader::{ConfigError, Source};
-use super::{Config, Listen, RouteTls, SinkTo};
+use super::{Config, Listen, RouteTls, SinkTo, milter};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -59,10 +59,11 @@ fn listeners(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     let starttls = config.imap.starttls.iter().map(|a| (Listen::Tcp(*a), "imap.starttls".to_string()));
     let lmtp = config.lmtp.iter().enumerate().map(|(i, l)| (l.listen.clone(), format!("lmtp#{i}.listen")));
     let exporter = config.exporters.iter().enumerate().map(|(i, e)| (e.listen.clone(), format!("exporter#{i}.listen")));
+    let milter = config.milter.iter().enumerate().map(|(i, l)| (l.listen.clone(), format!("milter#{i}.listen")));
     let mut seen: HashMap<Listen, String> = HashMap::new();
     let page = config.page.tls.iter().map(|a| (Listen::Tcp(*a), "page.tls".to_string()));
     let plain = config.page.plain.iter().map(|a| (Listen::Tcp(*a), "page.plain".to_string()));
-    for (listen, key) in imap.chain(starttls).chain(lmtp).chain(exporter).chain(page).chain(plain) {
+    for (listen, key) in imap.chain(starttls).chain(lmtp).chain(milter).chain(exporter).chain(page).chain(plain) {
         // Port 0 is a new one each time.
         if matches!(&listen, Listen::Tcp(address) if address.port() == 0) {
             continue;
@@ -122,6 +123,11 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
             let why =
                 format!("its first line is the password, {SHORTEST_TOKEN} characters at least: openssl rand -hex 24");
             return fault("[[exporter]]: token_file", path, why);
+        }
+    }
+    for door in &config.milter {
+        if let milter::Judge::Rspamd { password_file: Some(path), .. } = &door.filter {
+            read("[[milter]]: filter_password_file", path)?;
         }
     }
     if let Some(path) = config.lists.export.as_ref().filter(|path| !path.is_dir()) {

@@ -32,6 +32,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         page: page(&top)?,
         tls: tls(&top, base)?,
         lmtp: top.sections("lmtp")?.into_iter().map(|s| lmtp(s, &limits)).collect::<Read<_>>()?,
+        milter: top.sections("milter")?.into_iter().map(|s| milter::read(s, &limits, base)).collect::<Read<_>>()?,
         drop: drop_door(&top)?,
         exporters: top.sections("exporter")?.into_iter().map(|s| exporter(s, base, &limits)).collect::<Read<_>>()?,
         domains: domains(&top, base)?,
@@ -43,7 +44,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         retention: retention(&top)?,
         policy: policy(&top)?,
         routes: top.sections("route")?.into_iter().map(|s| route(s, base)).collect::<Read<_>>()?,
-        sinks: top.sections("sink")?.into_iter().map(|s| sink(s, base)).collect::<Read<_>>()?,
+        sinks: top.sections("sink")?.into_iter().map(|s| sink::read(s, base)).collect::<Read<_>>()?,
         log: log(&top)?,
         limits,
     };
@@ -121,6 +122,7 @@ fn domains(top: &Section<'_>, base: &Path) -> Read<BTreeMap<String, Domain>> {
                 delimiter: s.optional("delimiter", delimiter)?.unwrap_or(Some('+')),
                 elsewhere,
             },
+            reply: s.optional("reply", milter::reply)?,
             route: s.optional("route", super::value::name)?,
             retention: overrides(&s)?,
             digest: digest_overrides(&s, true)?,
@@ -345,87 +347,6 @@ fn route(s: Section<'_>, base: &Path) -> Read<Route> {
 
 fn is_local_host(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
-}
-
-/// What a sink is; its words.
-#[derive(Clone, Copy)]
-enum SinkKind {
-    Maildir,
-    Command,
-    Rspamd,
-    Spamd,
-}
-
-fn sink(s: Section<'_>, base: &Path) -> Read<Sink> {
-    let kinds = [
-        ("maildir", SinkKind::Maildir),
-        ("command", SinkKind::Command),
-        ("rspamd", SinkKind::Rspamd),
-        ("spamassassin", SinkKind::Spamd),
-    ];
-    let learns = s.list("learns", choice(&[("ham", true), ("spam", false)]))?;
-    let sink_name = s.own("name", name)?;
-    let to_kind = s.own("to", choice(&kinds))?;
-    // Every key is asked for whatever the sink is, so that one that does not fit is told apart from one that is unknown.
-    let directory = s.own_optional("path", path)?;
-    let command = s.own_list("command", text)?;
-    let done_codes = s.own_list("done_codes", exit_code)?;
-    let retry_codes = s.own_list("retry_codes", exit_code)?;
-    let url = s.own_optional("url", http_url)?;
-    let password_file = s.own_optional("password_file", path)?;
-    let address = s.own_optional("address", text)?;
-    let user = s.own_optional("user", text)?;
-    let time_limit = s.value("time_limit", duration)?;
-    let to = match to_kind {
-        SinkKind::Maildir => SinkTo::Maildir(directory.as_ref().map(|path| base.join(path))),
-        SinkKind::Command => SinkTo::Command {
-            command: command.clone().filter(|c| !c.is_empty()).ok_or_else(|| {
-                s.error("command", "a sink to a command needs command: expected a list like [\"sa-learn\", \"--ham\"]")
-            })?,
-            done_codes: done_codes.clone().unwrap_or_else(|| vec![0]),
-            retry_codes: retry_codes.clone().unwrap_or_else(|| vec![75]),
-            time_limit,
-        },
-        SinkKind::Rspamd => SinkTo::Rspamd {
-            url: url.clone().ok_or_else(|| {
-                s.error("url", "a sink to rspamd needs url: expected an address like \"http://127.0.0.1:11334\"")
-            })?,
-            password_file: password_file.clone().map(|file| base.join(file)),
-            time_limit,
-        },
-        SinkKind::Spamd => SinkTo::Spamd {
-            address: address.clone().ok_or_else(|| {
-                s.error("address", "a sink to spamassassin needs address: expected one like \"127.0.0.1:783\"")
-            })?,
-            user: user.clone(),
-            time_limit,
-        },
-    };
-    let given = [
-        ("path", directory.is_some()),
-        ("command", command.is_some()),
-        ("done_codes", done_codes.is_some()),
-        ("retry_codes", retry_codes.is_some()),
-        ("url", url.is_some()),
-        ("password_file", password_file.is_some()),
-        ("address", address.is_some()),
-        ("user", user.is_some()),
-    ];
-    let fitting: &[&str] = match to_kind {
-        SinkKind::Maildir => &["path"],
-        SinkKind::Command => &["command", "done_codes", "retry_codes"],
-        SinkKind::Rspamd => &["url", "password_file"],
-        SinkKind::Spamd => &["address", "user"],
-    };
-    if let Some((key, _)) = given.iter().find(|(key, given)| *given && !fitting.contains(key)) {
-        let word = kinds.iter().find(|(_, k)| *k as u8 == to_kind as u8).map_or("", |(word, _)| word);
-        return Err(s.error(key, format!("a sink to \"{word}\" has no such key")));
-    }
-    if learns.is_empty() {
-        return Err(s.error("learns", "expected \"ham\", \"spam\" or both"));
-    }
-    s.end()?;
-    Ok(Sink { name: sink_name, ham: learns.contains(&true), spam: learns.contains(&false), to })
 }
 
 fn limits(top: &Section<'_>) -> Read<Limits> {

@@ -5,6 +5,7 @@ use super::reader::Converted;
 use super::{Listen, Network, RouteTls};
 use crate::base::limits;
 use crate::mail::Address;
+use crate::verdict::Filter;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -240,6 +241,11 @@ pub fn http_url(value: &DeValue<'_>) -> Converted<String> {
     let url = value.as_str().filter(|text| text.strip_prefix("http://").is_some_and(good));
     url.map(|u| u.trim_end_matches('/').to_string())
         .ok_or_else(|| "an address like \"http://127.0.0.1:11334\"".to_string())
+}
+
+/// A filter whose header fields can be believed.
+pub fn filter(value: &DeValue<'_>) -> Converted<Filter> {
+    choice(&Filter::ALL.map(|f| (f.word(), f)))(value)
 }
 
 #[cfg(test)]
