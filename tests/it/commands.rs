@@ -126,6 +126,8 @@ fn exercise(site: &Site, [released, trained, removed, both]: [u32; 4]) {
     assert_eq!((did.code, text(&did.lines()[0], "outcome")), (0, "asked".into()), "{}", did.out);
     assert_eq!(keys(&did.lines()[0]), ["id", "outcome", "recipient", "text"]);
     assert!(messages(&site.run(&format!("list --json --search number-{released}"), b"")).is_empty());
+    // While the server fans an order out, the order and what it becomes are both listed.
+    wait("it waits as one", || waiting(site, &id).len() == 1);
     let waits = waiting(site, &id);
     assert!(waits.len() == 1 && waits[0]["verbs"] == serde_json::json!(["release"]), "{waits:?}");
     assert_eq!(keys(&waits[0]), ["asked", "attempts", "id", "next", "part", "recipient", "state", "verbs"]);
