@@ -131,6 +131,8 @@ def seeds(target):
                     sent += packet(unescape(found[2])) if found[1] == "C" else unescape(found[2])
             yield b"\x1f\xff" + sent
             yield b"\x20\x11" + sent
+        # The shortest that has all: few bytes to change, so that a change more often hits a value.
+        yield b"\x00\xff" + b"".join(map(packet, (b"M<someone@example.net>\0", b"R<c@d>\0", b"LA\0b\0", b"Bx", b"E")))
     elif target == "page":
         with open("tests/xss/html.txt", "rb") as file:
             yield from (section.split(b"\n", 1)[1] for section in file.read().split(b"\n=== ")[1:])
