@@ -86,14 +86,7 @@ impl LmtpBridge {
 
 /// Doors never answer 5xx for what they do not keep: an MTA would send a bounce to a forged sender.
 fn temporary(refused: &Refused) -> Reply {
-    let (code, enhanced) = match refused {
-        Refused::Address(_) => (451, "4.1.3"),
-        Refused::UnknownDomain(_) => (451, "4.1.2"),
-        Refused::UnknownRecipient(_) => (451, "4.1.1"),
-        Refused::TooManyTrees => (451, "4.2.1"),
-        Refused::NoSpace => (452, "4.3.1"),
-        Refused::Disk(_) => (451, "4.3.0"),
-    };
+    let (code, enhanced) = refused.codes();
     Reply::new(code, enhanced, refused.to_string())
 }
 

@@ -316,6 +316,19 @@ fn refusal(fault: &Fault) -> Refused {
 }
 
 impl Refused {
+    /// How a mail server is told: the reply code, and the enhanced one (RFC 3463 3). Never 5xx: a bounce would go to a
+    /// forged sender.
+    pub fn codes(&self) -> (u16, &'static str) {
+        match self {
+            Refused::Address(_) => (451, "4.1.3"),
+            Refused::UnknownDomain(_) => (451, "4.1.2"),
+            Refused::UnknownRecipient(_) => (451, "4.1.1"),
+            Refused::TooManyTrees => (451, "4.2.1"),
+            Refused::NoSpace => (452, "4.3.1"),
+            Refused::Disk(_) => (451, "4.3.0"),
+        }
+    }
+
     /// A word for it, for counts.
     pub fn word(&self) -> &'static str {
         match self {
