@@ -7,6 +7,7 @@ import glob
 import imaplib
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -174,9 +175,19 @@ def certificate(folder):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on. It is none of those that the kernel gives to connections, which might take it before it is
+    bound, and no other test that runs now (`run` names a folder for them) is given it as well."""
+    taken = os.environ.get("TAKEN_PORTS")
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                if taken:
+                    os.close(os.open(os.path.join(taken, str(port)), os.O_CREAT | os.O_EXCL))
+                return port
+            except OSError:
+                continue
 
 
 def lmtp_send(address, sender, recipients, message):

@@ -287,14 +287,17 @@ def many(server, base, count):
 
     def reads(count):
         """Milliseconds of as many list pages, each on a connection of its own."""
-        took = []
-        for _ in range(count):
+        took, tries = [], 0
+        while len(took) < count and tries < 100:
             began = time.monotonic()
-            answer = alice.get("/caught")
-            took.append((time.monotonic() - began) * 1_000)
-            if answer.status != 200:
-                took.append(60_000)
-        return statistics.median(took), max(took)
+            try:
+                status = alice.get("/caught").status
+            except OSError:  # among a thousand strangers her connection is one more, until one of them is sent away
+                tries += 1
+                time.sleep(0.5)
+                continue
+            took.append((time.monotonic() - began) * 1_000 if status == 200 else 60_000)
+        return (statistics.median(took), max(took)) if len(took) == count else (60_000, 60_000)
 
     reads(5)
     quiet, before = reads(20), resident(server)

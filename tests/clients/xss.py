@@ -179,6 +179,8 @@ with demo("--empty") as server, tempfile.TemporaryDirectory(prefix="lazaret-xss-
     with check.part("mails"):
         http_, lists, messages = pages(server)
         check("every mail has a page", len(messages) == len(names), f"{len(messages)} of {len(names)}")
+        told = next((text for text in (http_.get(at).text for at in messages) if "reason-rspamd-0" in text), "")
+        check("what the filter says is shown, as text", "&lt;script&gt;window.xss=1" in told and "GTUBE" in told, told)
         began, shares = time.monotonic(), [messages[n::BROWSERS] for n in range(BROWSERS)]
         shares = [[*(lists if n == 0 else []), *ways(share, http_)] for n, share in enumerate(shares)]
         with concurrent.futures.ThreadPoolExecutor(BROWSERS) as pool:

@@ -11,8 +11,7 @@ http://canary.invalid/NAME. How to use them:
     requests that were tried is the check, not that of requests that were answered.
   * What a mail says must still be readable: a page that is empty is no success.
 
-HTML vectors are those of html.txt, which the unit tests of src/page/sanitise read too. `reasons.txt` of the folder has
-hostile lines for the filter's reasons, which no mail carries: they come by a door's trace.
+HTML vectors are those of html.txt, which the unit tests of src/page/sanitise read too.
 """
 
 import base64
@@ -256,13 +255,25 @@ def tricks():
     yield "text-escape", header("text-escape", more=b"Content-Type: text/plain\r\n") + b"\r\n\x1b]0;x\x07\x1b[31m\x9b\0</pre><script>window.xss=1</script>\r\n"
 
 
-REASONS = """GTUBE(1.0)[<script>window.xss=1</script>]
-<img src=CANARY onerror=window.xss=1>(5)[x]
+REASONS = """<script>window.xss=1</script>
+<img src=CANARY onerror=window.xss=1>
 1.5 <script>window.xss=1</script> "'>x
-SYMBOL=1 </td></tr></table><script>window.xss=1</script>
+1 </td></tr></table><script>window.xss=1</script>
 ‮SYMBOL(1)[‮⁦]
 javascript:window.xss=1
 """.replace("CANARY", CANARY + "reason")
+
+
+def reasons():
+    """What a filter says of a mail has pieces of the mail in it: names and words of its rules in the fields of rspamd and of
+    SpamAssassin, which the demonstration's doors believe."""
+    for number, line in enumerate(REASONS.splitlines()):
+        line = line.encode()
+        spamd = b"X-Spamd-Result: default: True [20.00 / 15.00];\r\n\tGTUBE(1.00)[" + line + b"];\r\n\t" + line + b"(5.00)[x];\r\n\tRULE(1.00)[]\r\n"
+        yield f"reason-rspamd-{number}", header(f"reason-rspamd-{number}", more=spamd) + b"\r\nx\r\n"
+        report = b"X-Spam-Report: \r\n\t*  5.0 RULE_A " + line + b"\r\n\t*  1.0 " + line + b"\r\n"
+        status = b"X-Spam-Status: Yes, score=9.0 required=5.0 tests=RULE_A," + line + b"\r\n"
+        yield f"reason-spamassassin-{number}", header(f"reason-spamassassin-{number}", more=report + status) + b"\r\nx\r\n"
 
 
 def main():
@@ -271,15 +282,13 @@ def main():
     written = {}
     for name, html in vectors():
         written[f"html-{name}"] = page(f"html-{name}", html)
-    for make in (fields, forged, attachments, tricks):
+    for make in (fields, forged, attachments, tricks, reasons):
         for name, mail in make():
             assert name not in written, name
             written[name] = mail
     for name, mail in written.items():
         with open(os.path.join(folder, name + ".eml"), "wb") as file:
             file.write(mail)
-    with open(os.path.join(folder, "reasons.txt"), "w", encoding="utf-8") as file:
-        file.write(REASONS)
     print(f"{len(written)} mails")
 
 
