@@ -4,10 +4,20 @@ import os
 import subprocess
 import tempfile
 
-from lazaret import BINARY, Checks, need
+import postfix
+from lazaret import BINARY, Checks
 
-need("postmap")
+root = postfix.find()
+if root is None:
+    print("skipped: postfix cannot be had", flush=True)
+    raise SystemExit(77)
 check = Checks()
+
+
+def postmap(*arguments):
+    lib = f"{root}/usr/lib/postfix"
+    environment = {**os.environ, "LD_LIBRARY_PATH": lib, "MAIL_CONFIG": f"{folder}/conf"}
+    return subprocess.run([f"{root}/usr/sbin/postmap", *arguments], capture_output=True, text=True, env=environment)
 
 
 def lookup(kind, path, key):
@@ -15,7 +25,7 @@ def lookup(kind, path, key):
     local, _, domain = key.rpartition("@")
     labels = domain.split(".")
     for wanted in [key, *(".".join(labels[n:]) for n in range(len(labels)))]:
-        done = subprocess.run(["postmap", "-q", wanted, f"{kind}:{path}"], capture_output=True, text=True)
+        done = postmap("-q", wanted, f"{kind}:{path}")
         if done.returncode == 0:
             return done.stdout.strip()
         if done.stderr:
@@ -25,6 +35,9 @@ def lookup(kind, path, key):
 
 with tempfile.TemporaryDirectory(prefix="lazaret-postmap-") as folder:
     os.makedirs(os.path.join(folder, "lists"))
+    os.makedirs(os.path.join(folder, "conf"))
+    with open(os.path.join(folder, "conf/main.cf"), "w") as file:
+        file.write(f"compatibility_level = 3.6\nshlib_directory = {root}/usr/lib/postfix\nmeta_directory = {folder}/conf\nmail_owner = mail\nsetgid_group = games\n")
     os.makedirs(os.path.join(folder, "data"), 0o700)
     config, path = os.path.join(folder, "lazaret.toml"), os.path.join(folder, "lists/postfix-senders")
     with open(config, "w") as file:
@@ -43,7 +56,7 @@ export = "{folder}/lists"
         done = subprocess.run([BINARY, "--config", config, *words], capture_output=True, text=True)
         check(" ".join(words), done.returncode == 0, done.stdout + done.stderr)
     kinds = ["texthash"]
-    made = subprocess.run(["postmap", f"hash:{path}"], capture_output=True, text=True)
+    made = postmap(f"hash:{path}")
     if check("postmap makes a table of it, and has nothing to say", made.returncode == 0 and not made.stderr, made.stderr):
         kinds.append("hash")
     for kind in kinds:
