@@ -208,7 +208,7 @@ impl Server {
                 (crate::lmtp::Session::new(options), LmtpBridge::new(quarantine.clone(), rules.clone(), memory.clone()))
             };
             let gate = self.gate(config);
-            serve::lmtp::start(&self.serving, listener, gate, make);
+            serve::door::start(&self.serving, listener, gate, &serve::door::LMTP, make);
         }
         for door in &config.milter {
             let listener = bind(&door.listen, door.socket_mode, &mut self.milter)?;
@@ -219,7 +219,7 @@ impl Server {
                 (session, MilterBridge::new(quarantine.clone(), rules.clone(), memory.clone(), accepted.name()))
             };
             let gate = self.gate(config);
-            serve::milter::start(&self.serving, listener, gate, make);
+            serve::door::start(&self.serving, listener, gate, &serve::door::MILTER, make);
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
-//! One listener a file: who may come, and which core and bridge serve a connection.
+//! One kind of listener a file: who may come, and which core and bridge serve a connection.
 
+pub mod door;
 pub mod exporter;
 pub mod imap;
-pub mod lmtp;
-pub mod milter;
 pub mod web;
 
 use crate::net::{Gate, Pools, Stop};

@@ -16,7 +16,7 @@ import time
 
 import postfix
 from filters import GTUBE, Rspamd, Spamd, mail
-from lazaret import BINARY, ROOT, Checks, Server, marked, need, wait_for
+from lazaret import BINARY, ROOT, Checks, Server, free_port, marked, need, wait_for
 
 need("rspamd", "spamd")
 UNPACKED = postfix.find()
@@ -26,7 +26,7 @@ if UNPACKED is None:
 check = Checks()
 home = tempfile.mkdtemp(prefix="milter-")
 DATA = f"{home}/data"
-PORTS = {name: postfix.quiet_port() for name in ("rspamd", "spamd", "headers", "slow", "accepts")}
+PORTS = {name: free_port() for name in ("rspamd", "spamd", "headers", "slow", "accepts")}
 PERCENT = """
 rspamd_config:register_symbol{ name = 'LAZARET_PERCENT', type = 'prefilter', callback = function(task)
   if (task:get_subject() or ''):find('percent-me', 1, true) then task:set_pre_result('reject', '100% spam, %s') end
@@ -160,7 +160,7 @@ def configure(rspamd, spamd, slow, relay):
             "spamd": f'filter = "spamassassin"\nfilter_address = "127.0.0.1:{spamd}"',
             "headers": 'filter = "headers"\nverdict = ["rspamd"]\nreject_from = 8',
             "slow": f'filter = "rspamd"\nfilter_address = "127.0.0.1:{slow}"\nfilter_time_limit = "25 s"',
-            "accepts": f'filter = "rspamd"\nfilter_address = "127.0.0.1:{postfix.quiet_port()}"\nwhen_filter_fails = "accept"',
+            "accepts": f'filter = "rspamd"\nfilter_address = "127.0.0.1:{free_port()}"\nwhen_filter_fails = "accept"',
         }.items()
     )
     with open(f"{home}/users", "w"):
@@ -497,7 +497,7 @@ with Rspamd(lua=PERCENT) as rspamd, Spamd() as spamd:
     # Released mail goes by the Postfix that asks, so its port is fixed first.
     with open(f"{ROOT}/etc/postfix-milter.cf") as snippet:
         lines = snippet.read().replace("127.0.0.1:8026", f"127.0.0.1:{PORTS['rspamd']}")
-    server_ports = {name: postfix.quiet_port() for name in ("headers", "spamd", "old", "down")}
+    server_ports = {name: free_port() for name in ("headers", "spamd", "old", "down")}
 
     def service(name, milters, more=""):
         return f"127.0.0.1:{server_ports[name]} inet n - n - - smtpd\n  -o {{smtpd_milters = {milters}}}\n{more}"
@@ -507,7 +507,7 @@ with Rspamd(lua=PERCENT) as rspamd, Spamd() as spamd:
         + service("spamd", f"inet:127.0.0.1:{PORTS['spamd']}")
         + service("old", f"inet:127.0.0.1:{PORTS['rspamd']}", "  -o cleanup_service_name=oldcleanup\n  -o milter_protocol=2\n")
         + "oldcleanup unix n - n - 0 cleanup\n  -o milter_protocol=2\n"
-        + service("down", f"{{ inet:127.0.0.1:{postfix.quiet_port()}, connect_timeout=5s, default_action=tempfail }}")
+        + service("down", f"{{ inet:127.0.0.1:{free_port()}, connect_timeout=5s, default_action=tempfail }}")
     )
     with postfix.Postfix(UNPACKED, sink.port, lines, services) as server:
         configure(rspamd.port, spamd.port, slow_rspamd(15), server.port)

@@ -1,7 +1,5 @@
 """A Postfix of its own for a test: installed, or taken out of its package without installing it. Needs root."""
-import contextlib
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -9,19 +7,10 @@ import sys
 import tempfile
 import time
 
-from lazaret import ROOT, wait_for
+from lazaret import ROOT, free_port, wait_for
 
 UNPACKED = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "clients/postfix")
 QUEUES = "incoming active bounce corrupt defer deferred flush hold maildrop pid private public saved trace".split()
-
-
-def quiet_port():
-    """A port below those that the system gives to connections: it is still free when it is bound much later."""
-    while True:
-        port = random.randrange(27_000, 32_000)
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            return port
 
 
 def find():
@@ -51,7 +40,7 @@ class Postfix:
     def __init__(self, root, relay_port, lines, services=""):
         self.place = tempfile.mkdtemp(prefix="postfix-")
         os.chmod(self.place, 0o755)
-        self.port = quiet_port()
+        self.port = free_port()
         self.queue = f"{self.place}/queue"
         for folder in QUEUES:
             os.makedirs(f"{self.queue}/{folder}")

@@ -420,7 +420,7 @@ fn listeners_limits_and_a_graceful_stop() {
     serve::imap::start(&serving, first, clear.clone(), Mode::StartTls(bench.tls.clone()), make(&bench.world));
     serve::imap::start(&serving, second, secure.clone(), Mode::Tls(bench.tls.clone()), make(&bench.world));
     let lmtp = Gate::new(room);
-    serve::lmtp::start(&serving, third, lmtp.clone(), make(&bench.world));
+    serve::door::start(&serving, third, lmtp.clone(), &serve::door::LMTP, make(&bench.world));
     within(30, async {
         let mut a = TcpStream::connect(first_at).await.unwrap();
         assert_eq!(ask(&mut a, "one").await, "one\n");
