@@ -117,6 +117,8 @@ def seeds(target):
         yield b"\x00\xff" + b"".join(line + b"\r\n" for line in (
             b"LHLO mail.example.org", b"MAIL FROM:<bob@example.net> SIZE=30", b"RCPT TO:<alice@example.org>",
             b"RCPT TO:<carol+tag@example.org> NOTIFY=NEVER", b"DATA", b"Subject: x", b"", b"..", b".", b"QUIT"))
+        # The shortest that has all: few bytes to change, so that a change more often hits a value.
+        yield b"\x00\xffLHLO a\r\nMAIL FROM:<someone@example.net>\r\nRCPT TO:<c@d>\r\nDATA\r\n.\r\n"
     elif target == "milter":
         def packet(content):
             return len(content).to_bytes(4, "big") + content
@@ -131,7 +133,7 @@ def seeds(target):
                     sent += packet(unescape(found[2])) if found[1] == "C" else unescape(found[2])
             yield b"\x1f\xff" + sent
             yield b"\x20\x11" + sent
-        # The shortest that has all: few bytes to change, so that a change more often hits a value.
+        # As above.
         yield b"\x00\xff" + b"".join(map(packet, (b"M<someone@example.net>\0", b"R<c@d>\0", b"LA\0b\0", b"Bx", b"E")))
     elif target == "page":
         with open("tests/xss/html.txt", "rb") as file:
