@@ -111,6 +111,8 @@ pub const REVERSE_PATH: usize = 1_000;
 /// So long a message that comes once more, byte for byte, is taken for another try of its sender. RFC 5321 4.5.4.1 has
 /// senders give up after four or five days.
 pub const RETRY_KNOWN: Duration = Duration::from_secs(7 * 86_400);
+/// Kept messages of which it is remembered what they are in short, for the same comparison; some 2 MB. Others are read again.
+pub const PRINTS: usize = 100_000;
 /// First piece of memory that a message asks for; later ones double what is held.
 pub const INTAKE_FIRST: usize = 64 << 10;
 /// Largest later piece, so that one large message does not ask for twice what it needs.

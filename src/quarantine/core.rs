@@ -66,6 +66,7 @@ pub struct Quarantine {
     /// Optional folders that were listed once stay listed.
     pub(super) shown: Mutex<[bool; 4]>,
     pub(super) free: Mutex<(u64, bool)>,
+    pub(super) prints: super::whole::Prints,
     /// What doors did not take, by [`super::Refused::word`].
     pub deferred: Tally,
     /// Held while a failed release is given back: two parts of one message may fail at once.
@@ -109,6 +110,7 @@ impl Quarantine {
             new_trees: Mutex::default(),
             shown: Mutex::new(shown),
             free: Mutex::new((0, true)),
+            prints: super::whole::Prints::default(),
             deferred: Tally::default(),
             returning: Mutex::default(),
             asking: Mutex::default(),

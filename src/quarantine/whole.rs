@@ -9,8 +9,41 @@ use crate::mail::Address;
 use crate::mail::trace::split_delivery_fields;
 use crate::store::Reach;
 use serde_json::json;
+use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+/// What lies in Caught in short, by UID, so that in a flood of one message each file is read once and not for every message that
+/// comes. Keyed, and new in each process: nobody can make two that are the same.
+#[derive(Default)]
+pub(super) struct Prints {
+    keys: RandomState,
+    known: Mutex<HashMap<u32, u64>>,
+}
+
+impl Prints {
+    fn of(&self, sender: &str, recipients: &[&str], cut_from: Option<u64>, message: &[u8]) -> u64 {
+        let mut hasher = self.keys.build_hasher();
+        (sender, recipients, cut_from, message).hash(&mut hasher);
+        std::hash::Hasher::finish(&hasher)
+    }
+
+    /// Whether what has this UID may be this; `false` is sure.
+    fn may_be(&self, uid: u32, print: u64) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&uid).is_none_or(|known| *known == print)
+    }
+
+    fn note(&self, uid: u32, print: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= limits::PRINTS {
+            known.clear();
+        }
+        known.insert(uid, print);
+    }
+}
 
 impl Quarantine {
     /// Stores a message durably for all its recipients, or for none: then all of them are refused, and whoever sends it may
@@ -41,16 +74,18 @@ impl Quarantine {
     /// What was kept of this very message for the recipients in this place, when it came before.
     fn kept_before(&self, place: &Address, places: &[Address], arrival: &Arrival) -> Option<Filed> {
         let tree = self.store.tree(place)?;
-        let here = arrival.recipients.iter().zip(places).filter(|(_, at)| *at == place).map(|(recipient, _)| recipient);
-        let recipients: Vec<&String> = here.collect();
-        let parts = split_delivery_fields(arrival.message).1;
-        let size = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        let here = arrival.recipients.iter().zip(places).filter(|(_, at)| *at == place);
+        let recipients: Vec<&str> = here.map(|(recipient, _)| recipient.as_str()).collect();
+        let message = split_delivery_fields(arrival.message).1.concat();
+        let size = message.len() as u64;
+        let print = self.prints.of(&arrival.sender, &recipients, arrival.cut_from, &message);
         let kept = arrival.class.folder();
         let since = Timestamp(self.store.now().0.saturating_sub(limits::RETRY_KNOWN.as_micros() as u64));
         // All that is looked at of nearly every message is its size.
         let mut uids = UidRanges::new();
         self.store.rows(Reach::Tree(tree.id), kept, &UidRanges::one(1, u32::MAX), |row, _| {
-            if row.size == size + u64::from(row.trace) && row.class == arrival.class {
+            let may_be = row.size == size + u64::from(row.trace) && row.class == arrival.class;
+            if may_be && self.prints.may_be(row.uid, print) {
                 uids.add(row.uid, row.uid);
             }
             true
@@ -58,14 +93,16 @@ impl Quarantine {
         self.store.locate_all(Reach::Tree(tree.id), kept, &uids).into_iter().find_map(|located| {
             let mut file = File::open(&located.path).ok()?;
             let trace = read_trace(&mut file, &located.name).ok()?;
-            let is_same =
-                trace.sender == arrival.sender && trace.arrived >= since && trace.cut_from == arrival.cut_from;
-            if !is_same || !trace.recipients.iter().eq(recipients.iter().copied()) {
-                return None;
-            }
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).ok()?;
-            (bytes == parts.concat()).then(|| Filed { id: located.name.id(), tree: tree.address.clone() })
+            let theirs: Vec<&str> = trace.recipients.iter().map(String::as_str).collect();
+            self.prints.note(located.row.uid, self.prints.of(&trace.sender, &theirs, trace.cut_from, &bytes));
+            let is_same = trace.sender == arrival.sender
+                && trace.arrived >= since
+                && trace.cut_from == arrival.cut_from
+                && theirs == recipients
+                && bytes == message;
+            is_same.then(|| Filed { id: located.name.id(), tree: tree.address.clone() })
         })
     }
 

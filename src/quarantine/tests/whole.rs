@@ -2,9 +2,11 @@
 
 use super::super::{Arrival, Refused};
 use super::Fixture;
+use crate::base::UidRanges;
 use crate::mail::trace::Client;
 use crate::mail::{Address, Class, Kept};
 use crate::quarantine::folders::Folder;
+use crate::store::Reach;
 
 const MESSAGE: &[u8] = b"Return-Path: <b@z.test>\r\nFrom: b@z.test\r\nSubject: x\r\n\r\nbody\r\n";
 
@@ -21,6 +23,14 @@ fn arrival<'a>(recipients: &[&str], message: &'a [u8]) -> Arrival<'a> {
 fn ids(f: &Fixture, recipients: &[&str], message: &[u8]) -> Result<Vec<String>, Refused> {
     let filed = f.q.admit_whole(&arrival(recipients, message))?;
     Ok(filed.into_iter().map(|filed| filed.id).collect())
+}
+
+/// A message that differs from its siblings, and is as long.
+fn sibling(number: u8) -> Vec<u8> {
+    let mut message = MESSAGE.to_vec();
+    let last = message.len() - 3;
+    message[last] = b'0' + number;
+    message
 }
 
 fn count(f: &Fixture) -> usize {
@@ -90,4 +100,22 @@ fn what_we_release_is_known_on_its_way_only() {
     assert!(f.q.is_on_its_way(&message));
     assert!(!f.q.is_on_its_way(&[&b"X: 1\r\n\r\n"[..], &message].concat()), "our line stands in its body");
     assert!(!f.q.is_on_its_way(MESSAGE));
+}
+
+#[test]
+fn in_a_flood_of_one_size_each_file_is_read_once() {
+    let f = Fixture::new("whole-flood");
+    let first = ids(&f, &["carol@y.test"], &sibling(1)).unwrap();
+    let second = ids(&f, &["carol@y.test"], &sibling(2)).unwrap();
+    // What was compared is known, and the file is not asked again: now it would say something else.
+    let uids = UidRanges::one(1, u32::MAX);
+    let files = f.q.store.locate_all(Reach::All, Kept::Caught, &uids);
+    let path = &files.iter().find(|file| file.name.id() == first[0]).unwrap().path;
+    let whole = std::fs::read(path).unwrap();
+    std::fs::write(path, [&whole[..whole.len() - 3], b"3\r\n"].concat()).unwrap();
+    let third = ids(&f, &["carol@y.test"], &sibling(3)).unwrap();
+    assert!(third != first && third != second && count(&f) == 3);
+    // What is the same is found all the same.
+    assert_eq!(ids(&f, &["carol@y.test"], &sibling(2)).unwrap(), second);
+    assert_eq!(count(&f), 3);
 }
