@@ -142,9 +142,9 @@ pub struct Deposit {
     #[argh(option, from_str_fn(filter))]
     pub verdict: Vec<Filter>,
 
-    /// the IP address of the client that sent it
-    #[argh(option)]
-    pub client_ip: Option<IpAddr>,
+    /// the IP address of the client that sent it; "" or "unknown" if there is none
+    #[argh(option, from_str_fn(client_ip))]
+    pub client_ip: Option<ClientIp>,
 
     /// the host name of that client
     #[argh(option)]
@@ -170,6 +170,10 @@ pub struct Deposit {
 /// An envelope sender, verbatim; "" is the null sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender(pub String);
+
+/// A client's address, if the mail server has one to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIp(pub Option<IpAddr>);
 
 /// list messages, newest first
 #[derive(FromArgs, Debug, PartialEq)]
@@ -314,9 +318,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
     }
     let words = rewrite(words);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // A mail server bounces what a pipe refuses for good: a wrong argument, too, must not send mail to a forged sender.
+    let kept_for_later = |stop: Stop| match stop.exit {
+        Exit::Usage if is_deposit(&words) => Stop { exit: Exit::TryLater, ..stop },
+        _ => stop,
+    };
     match Top::from_args(&["lazaret"], &words) {
         Ok(top) => {
-            ids(&top.command)?;
+            ids(&top.command).map_err(kept_for_later)?;
             Ok(Invocation { config: top.config, command: top.command })
         }
         Err(early) => {
@@ -325,9 +334,21 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            Err(Stop { text, exit })
+            Err(kept_for_later(Stop { text, exit }))
         }
     }
+}
+
+/// Whether these rewritten words call `deposit`.
+fn is_deposit(words: &[&str]) -> bool {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--config" | "-c" => drop(words.next()),
+            word => return word == "deposit",
+        }
+    }
+    false
 }
 
 /// `--option=value` becomes two words; `--config FILE` comes to the front; the command `help`, a name that argh keeps for
@@ -396,6 +417,14 @@ impl Deposit {
 fn address(text: &str) -> Result<Address, String> {
     let inner = text.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text);
     Address::parse(inner).map_err(|e| e.to_string())
+}
+
+fn client_ip(text: &str) -> Result<ClientIp, String> {
+    // Postfix's ${client_address} for mail that came in without a client.
+    if text.is_empty() || text.eq_ignore_ascii_case("unknown") {
+        return Ok(ClientIp(None));
+    }
+    text.parse().map(|ip| ClientIp(Some(ip))).map_err(|_| "expected an IP address".to_string())
 }
 
 fn sender(text: &str) -> Result<Sender, String> {

@@ -17,6 +17,8 @@ pub fn run(config: &Config, options: &Deposit) -> Exit {
         fail("deposit reads the message from standard input: lazaret deposit --from … --to … < message");
         return Exit::NoInput;
     }
+    // A pipe's macros are empty where the mail server has nothing to tell.
+    let told = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let envelope = Envelope {
         sender: options.from.0.clone(),
         recipients: options.all_recipients().map(ToString::to_string).collect(),
@@ -24,11 +26,11 @@ pub fn run(config: &Config, options: &Deposit) -> Exit {
         kind: options.kind,
         client: Client {
             door: "deposit".to_string(),
-            address: options.client_ip.map(|ip| ip.to_string()),
-            name: options.client_name.clone(),
-            helo: options.helo.clone(),
-            queue_id: options.qid.clone(),
-            user: options.user.clone(),
+            address: options.client_ip.as_ref().and_then(|ip| ip.0).map(|ip| ip.to_string()),
+            name: told(&options.client_name),
+            helo: told(&options.helo),
+            queue_id: told(&options.qid),
+            user: told(&options.user),
         },
         ..Envelope::default()
     };

@@ -180,8 +180,8 @@ fn deposit_never_loses_and_never_bounces() {
     let tmp_is_empty = || assert_eq!(site.names("intake/tmp"), Vec::<String>::new());
     assert_eq!(site.run("deposit --from= --to a@example.org", b"x").code, 75, "no data directory");
     fs::create_dir(site.data("")).unwrap();
-    assert_eq!(site.run("deposit --from= --to nobody", b"x").code, 64);
-    assert_eq!(site.run("deposit --from=", b"x").code, 64);
+    assert_eq!(site.run("deposit --from= --to nobody", b"x").code, 75);
+    assert_eq!(site.run("deposit --from=", b"x").code, 75);
     for line in ["--to a@elsewhere.test", "--to a@example.org --to a@elsewhere.test", "--to nobody@example.net"] {
         let ran = site.run(&format!("deposit --from= {line}"), b"x");
         assert_eq!((ran.code, ran.out.as_str()), (75, ""), "{line}");

@@ -44,9 +44,28 @@ fn deposit_takes_everything() {
         let Command::Deposit(d) = command(&["deposit", null, "--to", "a@x"]) else { panic!() };
         assert_eq!(d.from, Sender(String::new()));
     }
-    assert_eq!(stop(&["deposit", "--from", "a@x"]).exit, Exit::Usage);
+    for none in ["--client-ip=", "--client-ip=unknown"] {
+        let Command::Deposit(d) = command(&["deposit", "--from=", none, "--to", "a@x"]) else { panic!() };
+        assert_eq!(d.client_ip, Some(ClientIp(None)));
+    }
     assert!(stop(&["deposit", "--from", "a@x", "--to", "nobody"]).text.contains("local-part@domain"));
     assert!(stop(&["deposit", "--from", "a@x", "--to", "a@x", "--class", "x"]).text.contains("incoming, outgoing"));
+}
+
+#[test]
+fn a_wrong_argument_of_deposit_bounces_nothing() {
+    for line in [
+        &["deposit", "--from", "a@x"][..],
+        &["deposit", "--from", "a@x", "--to", "nobody"],
+        &["--config", "f", "deposit", "--from=a@x", "--to=a@x", "--client-ip=x"],
+        &["deposit", "--qid=1", "--no-such-option", "-c", "f"],
+    ] {
+        assert_eq!(stop(line).exit, Exit::TryLater, "{line:?}");
+    }
+    for line in [&["list", "--no-such-option"][..], &["-c", "deposit", "lists", "--no-such-option"], &["deposits"]] {
+        assert_eq!(stop(line).exit, Exit::Usage, "{line:?}");
+    }
+    assert_eq!(stop(&["deposit", "--help"]).exit, Exit::Done);
 }
 
 #[test]
