@@ -2,15 +2,19 @@
 
 They look nothing up in the network, so that a test says the same everywhere.
 """
+import contextlib
+import grp
 import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from lazaret import free_port, wait_for
 
@@ -31,6 +35,20 @@ rspamd_config:register_symbol{ name = 'LAZARET_LATER', type = 'prefilter', callb
   if (task:get_subject() or ''):find('later-me', 1, true) then task:set_pre_result('soft reject', 'come again later') end
 end }
 """
+
+
+class Missing(Exception):
+    """What a program needs cannot be had; the text says what."""
+
+
+# A database that rspamd needs no other program for.
+BAYES = """backend = "sqlite3";
+cache { path = "${DBDIR}/learned.sqlite"; }
+statfile { symbol = "BAYES_HAM"; path = "${DBDIR}/ham.sqlite"; spam = false; }
+statfile { symbol = "BAYES_SPAM"; path = "${DBDIR}/spam.sqlite"; spam = true; }
+"""
+# SpamAssassin's, in the folder of its own.
+SA_BAYES = "use_bayes 1\nuse_learner 1\nbayes_auto_learn 0\nbayes_path {folder}/home/bayes\nbayes_file_mode 0666\n"
 
 
 class Program:
@@ -61,6 +79,9 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):  # what it left behind
+                os.killpg(self.process.pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
@@ -113,6 +134,12 @@ class Rspamd(Program):
             command = ["setpriv", f"--reuid={owner}", "--clear-groups", f"--regid={pwd.getpwnam(owner).pw_gid}", *command]
         self.start(command, lambda: listens(self.port) and listens(self.proxy))
 
+    def learned(self):
+        """How many messages it knows as ham and as spam, by its own statistics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.controller}/stat", timeout=20) as answer:
+            files = json.load(answer)["statfiles"]
+        return tuple(sum(f["revision"] for f in files if f["symbol"] == f"BAYES_{what}") for what in ("HAM", "SPAM"))
+
 
 class Spamd(Program):
     """SpamAssassin's spamd, on a port and a Unix socket, with a rule of the tests."""
@@ -135,32 +162,62 @@ class Spamd(Program):
             command += ["-u", "nobody"]
         self.start(command, lambda: listens(self.port), env={**os.environ, "HOME": f"{self.folder}/home"})
 
+    def learned(self):
+        return sa_learned(f"{self.folder}/home/bayes")
+
+
+def sa_learned(database):
+    """How many messages SpamAssassin knows as ham and as spam, by its own statistics."""
+    out = subprocess.run(["sa-learn", "--dump", "magic", "--dbpath", database], capture_output=True, text=True, timeout=60).stdout
+    counts = {line.split()[-1]: int(line.split()[2]) for line in out.splitlines() if line.endswith(("nham", "nspam"))}
+    return counts.get("nham", 0), counts.get("nspam", 0)
+
 
 class Amavis(Program):
-    """amavis behind a mail server: it quarantines by LMTP to `quarantine` (a port)."""
+    """amavis behind a mail server: it quarantines by LMTP to `quarantine` (a port), and hands on to `forward` by SMTP. `more` is
+    added to its configuration."""
 
-    def __init__(self, quarantine):
+    def __init__(self, quarantine, forward=1, more=""):
         super().__init__("amavis")
         self.port = free_port()
+        home = f"{self.folder}/home"
+        user, group = ("amavis", "amavis") if os.getuid() == 0 else (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
+        self.bayes = f"{home}/bayes/db"
+        with open(f"{self.folder}/prefs", "w") as file:
+            file.write(f"bayes_path {self.bayes}\nbayes_file_mode 0777\nbayes_auto_learn 0\n")
         with open(f"{self.folder}/conf", "w") as file:
             file.write(f"""use strict;
-$max_servers = 1; $daemon_user = 'amavis'; $daemon_group = 'amavis'; $mydomain = 'example.org'; $myhostname = 'mx.example.org';
-$MYHOME = '{self.folder}/home'; $TEMPBASE = "$MYHOME/tmp"; $db_home = "$MYHOME/db"; $lock_file = "$MYHOME/lock"; $pid_file = "$MYHOME/pid";
+$max_servers = 1; $daemon_user = '{user}'; $daemon_group = '{group}'; $mydomain = 'example.org'; $myhostname = 'mx.example.org';
+$MYHOME = '{home}'; $TEMPBASE = "$MYHOME/tmp"; $db_home = "$MYHOME/db"; $lock_file = "$MYHOME/lock"; $pid_file = "$MYHOME/pid";
 $QUARANTINEDIR = undef; $enable_db = 0; $do_syslog = 0; $LOGFILE = "$MYHOME/amavis.log"; $log_level = 1;
-@local_domains_maps = (['.example.org']); $inet_socket_port = {self.port}; $inet_socket_bind = '127.0.0.1';
+@local_domains_maps = (['.example.org', '.example.net']); $inet_socket_port = {self.port}; $inet_socket_bind = '127.0.0.1';
 $sa_tag_level_deflt = -999; $sa_tag2_level_deflt = 5; $sa_kill_level_deflt = 5; $sa_local_tests_only = 1; @bypass_virus_checks_maps = (1);
+$sa_userprefs_file = '{self.folder}/prefs';
 $spam_quarantine_method = $banned_files_quarantine_method = 'lmtp:[127.0.0.1]:{quarantine}';
 $spam_quarantine_to = $banned_quarantine_to = '%a';
-$final_spam_destiny = D_DISCARD; $final_banned_destiny = D_DISCARD; $forward_method = $notify_method = 'smtp:[127.0.0.1]:1';
+$final_spam_destiny = D_DISCARD; $final_banned_destiny = D_DISCARD; $forward_method = $notify_method = 'smtp:[127.0.0.1]:{forward}';
 $banned_filename_re = new_RE(qr'[.]exe$'i);
+{more}
 1;
 """)
         # amavis refuses a configuration that it could change.
         os.chmod(self.folder, 0o755)
-        for name in ("tmp", "db"):
-            os.makedirs(f"{self.folder}/home/{name}")
-        subprocess.run(["chown", "-R", "amavis", f"{self.folder}/home"], check=True)
+        for name in ("tmp", "db", "bayes"):
+            os.makedirs(f"{home}/{name}")
+        if os.getuid() == 0:
+            subprocess.run(["chown", "-R", "amavis", home], check=True)
+        # Whoever trains it may write there.
+        os.chmod(f"{home}/bayes", 0o777)
         self.start(["amavisd", "-c", f"{self.folder}/conf", "foreground"], lambda: listens(self.port))
+
+    def logged(self):
+        out = super().logged()
+        with contextlib.suppress(OSError), open(f"{self.folder}/home/amavis.log", errors="replace") as log:
+            out += log.read()[-6000:]
+        return out
+
+    def learned(self):
+        return sa_learned(self.bayes)
 
 
 def mail(subject, body="Hello.", recipient="alice@example.org", mark="x"):

@@ -66,11 +66,11 @@ def need(*programs):
 class Server:
     """A running `lazaret`. As a context manager it is stopped at the end, and must end cleanly."""
 
-    def __init__(self, *arguments, wait_json=True, seconds=60):
+    def __init__(self, *arguments, wait_json=True, seconds=60, program=(BINARY,)):
         if not os.access(BINARY, os.X_OK):
             sys.exit(f"{BINARY} is missing: run `cargo build` first, or set LAZARET")
         self.log = tempfile.NamedTemporaryFile(prefix="lazaret-log-", delete=False)
-        self.process = subprocess.Popen([BINARY, *arguments], stdout=subprocess.PIPE, stderr=self.log)
+        self.process = subprocess.Popen([*program, *arguments], stdout=subprocess.PIPE, stderr=self.log)
         self.info = {}
         if wait_json:
             line = self._line(seconds)

@@ -495,7 +495,7 @@ def memory_is_bounded():
 sink = Sink()
 with Rspamd(lua=PERCENT) as rspamd, Spamd() as spamd:
     # Released mail goes by the Postfix that asks, so its port is fixed first.
-    with open(f"{ROOT}/etc/postfix-milter.cf") as snippet:
+    with open(f"{ROOT}/etc/postfix/milter.cf") as snippet:
         lines = snippet.read().replace("127.0.0.1:8026", f"127.0.0.1:{PORTS['rspamd']}")
     server_ports = {name: free_port() for name in ("headers", "spamd", "old", "down")}
 

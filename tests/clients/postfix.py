@@ -7,9 +7,10 @@ import sys
 import tempfile
 import time
 
-from lazaret import ROOT, free_port, wait_for
+import packages
+from lazaret import free_port, wait_for
 
-UNPACKED = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "clients/postfix")
+UNPACKED = os.path.join(packages.KEPT, "postfix")
 QUEUES = "incoming active bounce corrupt defer deferred flush hold maildrop pid private public saved trace".split()
 
 
@@ -17,21 +18,13 @@ def find():
     """The folder in which Postfix's files lie, "" when it is installed, None when it cannot be had."""
     if os.geteuid() != 0:
         return None
-    for root in ("", UNPACKED):
-        if os.access(f"{root}/usr/lib/postfix/sbin/master", os.X_OK):
-            return root
+    def there():
+        return next((root for root in ("", UNPACKED) if os.access(f"{root}/usr/lib/postfix/sbin/master", os.X_OK)), None)
+
     # Another mail server may be installed, with which the package conflicts: unpacked it takes nobody's place.
-    if not shutil.which("apt-get"):
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o777)
-        done = subprocess.run(["apt-get", "download", "-q", "postfix"], cwd=folder, capture_output=True, check=False)
-        packages = [name for name in os.listdir(folder) if name.endswith(".deb")]
-        if done.returncode or not packages:
-            return None
-        os.makedirs(UNPACKED, exist_ok=True)
-        subprocess.run(["dpkg", "-x", os.path.join(folder, packages[0]), UNPACKED], check=True)
-    return find()
+    if there() is None:
+        packages.unpack(UNPACKED, "postfix")
+    return there()
 
 
 class Postfix:

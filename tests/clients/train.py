@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import tempfile
-import urllib.request
 
 import filters
 from lazaret import BINARY, Checks, Server, certificate, free_port, lmtp_send, need, ok, wait_for
@@ -14,23 +13,6 @@ check = Checks()
 ALICE = "alice@example.org"
 # Enough different words to learn from.
 WORDS = " ".join(f"word{n}of{{}} costs{n * 7}" for n in range(60))
-BAYES = """backend = "sqlite3";
-cache { path = "${DBDIR}/learned.sqlite"; }
-statfile { symbol = "BAYES_HAM"; path = "${DBDIR}/ham.sqlite"; spam = false; }
-statfile { symbol = "BAYES_SPAM"; path = "${DBDIR}/spam.sqlite"; spam = true; }
-"""
-
-
-def rspamd_knows(rspamd):
-    with urllib.request.urlopen(f"http://127.0.0.1:{rspamd.controller}/stat", timeout=20) as answer:
-        files = json.load(answer)["statfiles"]
-    return tuple(sum(f["revision"] for f in files if f["symbol"] == f"BAYES_{what}") for what in ("HAM", "SPAM"))
-
-
-def spamd_knows(spamd):
-    out = subprocess.run(["sa-learn", "--dump", "magic", "--dbpath", f"{spamd.folder}/home/bayes"], capture_output=True, text=True, timeout=60).stdout
-    counts = {line.split()[-1]: int(line.split()[2]) for line in out.splitlines() if line.endswith(("nham", "nspam"))}
-    return counts.get("nham", 0), counts.get("nspam", 0)
 
 
 def serve(home, rspamd, spamd):
@@ -49,8 +31,7 @@ def serve(home, rspamd, spamd):
     return server, f"127.0.0.1:{lmtp}"
 
 
-bayes = "use_bayes 1\nuse_learner 1\nbayes_auto_learn 0\nbayes_path {folder}/home/bayes\nbayes_file_mode 0666\n"
-with filters.Rspamd({"classifier-bayes.conf": BAYES}) as rspamd, filters.Spamd("--allow-tell", config=bayes) as spamd, tempfile.TemporaryDirectory() as home:
+with filters.Rspamd({"classifier-bayes.conf": filters.BAYES}) as rspamd, filters.Spamd("--allow-tell", config=filters.SA_BAYES) as spamd, tempfile.TemporaryDirectory() as home:
     server, door = serve(home, rspamd, spamd)
     with server:
         wait_for(lambda: filters.listens(int(door.rsplit(":", 1)[1])))
@@ -58,12 +39,12 @@ with filters.Rspamd({"classifier-bayes.conf": BAYES}) as rspamd, filters.Spamd("
             lmtp_send(door, "sender@spam.example", [ALICE], filters.mail(f"mark {mark}", WORDS.format(*[mark] * 60), mark=mark))
         connection = server.imap({"login": ALICE, "password": "lazaret"})
         ok(connection.select("Caught"))
-        before = rspamd_knows(rspamd), spamd_knows(spamd)
+        before = rspamd.learned(), spamd.learned()
         check("nothing is known yet", before == ((0, 0), (0, 0)), before)
         ok(connection.uid("MOVE", "1:2", '"Not Spam"'))
         ok(connection.uid("MOVE", "3", "Spam"))
-        check("rspamd learned two as ham and one as spam", wait_for(lambda: rspamd_knows(rspamd) == (2, 1), 60), rspamd_knows(rspamd))
-        check("SpamAssassin, too", wait_for(lambda: spamd_knows(spamd) == (2, 1), 60), spamd_knows(spamd))
+        check("rspamd learned two as ham and one as spam", wait_for(lambda: rspamd.learned() == (2, 1), 60), rspamd.learned())
+        check("SpamAssassin, too", wait_for(lambda: spamd.learned() == (2, 1), 60), spamd.learned())
         # The same message once more, as people do: both say in their own way that they know it, and it is done.
         lmtp_send(door, "sender@spam.example", [ALICE], filters.mail("mark ham1", WORDS.format(*["ham1"] * 60), mark="ham1"))
         def there():
@@ -83,6 +64,6 @@ with filters.Rspamd({"classifier-bayes.conf": BAYES}) as rspamd, filters.Spamd("
         check("each lesson is done in both", wait_for(lambda: len(trained()) == 8, 60), trained())
         check("none failed", all(e["event"] == "trained" for e in trained()), trained())
         # Whether it knew the message is for the filter to say: rspamd's cache of what it learned does not always have it.
-        again = rspamd_knows(rspamd), spamd_knows(spamd)
+        again = rspamd.learned(), spamd.learned()
         check("what is known is not learned as something else", again[0] in ((2, 1), (3, 1)) and again[1] == (2, 1), again)
 check.finish()
