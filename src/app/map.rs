@@ -17,7 +17,7 @@ use crate::quarantine::{Options, Scope, digest, directory::Directory, lists};
 use crate::queue::FanOut;
 use crate::serve::exporter::Terms;
 use crate::work::routes::{Route, Routes};
-use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink, Spamd};
+use crate::work::sinks::{Command, Folder, Mail, Meaning, Rspamd, Sink, Spamd, Stamp};
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -197,7 +197,7 @@ fn first_line(file: &Path) -> Result<Secret<String>, MapError> {
 }
 
 /// Where trained mail goes, and which sink is told what.
-pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, FanOut), MapError> {
+pub fn sinks(config: &Config, disk: &Disk, stamp: &Stamp) -> Result<(HashMap<String, Sink>, FanOut), MapError> {
     let mut sinks = HashMap::new();
     let mut how = FanOut::default();
     for sink in &config.sinks {
@@ -220,6 +220,18 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
             SinkTo::Spamd { address, user, time_limit } => {
                 let daemon = address.parse().map_err(|e| about(format!("address: {e}")))?;
                 Sink::Spamd(Spamd { daemon, user: user.clone(), time: *time_limit })
+            }
+            SinkTo::Mail { address, from, sender, form, route, time_limit } => {
+                let host = host(config);
+                let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+                let named = route.as_ref().and_then(|name| config.routes.iter().find(|known| known.name == *name));
+                let known = named.or_else(|| config.route(domain)).or(config.routes.first());
+                let mut route = self::route(config, known.ok_or_else(|| about("there is no [[route]]".to_string()))?)?;
+                (route.to.times.connect, route.to.times.reply) = (*time_limit, *time_limit);
+                let from = from.clone().unwrap_or_else(|| format!("lazaret@{host}"));
+                let mut mail = Mail::new(address.clone(), from, host, route, stamp.clone());
+                (mail.sender, mail.form) = (sender.clone().unwrap_or_default(), *form);
+                Sink::Mail(mail)
             }
         };
         sinks.insert(sink.name.clone(), made);

@@ -21,6 +21,7 @@ use crate::serve::{self, Serving};
 use crate::store::Clock;
 use crate::store::repeats::Repeats;
 use crate::store::subscriptions::Subscriptions;
+use crate::work::sinks::Stamp;
 use crate::work::{care, deliver::Deliver, digest, drop, fan, intake, train::Train};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -267,7 +268,9 @@ impl Server {
     fn work(&self, config: &Config) -> Result<(), String> {
         let (quarantine, stop) = (&self.quarantine, &self.serving.stop);
         let queue = quarantine.queue.clone();
-        let (sinks, how) = map::sinks(config, quarantine.store.disk())?;
+        let q = quarantine.clone();
+        let stamp: Stamp = Arc::new(move |id, to| q.received_line(id, to, q.store.now()));
+        let (sinks, how) = map::sinks(config, quarantine.store.disk(), &stamp)?;
         let deliver = Deliver::new(queue.clone(), quarantine.clone(), map::routes(config)?);
         let train = Train::new(queue.clone(), quarantine.clone(), sinks);
         let keep =

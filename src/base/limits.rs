@@ -207,6 +207,11 @@ pub const LIVE: usize = 2_000;
 /// A browser that waits for news is told after this that the server is there.
 pub const LIVE_BEAT: Duration = Duration::from_secs(30);
 
+// Reports by mail
+
+/// Messages that one mail may report; mail programs attach what is selected. `552 5.3.4`.
+pub const REPORT_MESSAGES: usize = 100;
+
 // Pools
 
 /// Threads that wait for the disk, grown on demand.
