@@ -13,7 +13,7 @@ mod sink;
 mod value;
 
 pub use digests::{Digest, DigestOverrides};
-pub use doors::{DropDoor, Exporter};
+pub use doors::{DropDoor, Exporter, Reports};
 pub use milter::Milter;
 pub use reader::ConfigError;
 pub use sink::{Sink, SinkTo};
@@ -75,6 +75,8 @@ pub struct Config {
     pub policy: policy::Policy,
     /// `[[route]]`; the first is for every domain that names none. Never empty.
     pub routes: Vec<Route>,
+    /// `[reports]`
+    pub reports: Reports,
     /// `[[sink]]`
     pub sinks: Vec<Sink>,
     /// `[limits]`

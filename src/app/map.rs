@@ -5,7 +5,9 @@ use super::config::{self, Config, LogForm, Protocol, RouteTls, SinkTo};
 use crate::base::{Secret, limits};
 use crate::bridge::exporter;
 use crate::bridge::milter;
+use crate::bridge::reports;
 use crate::disk::Disk;
+use crate::mail::report::Opinion;
 use crate::mail::{Address, Kept};
 use crate::net::http::HttpError;
 use crate::net::imap_login::Server;
@@ -240,6 +242,14 @@ pub fn sinks(config: &Config, disk: &Disk, stamp: &Stamp) -> Result<(HashMap<Str
         how.spam.extend(sink.spam.then(|| sink.name.clone()));
     }
     Ok((sinks, how))
+}
+
+/// Where reports come by mail; `None`: nowhere.
+pub fn report_rules(config: &Config) -> Option<reports::Rules> {
+    let config::Reports { spam, ham, from_all } = &config.reports;
+    let spam = spam.iter().map(|address| (address.clone(), Opinion::Spam));
+    let addresses = spam.chain(ham.iter().map(|address| (address.clone(), Opinion::Ham))).collect();
+    (!config.reports.is_empty()).then_some(reports::Rules { addresses, from_all: *from_all })
 }
 
 /// What a milter listener is for. `add` takes a filter and says its number.

@@ -10,6 +10,7 @@ use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
 use crate::bridge::memory::Memory;
 use crate::bridge::milter::MilterBridge;
+use crate::bridge::reports::Reports;
 use crate::bridge::web::Site;
 use crate::disk::Disk;
 use crate::net::gate::Room;
@@ -189,6 +190,7 @@ impl Server {
     /// LMTP and milter.
     fn listen_doors(&mut self, config: &Config) -> Result<(), String> {
         let memory = self.intake.clone();
+        let reports = map::report_rules(config).map(|rules| Arc::new(Reports::new(self.quarantine.clone(), rules)));
         for door in &config.lmtp {
             let listener = bind(&door.listen, door.socket_mode, &mut self.lmtp)?;
             let quarantine = self.quarantine.clone();
@@ -201,6 +203,7 @@ impl Server {
                 kind: door.kind,
                 reject: door.reply == Reply::Reject,
                 believed: door.verdict.clone(),
+                reports: reports.clone(),
             };
             let make = move |accepted: &Accepted| {
                 // Whoever may write to a Unix socket is trusted already.
