@@ -13,9 +13,10 @@ mod sink;
 mod value;
 
 pub use digests::{Digest, DigestOverrides};
-pub use doors::{DropDoor, Exporter};
+pub use doors::{DropDoor, Exporter, Reports};
 pub use milter::Milter;
 pub use reader::ConfigError;
+pub use sink::{Sink, SinkTo};
 
 use crate::mail::{Class, Kind};
 use crate::quarantine::{directory, folders, policy};
@@ -74,6 +75,8 @@ pub struct Config {
     pub policy: policy::Policy,
     /// `[[route]]`; the first is for every domain that names none. Never empty.
     pub routes: Vec<Route>,
+    /// `[reports]`
+    pub reports: Reports,
     /// `[[sink]]`
     pub sinks: Vec<Sink>,
     /// `[limits]`
@@ -295,55 +298,6 @@ pub enum RouteTls {
     Starttls,
     /// From the first byte.
     Implicit,
-}
-
-/// `[[sink]]`: where trained mail goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sink {
-    /// Its name, in the journal and in queue names.
-    pub name: String,
-    /// It takes what was wrongly caught.
-    pub ham: bool,
-    /// It takes spam.
-    pub spam: bool,
-    /// What it is.
-    pub to: SinkTo,
-}
-
-/// What a sink is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkTo {
-    /// A directory with the Maildirs `ham` and `spam`; `None`: `trained/` in the data directory.
-    Maildir(Option<PathBuf>),
-    /// A program that reads the message from its standard input.
-    Command {
-        /// The program and its arguments.
-        command: Vec<String>,
-        /// Exit codes that mean: done.
-        done_codes: Vec<i32>,
-        /// Exit codes that mean: try again later. All others: it failed for good.
-        retry_codes: Vec<i32>,
-        /// After this long it is killed and tried again later.
-        time_limit: Duration,
-    },
-    /// rspamd's controller.
-    Rspamd {
-        /// Where it listens, `http://host:port`.
-        url: String,
-        /// The password is the first line of this file.
-        password_file: Option<PathBuf>,
-        /// After this long without an answer it is tried again later.
-        time_limit: Duration,
-    },
-    /// SpamAssassin's spamd.
-    Spamd {
-        /// Where it listens: `host:port`, or `unix:` and a path.
-        address: String,
-        /// Whose Bayes database learns.
-        user: Option<String>,
-        /// After this long without an answer it is tried again later.
-        time_limit: Duration,
-    },
 }
 
 /// `[limits]`: the few that a site may change.

@@ -5,7 +5,9 @@ use super::config::{self, Config, LogForm, Protocol, RouteTls, SinkTo};
 use crate::base::{Secret, limits};
 use crate::bridge::exporter;
 use crate::bridge::milter;
+use crate::bridge::reports;
 use crate::disk::Disk;
+use crate::mail::report::Opinion;
 use crate::mail::{Address, Kept};
 use crate::net::http::HttpError;
 use crate::net::imap_login::Server;
@@ -17,7 +19,7 @@ use crate::quarantine::{Options, Scope, digest, directory::Directory, lists};
 use crate::queue::FanOut;
 use crate::serve::exporter::Terms;
 use crate::work::routes::{Route, Routes};
-use crate::work::sinks::{Command, Folder, Meaning, Rspamd, Sink, Spamd};
+use crate::work::sinks::{Command, Folder, Mail, Meaning, Rspamd, Sink, Spamd, Stamp};
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -191,13 +193,14 @@ fn system_roots() -> Result<PathBuf, MapError> {
     found.ok_or_else(|| "this system has no list of certificate authorities where it is usual: set ca_file".to_string())
 }
 
-fn first_line(file: &Path) -> Result<Secret<String>, MapError> {
+/// The first line of a file that holds a password.
+pub fn first_line(file: &Path) -> Result<Secret<String>, MapError> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_string()))
 }
 
 /// Where trained mail goes, and which sink is told what.
-pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, FanOut), MapError> {
+pub fn sinks(config: &Config, disk: &Disk, stamp: &Stamp) -> Result<(HashMap<String, Sink>, FanOut), MapError> {
     let mut sinks = HashMap::new();
     let mut how = FanOut::default();
     for sink in &config.sinks {
@@ -221,12 +224,32 @@ pub fn sinks(config: &Config, disk: &Disk) -> Result<(HashMap<String, Sink>, Fan
                 let daemon = address.parse().map_err(|e| about(format!("address: {e}")))?;
                 Sink::Spamd(Spamd { daemon, user: user.clone(), time: *time_limit })
             }
+            SinkTo::Mail { address, from, sender, form, route, time_limit } => {
+                let host = host(config);
+                let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+                let named = route.as_ref().and_then(|name| config.routes.iter().find(|known| known.name == *name));
+                let known = named.or_else(|| config.route(domain)).or(config.routes.first());
+                let mut route = self::route(config, known.ok_or_else(|| about("there is no [[route]]".to_string()))?)?;
+                (route.to.times.connect, route.to.times.reply) = (*time_limit, *time_limit);
+                let from = from.clone().unwrap_or_else(|| format!("lazaret@{host}"));
+                let mut mail = Mail::new(address.clone(), from, host, route, stamp.clone());
+                (mail.sender, mail.form) = (sender.clone().unwrap_or_default(), *form);
+                Sink::Mail(mail)
+            }
         };
         sinks.insert(sink.name.clone(), made);
         how.ham.extend(sink.ham.then(|| sink.name.clone()));
         how.spam.extend(sink.spam.then(|| sink.name.clone()));
     }
     Ok((sinks, how))
+}
+
+/// Where reports come by mail; `None`: nowhere.
+pub fn report_rules(config: &Config) -> Option<reports::Rules> {
+    let config::Reports { spam, ham, from_all } = &config.reports;
+    let spam = spam.iter().map(|address| (address.clone(), Opinion::Spam));
+    let addresses = spam.chain(ham.iter().map(|address| (address.clone(), Opinion::Ham))).collect();
+    (!config.reports.is_empty()).then_some(reports::Rules { addresses, from_all: *from_all })
 }
 
 /// What a milter listener is for. `add` takes a filter and says its number.

@@ -10,6 +10,7 @@ use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
 use crate::bridge::memory::Memory;
 use crate::bridge::milter::MilterBridge;
+use crate::bridge::reports::Reports;
 use crate::bridge::web::Site;
 use crate::disk::Disk;
 use crate::net::gate::Room;
@@ -21,6 +22,7 @@ use crate::serve::{self, Serving};
 use crate::store::Clock;
 use crate::store::repeats::Repeats;
 use crate::store::subscriptions::Subscriptions;
+use crate::work::sinks::Stamp;
 use crate::work::{care, deliver::Deliver, digest, drop, fan, intake, train::Train};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -130,7 +132,7 @@ impl Server {
         server.set_digest_rules(config);
         server.work(config)?;
         // Mail goes on without it, and commands say that they do not reach us.
-        match control::start(&server.serving, server.quarantine.clone()) {
+        match control::start(&server.serving, server.quarantine.clone(), server.accounts.clone()) {
             Ok(gate) => server.gates.push(gate),
             Err(e) => log::error!("{e}; commands do not reach this server"),
         }
@@ -188,6 +190,7 @@ impl Server {
     /// LMTP and milter.
     fn listen_doors(&mut self, config: &Config) -> Result<(), String> {
         let memory = self.intake.clone();
+        let reports = map::report_rules(config).map(|rules| Arc::new(Reports::new(self.quarantine.clone(), rules)));
         for door in &config.lmtp {
             let listener = bind(&door.listen, door.socket_mode, &mut self.lmtp)?;
             let quarantine = self.quarantine.clone();
@@ -200,6 +203,7 @@ impl Server {
                 kind: door.kind,
                 reject: door.reply == Reply::Reject,
                 believed: door.verdict.clone(),
+                reports: reports.clone(),
             };
             let make = move |accepted: &Accepted| {
                 // Whoever may write to a Unix socket is trusted already.
@@ -267,7 +271,9 @@ impl Server {
     fn work(&self, config: &Config) -> Result<(), String> {
         let (quarantine, stop) = (&self.quarantine, &self.serving.stop);
         let queue = quarantine.queue.clone();
-        let (sinks, how) = map::sinks(config, quarantine.store.disk())?;
+        let q = quarantine.clone();
+        let stamp: Stamp = Arc::new(move |id, to| q.received_line(id, to, q.store.now()));
+        let (sinks, how) = map::sinks(config, quarantine.store.disk(), &stamp)?;
         let deliver = Deliver::new(queue.clone(), quarantine.clone(), map::routes(config)?);
         let train = Train::new(queue.clone(), quarantine.clone(), sinks);
         let keep =

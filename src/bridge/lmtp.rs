@@ -1,6 +1,7 @@
 //! LMTP's questions, answered by the quarantine.
 
 use super::memory::Memory;
+use super::reports::Reports;
 use super::{Answered, Bridge, Place};
 use crate::base::Form;
 use crate::lmtp::Session;
@@ -23,6 +24,8 @@ pub struct Door {
     pub reject: bool,
     /// The filters whose header fields are believed in what comes in here.
     pub believed: Vec<Filter>,
+    /// Where reports come, if anywhere.
+    pub reports: Option<Arc<Reports>>,
 }
 
 /// One connection's side of the rules.
@@ -41,6 +44,21 @@ impl LmtpBridge {
 
     fn forget(&mut self) {
         self.memory.give(std::mem::take(&mut self.held));
+    }
+
+    /// Reports are taken; the rest is kept.
+    fn take(&self, mut transaction: Transaction) -> Vec<Reply> {
+        let Some(reports) = &self.door.reports else { return self.store(&transaction) };
+        let taken: Vec<Option<Reply>> =
+            transaction.recipients.iter().map(|recipient| reports.take(recipient, &transaction)).collect();
+        let mut rest = taken.iter();
+        transaction.recipients.retain(|_| rest.next().is_none_or(Option::is_none));
+        let mut kept = match transaction.recipients.is_empty() {
+            true => Vec::new(),
+            false => self.store(&transaction),
+        }
+        .into_iter();
+        taken.into_iter().filter_map(|reply| reply.or_else(|| kept.next())).collect()
     }
 
     fn store(&self, transaction: &Transaction) -> Vec<Reply> {
@@ -68,7 +86,28 @@ impl LmtpBridge {
         if let Some(heard) = fields::read(&transaction.message, &self.door.believed) {
             (arrival.score, arrival.reasons) = heard.file(&mut arrival.kind, &mut arrival.sender, &mut arrival.client);
         }
-        self.quarantine.admit(&arrival).iter().map(|result| self.reply(result, arrival.kind)).collect()
+        let results = self.quarantine.admit(&arrival);
+        let told = |(result, recipient): (&Result<Filed, Refused>, &String)| match result {
+            Err(Refused::UnknownRecipient(_) | Refused::UnknownDomain(_)) if self.is_report_address(recipient) => {
+                Reply::new(550, "5.7.1", "reports are taken from users who logged in to the mail server only")
+            }
+            _ => self.reply(result, arrival.kind),
+        };
+        results.iter().zip(&arrival.recipients).map(told).collect()
+    }
+
+    fn is_report_address(&self, recipient: &str) -> bool {
+        self.door.reports.as_ref().is_some_and(|reports| reports.are_for(recipient))
+    }
+
+    fn recipient(&self, sender: &str, recipient: &str) -> Reply {
+        let place = match self.is_report_address(recipient) {
+            // It need not be anybody's.
+            true if self.quarantine.has_space() => Ok(()),
+            true => Err(Refused::NoSpace),
+            false => self.quarantine.place_for(self.door.class, sender, None, recipient).map(drop),
+        };
+        place.map_or_else(|refused| temporary(&refused), |()| Reply::new(250, "2.1.5", "recipient ok"))
     }
 
     fn reply(&self, result: &Result<Filed, Refused>, kind: Kind) -> Reply {
@@ -100,20 +139,14 @@ impl Bridge<Session> for LmtpBridge {
 
     fn answer(&mut self, question: Question) -> Answered<Self, Answer> {
         Answered::Done(match question {
-            Question::Recipient { sender, recipient } => {
-                Answer::Reply(match self.quarantine.place_for(self.door.class, &sender, None, &recipient) {
-                    Ok(_) => Reply::new(250, "2.1.5", "recipient ok"),
-                    Err(refused) => temporary(&refused),
-                })
-            }
+            Question::Recipient { sender, recipient } => Answer::Reply(self.recipient(&sender, &recipient)),
             Question::Reserve(bytes) => {
                 let granted = self.memory.take(bytes);
                 self.held += if granted { bytes } else { 0 };
                 Answer::Reserved(granted)
             }
             Question::Store(transaction) => {
-                let replies = self.store(&transaction);
-                drop(transaction);
+                let replies = self.take(*transaction);
                 self.forget();
                 Answer::Stored(replies)
             }

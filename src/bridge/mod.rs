@@ -12,6 +12,7 @@ pub mod lmtp;
 mod login;
 pub mod memory;
 pub mod milter;
+pub mod reports;
 mod search;
 mod turn;
 pub mod web;

@@ -56,6 +56,11 @@ impl Quarantine {
         under_way.get(&base).is_some_and(|verbs| verbs.contains(&Verb::Release))
     }
 
+    /// Whether we handed this very mail to a mail server: a release, a digest, a report.
+    pub fn has_made(&self, message: &[u8]) -> bool {
+        self.released_id(message).is_some()
+    }
+
     /// The id in our own line, if this message was released by us and came back.
     pub(super) fn released_id(&self, header: &[u8]) -> Option<String> {
         let text = String::from_utf8_lossy(header.get(..header.len().min(64 << 10)).unwrap_or_default());

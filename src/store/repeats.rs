@@ -1,5 +1,5 @@
-//! `state/exports/<hash>`: of which messages a door was told that may be told of them again. Empty files; when one was
-//! written says how long it counts.
+//! `state/exports/<hash>` and `state/reports/<hash>`: of which messages a door was told that may be told of them again. Empty
+//! files; when one was written says how long it counts. (A report is stored as an order, see `queue`.)
 //!
 //! | | the message | its file | after a crash |
 //! |---|---|---|---|
@@ -19,6 +19,7 @@ use std::time::UNIX_EPOCH;
 /// What was told lately. Share it by reference; calls may block on the disk for a moment.
 pub struct Repeats {
     disk: Disk,
+    directory: &'static str,
     state: Mutex<State>,
 }
 
@@ -43,10 +44,19 @@ pub enum Claim {
 }
 
 impl Repeats {
-    /// Those of a data directory.
+    /// What rspamd's exporter told.
     pub fn open(disk: &Disk, now: Timestamp) -> Repeats {
+        Repeats::of(disk, "state/exports", now)
+    }
+
+    /// What was reported by mail.
+    pub fn of_reports(disk: &Disk, now: Timestamp) -> Repeats {
+        Repeats::of(disk, "state/reports", now)
+    }
+
+    fn of(disk: &Disk, directory: &'static str, now: Timestamp) -> Repeats {
         let mut state = State::default();
-        let repeats = Repeats { disk: disk.clone(), state: Mutex::default() };
+        let repeats = Repeats { disk: disk.clone(), directory, state: Mutex::default() };
         // A directory that is not there, or a file that went just now, was told nothing.
         for entry in std::fs::read_dir(repeats.directory()).into_iter().flatten().flatten() {
             let written = entry.metadata().and_then(|about| about.modified()).ok();
@@ -111,12 +121,12 @@ impl Repeats {
         let before = now.saturating_sub(limits::EXPORTS_REMEMBERED.as_secs());
         state.known.retain(|_, at| *at >= before);
         if let Err(fault) = self.disk.remove_older(&self.directory(), before) {
-            log::warn!("{fault}: what an exporter told is remembered for longer than it need be");
+            log::warn!("{fault}: what a door was told is remembered for longer than it need be");
         }
     }
 
     fn directory(&self) -> PathBuf {
-        self.disk.path("state/exports")
+        self.disk.path(self.directory)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

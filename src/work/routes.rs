@@ -71,7 +71,7 @@ impl Roads {
 }
 
 impl Road {
-    fn new(route: Route) -> Self {
+    pub(super) fn new(route: Route) -> Self {
         Road { destination: Arc::new(route.to), own_headers: route.own_headers, state: Mutex::default() }
     }
 

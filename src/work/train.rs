@@ -3,11 +3,12 @@
 use super::clock::{Looked, look_or_wait, now, spread};
 use super::sinks::{Learned, Lesson, Sink};
 use crate::base::{Fault, limits};
+use crate::mail::Trace;
 use crate::net::Stop;
 use crate::queue::schedule::{Next, after_failure};
 use crate::queue::{Claim, Outcome, Part, Queue, Work};
 use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,13 +50,13 @@ impl Train {
         let Some(sink) = self.sinks.get(&name) else {
             return self.give_up(claim, format!("no sink {name:?} is configured any more")).await;
         };
-        let (claim, message) = smol::unblock(move || {
-            let message = original(&claim);
-            (claim, message)
+        let (claim, lesson) = smol::unblock(move || {
+            let lesson = lesson(&claim);
+            (claim, lesson)
         })
         .await;
-        let learned = match message {
-            Ok(message) => sink.learn(Lesson { entry: claim.entry.clone(), message }).await,
+        let learned = match lesson {
+            Ok(lesson) => sink.learn(lesson).await,
             Err(fault) if fault.is_missing() => {
                 log::error!("{fault}: somebody removed it; its training is given up");
                 return self.blocking(move |this| this.end(claim)).await;
@@ -117,13 +118,14 @@ impl Train {
     }
 }
 
-/// The message as it came, without the trace.
-fn original(claim: &Claim) -> Result<Vec<u8>, Fault> {
+/// The message as it came, and what its trace says.
+fn lesson(claim: &Claim) -> Result<Lesson, Fault> {
     let fault = |e| Fault::new("read", &claim.path, e);
     let mut file = claim.open()?;
-    file.seek(SeekFrom::Start(claim.entry.message.trace.into())).map_err(fault)?;
+    let mut trace = vec![0; claim.entry.message.trace as usize];
+    file.read_exact(&mut trace).map_err(fault)?;
     let size = claim.entry.message.size.unwrap_or(0).min(limits::MESSAGE_BYTES);
     let mut message = Vec::with_capacity(size as usize);
     file.read_to_end(&mut message).map_err(fault)?;
-    Ok(message)
+    Ok(Lesson { entry: claim.entry.clone(), trace: Trace::parse(&trace), message })
 }

@@ -1,12 +1,16 @@
 //! The training loop and its sinks over a real queue.
 
 use super::deliver_tests::{Rules, Running, now, order};
-use super::sinks::{Command, Folder, Meaning, Rspamd, Sink};
-use super::smtp_tests::folder;
+use super::routes::Route;
+use super::sinks::{Command, Folder, Mail, Meaning, Rspamd, Sink};
+use super::sinkserver::SinkServer;
+use super::smtp_tests::{self, folder, kept};
 use super::train::Train;
 use crate::base::Secret;
 use crate::disk::Disk;
-use crate::mail::Name;
+use crate::mail::report::Opinion;
+use crate::mail::{Name, reported};
+use crate::net::smtp::Protocol;
 use crate::queue::{Queue, Verb, Verbs};
 use std::collections::HashMap;
 use std::fs;
@@ -176,4 +180,42 @@ fn a_sink_that_was_removed_from_the_configuration() {
     running.stop();
     assert!(notes[0].contains("no sink \"old\" is configured"), "{notes:?}");
     assert_eq!(queue.failed_list().unwrap().len(), 1);
+}
+
+/// Reports to an address behind a server on this port.
+fn mail(to: &str, port: u16) -> Sink {
+    let route = Route { to: smtp_tests::to(port, Protocol::Smtp), own_headers: Default::default() };
+    let stamp = Arc::new(|id: &str, to: &str| format!("Received: {id} {to}\r\n"));
+    Sink::Mail(Mail::new(to.into(), "us@q.example".into(), "q.example".into(), route, stamp))
+}
+
+#[test]
+fn mail_carries_the_original() {
+    let root = folder("train-mail");
+    let server = smtp_tests::run(SinkServer::new(root.join("server")));
+    let (note, queue) = one(&root, Verb::TrainHam, mail("desk@far.example", server.port));
+    assert!(note.starts_with("trained") && note.contains("reported to desk@far.example: 250"), "{note}");
+    assert_eq!(queue.counts().trainings, 0);
+    let mails = kept(&server.folder);
+    let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
+    assert!(mail.starts_with(b"Received: report."), "{}", String::from_utf8_lossy(mail));
+    let read = reported::read(mail).unwrap();
+    assert_eq!(read.opinion, Some(Opinion::Ham));
+    assert_eq!(read.messages.iter().map(|m| m.to_vec()).collect::<Vec<_>>(), [MESSAGE]);
+}
+
+#[test]
+fn mail_that_is_refused_ends_and_a_server_that_is_away_is_tried_again() {
+    let root = folder("train-mail-refused");
+    let server = smtp_tests::run(SinkServer::new(root.join("server")));
+    let (note, queue) = one(&root.join("a"), Verb::TrainSpam, mail("refused@far.example", server.port));
+    assert!(
+        note.starts_with("failed") && note.contains("the report to refused@far.example was refused: 550"),
+        "{note}"
+    );
+    assert_eq!(queue.counts().trainings, 0);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (note, queue) = one(&root.join("b"), Verb::TrainSpam, mail("desk@far.example", gone));
+    assert!(note.starts_with("deferred"), "{note}");
+    assert_eq!(queue.counts().trainings, 1);
 }

@@ -30,6 +30,19 @@ pub fn consistent(config: &Config, source: &Source<'_>) -> Result<(), ConfigErro
             return Err(source.error_at(&[format!("domains.{name}.route")], text));
         }
     }
+    for (i, sink) in config.sinks.iter().enumerate() {
+        let SinkTo::Mail { address, route, .. } = &sink.to else { continue };
+        let mut own = config.reports.spam.iter().chain(&config.reports.ham);
+        if own.any(|known| known.to_string().eq_ignore_ascii_case(address)) {
+            let text = format!("{address} stands in [reports]: what is reported there would be reported there again");
+            return Err(source.error_at(&[format!("sink#{i}.address")], text));
+        }
+        if let Some(route) = route.as_ref().filter(|route| !config.routes.iter().any(|known| known.name == **route)) {
+            let known: Vec<&str> = config.routes.iter().map(|r| r.name.as_str()).collect();
+            let text = format!("route: no [[route]] has the name {route:?}; there is {}", known.join(", "));
+            return Err(source.error_at(&[format!("sink#{i}.route")], text));
+        }
+    }
     let directory = config.directory().map_err(|e| ConfigError::whole(source.path, e.to_string()))?;
     for address in config.recipients.keys() {
         let domain = address.rsplit('@').next().unwrap_or_default();

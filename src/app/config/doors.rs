@@ -3,6 +3,7 @@
 use super::reader::{ConfigError, Converted, Section};
 use super::value::*;
 use super::*;
+use crate::mail::Address;
 use toml::de::DeValue;
 
 type Read<T> = Result<T, ConfigError>;
@@ -39,6 +40,40 @@ pub struct Exporter {
     pub kind: Kind,
     /// Larger messages are kept as headers only.
     pub max_size: u64,
+}
+
+/// `[reports]`: addresses to which people report mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reports {
+    /// What is attached to mail to these is spam.
+    pub spam: Vec<Address>,
+    /// What is attached to mail to these was wrongly caught.
+    pub ham: Vec<Address>,
+    /// All mail to them is a report; if not, only that of senders who had logged in.
+    pub from_all: bool,
+}
+
+impl Reports {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.spam.is_empty() && self.ham.is_empty()
+    }
+}
+
+pub(super) fn reports(top: &Section<'_>) -> Read<Reports> {
+    // Local parts differ in spelling alone for nobody.
+    let address = |value: &DeValue<'_>| mail_address(value).map(|at| at.with_local(&at.local().to_lowercase()));
+    let s = top.section("reports")?;
+    let reports = Reports {
+        spam: s.list("spam", address)?,
+        ham: s.list("ham", address)?,
+        from_all: s.value("from", choice(&[("authenticated", false), ("all", true)]))?,
+    };
+    if let Some(both) = reports.ham.iter().find(|address| reports.spam.contains(address)) {
+        return Err(s.error("ham", format!("{both} stands in spam, too: what is reported there would be both")));
+    }
+    s.end()?;
+    Ok(reports)
 }
 
 pub(super) fn lmtp(s: Section<'_>, limits: &Limits) -> Read<Lmtp> {

@@ -1,6 +1,6 @@
 //! The sections of the file, one function each: which keys there are, of what form.
 
-use super::doors::{class, drop_door, exporter, kind, lmtp};
+use super::doors::{class, drop_door, exporter, kind, lmtp, reports};
 use super::reader::{ConfigError, Section, Source};
 use super::value::*;
 use super::*;
@@ -34,6 +34,7 @@ pub fn read(source: &Source<'_>) -> Read<Config> {
         lmtp: top.sections("lmtp")?.into_iter().map(|s| lmtp(s, &limits)).collect::<Read<_>>()?,
         milter: top.sections("milter")?.into_iter().map(|s| milter::read(s, &limits, base)).collect::<Read<_>>()?,
         drop: drop_door(&top)?,
+        reports: reports(&top)?,
         exporters: top.sections("exporter")?.into_iter().map(|s| exporter(s, base, &limits)).collect::<Read<_>>()?,
         domains: domains(&top, base)?,
         recipients: recipients.iter().map(|(key, (retention, _))| (key.clone(), retention.clone())).collect(),

@@ -1,15 +1,18 @@
-//! Where trainings go: a Maildir, a command, rspamd, or SpamAssassin.
+//! Where trainings go: a Maildir, a command, rspamd, SpamAssassin, or a mail address.
 
 mod command;
 mod folder;
+mod mail;
 mod rspamd;
 mod spamd;
 
 pub use command::{Command, Meaning};
 pub use folder::Folder;
+pub use mail::{Mail, Stamp};
 pub use rspamd::Rspamd;
 pub use spamd::Spamd;
 
+use crate::mail::Trace;
 use crate::queue::{Entry, Verb};
 
 /// One sink.
@@ -23,6 +26,8 @@ pub enum Sink {
     Rspamd(Rspamd),
     /// Tells SpamAssassin's spamd.
     Spamd(Spamd),
+    /// Reports it to a mail address.
+    Mail(Mail),
 }
 
 /// A message to be learned.
@@ -30,6 +35,8 @@ pub enum Sink {
 pub struct Lesson {
     /// The queue's entry.
     pub entry: Entry,
+    /// What is known of it; nothing of a message from outside.
+    pub trace: Trace,
     /// The original bytes, without the trace, lines as they are in the file.
     pub message: Vec<u8>,
 }
@@ -58,13 +65,15 @@ pub enum Learned {
 }
 
 impl Sink {
-    /// Tells the sink. Ends within `limits::TRAINING_TIME`, or a little later when a disk is slow.
+    /// Tells the sink. Ends within its time, or a little later when a disk is slow; a mail server has the time that SMTP
+    /// gives it.
     pub async fn learn(&self, lesson: Lesson) -> Learned {
         match self {
             Sink::Folder(folder) => folder.learn(lesson).await,
             Sink::Command(command) => command.learn(lesson).await,
             Sink::Rspamd(rspamd) => rspamd.learn(lesson).await,
             Sink::Spamd(spamd) => spamd.learn(lesson).await,
+            Sink::Mail(mail) => mail.learn(lesson).await,
         }
     }
 }
