@@ -31,8 +31,8 @@ class Setup(contextlib.ExitStack):
     when_full = when_stopped = "put off"
     # A message to recipients with different policies: "452" (the second is told to send again) or "one answer".
     split = "452"
-    # Needs root, since a program of it does.
-    root = False
+    # The program that must be started by root.
+    root = ""
     # What makes spam of a message: in its text, or its subject.
     spam, subject = filters.GTUBE, ""
     # The subject of what is refused, too, if the filter learns nothing from GTUBE.
@@ -113,8 +113,6 @@ class Milter(Setup):
 
 
 class PostfixMilter(Milter):
-    root = "Postfix"
-
     def build(self):
         self.start_filter()
         self.with_postfix(snippet("postfix/milter.cf", **{"127.0.0.1:8026": f"127.0.0.1:{self.door}"}))
@@ -179,7 +177,7 @@ class Exporter(Setup):
 
 class PostfixExporter(Exporter):
     name, about = "postfix-exporter", "Postfix asks rspamd's milter, whose exporter tells Lazaret"
-    programs, root = ("rspamd",), "Postfix"
+    programs = ("rspamd",)
 
     def build(self):
         self.start_filter()
@@ -202,7 +200,8 @@ class OpenSmtpdExporter(Exporter):
 
 class PostfixAmavis(Setup):
     name, about = "postfix-amavis", "Postfix asks amavis before the queue, which refuses and quarantines by LMTP"
-    programs, root = ("amavisd", "sa-learn"), "Postfix"
+    # It refuses a configuration that its own user could change.
+    programs, root = ("amavisd", "sa-learn"), "amavis"
     score, split = "100", "each his own"
 
     def build(self):
@@ -222,7 +221,7 @@ class PostfixAmavis(Setup):
 class PostfixMarked(Setup):
     """A filter that only marks: the sender is told that his message was taken, and it goes elsewhere."""
 
-    programs, root = ("spamd", "sa-learn", "spamc"), "Postfix"
+    programs = ("spamd", "sa-learn", "spamc")
     refusal, split = None, "one answer"
     when_full = when_stopped = "queued"
     transport = "lazaret:[127.0.0.1]:8024"
@@ -235,7 +234,7 @@ class PostfixMarked(Setup):
         with open(table, "w") as file:
             file.write(snippet("postfix/marked", **{"lazaret:[127.0.0.1]:8024": self.transport.replace("8024", str(self.door))}))
         services = snippet("postfix/master.cf", **{
-            "127.0.0.1:10590": f"127.0.0.1:{self.route}", "user=lazaret": f"user={me()[0]}",
+            "127.0.0.1:10590": f"127.0.0.1:{self.route}", "user=lazaret": f"user={me()[0] if os.getuid() == 0 else postfix.STRANGER}",
             "/usr/local/bin/lazaret": f"{self.home}/lazaret -c {self.home}/lazaret.toml",
         })
         lines = f"smtpd_milters = {{ inet:127.0.0.1:{self.milter.port}, default_action=tempfail }}\n"

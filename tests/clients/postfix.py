@@ -1,5 +1,10 @@
-"""A Postfix of its own for a test: installed, or taken out of its package without installing it. Needs root."""
+"""A Postfix of its own for a test: installed, or taken out of its package without installing it. Without root it believes that
+it is root (libuid-wrapper), and all of it is whoever started the test."""
+import atexit
+import functools
+import glob
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -11,20 +16,29 @@ import packages
 from lazaret import free_port, wait_for
 
 UNPACKED = os.path.join(packages.KEPT, "postfix")
+# Whose rights what Postfix starts has when Postfix is not root: as a name, since it is whoever started the test all the same.
+STRANGER = "daemon"
 QUEUES = "incoming active bounce corrupt defer deferred flush hold maildrop pid private public saved trace".split()
 
 
+@functools.cache
 def find():
     """The folder in which Postfix's files lie, "" when it is installed, None when it cannot be had."""
-    if os.geteuid() != 0:
-        return None
-    def there():
-        return next((root for root in ("", UNPACKED) if os.access(f"{root}/usr/lib/postfix/sbin/master", os.X_OK)), None)
+
+    def there(*roots):
+        return next((root for root in roots if os.access(f"{root}/usr/lib/postfix/sbin/master", os.X_OK)), None)
 
     # Another mail server may be installed, with which the package conflicts: unpacked it takes nobody's place.
-    if there() is None:
-        packages.unpack(UNPACKED, "postfix")
-    return there()
+    root = there("", UNPACKED)
+    if root is None:
+        root = UNPACKED
+        try:
+            os.makedirs(root, exist_ok=True)
+        except PermissionError:  # a tree of somebody else's
+            root = tempfile.mkdtemp(prefix="postfix-root-")
+            atexit.register(shutil.rmtree, root, ignore_errors=True)
+        packages.unpack(root, "postfix")
+    return there(root)
 
 
 class Postfix:
@@ -39,13 +53,20 @@ class Postfix:
             os.makedirs(f"{self.queue}/{folder}")
         os.makedirs(f"{self.place}/data")
         os.makedirs(f"{self.place}/conf")
-        owned = [name for name in QUEUES if name not in ("pid",)]
-        for folder in [*(f"{self.queue}/{name}" for name in owned), f"{self.place}/data"]:
-            shutil.chown(folder, "mail", "mail")
-        shutil.chown(f"{self.queue}/public", "mail", "games")
-        shutil.chown(f"{self.queue}/maildrop", "mail", "games")
+        self.wrapping = {}
+        owner, others = "mail", "nobody"
+        if os.geteuid() == 0:
+            owned = [name for name in QUEUES if name not in ("pid",)]
+            for folder in [*(f"{self.queue}/{name}" for name in owned), f"{self.place}/data"]:
+                shutil.chown(folder, "mail", "mail")
+            shutil.chown(f"{self.queue}/public", "mail", "games")
+            shutil.chown(f"{self.queue}/maildrop", "mail", "games")
+        else:
+            self.wrap()
+            owner, others = pwd.getpwuid(os.geteuid()).pw_name, STRANGER
         lib = f"{root}/usr/lib/postfix"
-        self.environment = {**os.environ, "LD_LIBRARY_PATH": lib, "MAIL_CONFIG": f"{self.place}/conf", "MAIL_LOGTAG": "postfix"}
+        passed = " ".join(["LD_LIBRARY_PATH", "MAIL_CONFIG", "MAIL_LOGTAG", *self.wrapping])
+        self.environment = {**os.environ, **self.wrapping, "LD_LIBRARY_PATH": lib, "MAIL_CONFIG": f"{self.place}/conf", "MAIL_LOGTAG": "postfix"}
         with open(f"{self.place}/conf/main.cf", "w") as file:
             file.write(
                 f"""compatibility_level = 3.6
@@ -55,13 +76,13 @@ command_directory = {root}/usr/sbin
 daemon_directory = {lib}/sbin
 shlib_directory = {lib}
 meta_directory = {self.place}/conf
-mail_owner = mail
+mail_owner = {owner}
 setgid_group = games
-default_privs = nobody
+default_privs = {others}
 maillog_file = /var/log/postfix-test.log
 maillog_file_prefixes = {self.place}, /var/log
-import_environment = LD_LIBRARY_PATH MAIL_CONFIG MAIL_LOGTAG
-export_environment = LD_LIBRARY_PATH MAIL_CONFIG MAIL_LOGTAG
+import_environment = {passed}
+export_environment = {passed}
 myhostname = mx.example.org
 mydestination =
 inet_interfaces = 127.0.0.1
@@ -107,6 +128,16 @@ postlog unix-dgram n - n - 1 postlogd
             )
         self.master = f"{lib}/sbin/master"
         self.process = None
+
+    def wrap(self):
+        """Every daemon, and what it starts, is told that it is root and may be anybody."""
+        folder = f"{self.place}/wrappers"
+        lacking = packages.unpack(folder, "libuid-wrapper", "libnss-wrapper")
+        if lacking:
+            sys.exit(f"without root Postfix needs a wrapper: {lacking}")
+        found = sorted(glob.glob(f"{folder}/usr/lib/**/lib*_wrapper.so", recursive=True))
+        self.wrapping = {"LD_PRELOAD": ":".join(found), "UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1",
+                         "NSS_WRAPPER_PASSWD": "/etc/passwd", "NSS_WRAPPER_GROUP": "/etc/group"}
 
     def __enter__(self):
         self.output = open(f"{self.place}/master.log", "wb")
