@@ -10,6 +10,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -320,7 +321,7 @@ def run(which, check):
                 if len(check.failed) > failed:
                     print(f"--- {which.name}: the logs\n{runs.site.server and runs.site.server.logged()}\n{setup.logs()}", flush=True)
                 runs.site.stop()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - one set-up that does not start is one failure
+    except (Exception, filters.NoStart) as error:  # noqa: BLE001 - one set-up that does not start is one failure
         check(f"{which.name} runs", False, f"{error}\n{traceback.format_exc()}")
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -336,6 +337,8 @@ def main():
         sys.exit(f"there is no set-up {', '.join(wrong)}; there are: all, {', '.join(known)}")
     chosen = [which for which in ALL if which.name in names or "all" in names]
     need("swaks", "dovecot", "openssl")
+    # Whoever ends this early finds nothing left, either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     check, rows, skipped = Checks(), {}, {}
     scratch = tempfile.mkdtemp(prefix="interop-")
     os.chmod(scratch, 0o755)
