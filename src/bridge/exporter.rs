@@ -166,8 +166,8 @@ impl Exports {
         arrival.form = Arrival::form_of(arrival.message);
         let mut ids = Vec::new();
         let mut refused = None;
-        // Who can have it has it, whatever is wrong for others.
-        for result in self.quarantine.admit(&arrival) {
+        // Who can have it has it, whatever is wrong for others: rspamd may never tell of it again.
+        for result in self.quarantine.admit_once(&arrival) {
             match result {
                 Ok(filed) if !ids.contains(&filed.id) => ids.push(filed.id),
                 Ok(_) => {}
