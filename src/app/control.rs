@@ -9,14 +9,17 @@ use super::config::Config;
 use super::lock::{Lock, NotLocked};
 use super::server;
 use crate::base::limits;
+use crate::mail;
 use crate::net::gate::Room;
 use crate::net::listen::{Accepted, Address, ListenError};
-use crate::net::stream::write_all;
-use crate::net::{Gate, Listener, executor};
-use crate::quarantine::Quarantine;
+use crate::net::stream::{Socket, write_all};
+use crate::net::{Gate, Listener, Stop, executor};
+use crate::quarantine::directory::Resolution;
+use crate::quarantine::{Accounts, Quarantine, Scope};
 use crate::serve::Serving;
 use smol::io::{AsyncBufReadExt, AsyncReadExt};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,17 +36,21 @@ pub fn path(data: &Path) -> PathBuf {
 }
 
 /// Answers commands until the stop.
-pub fn start(serving: &Serving, quarantine: Arc<Quarantine>) -> Result<Arc<Gate>, ListenError> {
+pub fn start(
+    serving: &Serving,
+    quarantine: Arc<Quarantine>,
+    accounts: Arc<Accounts>,
+) -> Result<Arc<Gate>, ListenError> {
     let room = Room { total: limits::CONTROL_CONNECTIONS, ..Room::default() };
     let gate = Gate::new(room);
     let socket = path(quarantine.store.disk().root());
     let listener = Listener::bind(&Address::Unix(socket, 0o600))?;
-    let tasks = serving.tasks.clone();
+    let (tasks, stop) = (serving.tasks.clone(), serving.stop.clone());
     let accept = move |accepted: Accepted| {
         accepted.seat.known();
-        let quarantine = quarantine.clone();
+        let (quarantine, accounts, stop) = (quarantine.clone(), accounts.clone(), stop.clone());
         executor::spawn(&tasks, "a command", async move {
-            if let Err(error) = serve(accepted, quarantine).await {
+            if let Err(error) = serve(accepted, quarantine, accounts, stop).await {
                 log::debug!("control socket: {error}");
             }
         });
@@ -53,7 +60,12 @@ pub fn start(serving: &Serving, quarantine: Arc<Quarantine>) -> Result<Arc<Gate>
     Ok(gate)
 }
 
-async fn serve(accepted: Accepted, quarantine: Arc<Quarantine>) -> std::io::Result<()> {
+async fn serve(
+    accepted: Accepted,
+    quarantine: Arc<Quarantine>,
+    accounts: Arc<Accounts>,
+    stop: Stop,
+) -> std::io::Result<()> {
     let Accepted { mut socket, seat, .. } = accepted;
     let mut line = Vec::new();
     let reader = socket.clone().take(limits::CONTROL_LINE);
@@ -66,6 +78,9 @@ async fn serve(accepted: Accepted, quarantine: Arc<Quarantine>) -> std::io::Resu
     smol::future::or(request, too_long).await?;
     if line.is_empty() {
         return Ok(());
+    }
+    if let Ok(Request::Pass { recipient, from }) = serde_json::from_slice(&line) {
+        return lend(&mut socket, &quarantine, &accounts, &recipient, from, stop).await;
     }
     let (sender, lines) = smol::channel::bounded::<Vec<u8>>(AHEAD);
     // What was begun is finished, also when nobody reads the answer any more.
@@ -88,6 +103,46 @@ async fn serve(accepted: Accepted, quarantine: Arc<Quarantine>) -> std::io::Resu
     }
     job.await;
     drop(seat);
+    Ok(())
+}
+
+/// Lends a pass until the other side closes the connection.
+async fn lend(
+    socket: &mut Socket,
+    quarantine: &Quarantine,
+    accounts: &Arc<Accounts>,
+    recipient: &str,
+    from: Vec<IpAddr>,
+    stop: Stop,
+) -> std::io::Result<()> {
+    let tree = mail::Address::parse(recipient).ok().map(|address| quarantine.directory().resolve(&address));
+    let (answer, lent) = match tree {
+        Some(Resolution::Tree(tree)) => {
+            match accounts.lend(Scope::Recipient(tree.clone()), from, quarantine.store.now()) {
+                Some(lent) => {
+                    let (user, password) = (lent.user.clone(), lent.password.expose().clone());
+                    (Answer::Pass { user, password, recipient: tree.to_string() }, Some(lent))
+                }
+                None => (Answer::Failed { why: Why::Later, text: "the system has no random bytes".to_string() }, None),
+            }
+        }
+        _ => {
+            let text = format!("{recipient} is not a recipient in one of the [domains]");
+            (Answer::Failed { why: Why::Scope, text }, None)
+        }
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    write_all(socket, &line).await?;
+    let closed = async {
+        // Nothing more is said: what can be read is its end.
+        let _ = socket.read(&mut [0]).await;
+    };
+    let over = async {
+        smol::Timer::after(limits::PASS_TIME).await;
+    };
+    smol::future::or(closed, smol::future::or(over, stop.stopped())).await;
+    drop(lent);
     Ok(())
 }
 
@@ -151,6 +206,20 @@ pub fn ask(config: &Config, request: &Request, mut tell: impl FnMut(Answer)) -> 
 /// The running server, if there is one.
 pub fn connect(data: &Path) -> std::io::Result<UnixStream> {
     UnixStream::connect(path(data))
+}
+
+/// Asks the running server for a pass. It is good as long as the connection that comes with it is kept.
+pub fn pass(mut stream: UnixStream, request: &Request) -> Result<(Answer, UnixStream), Unanswered> {
+    let broken =
+        |e: std::io::Error| Unanswered::Broken(format!("the running server did not answer ({e}); its log may say why"));
+    let mut line = serde_json::to_vec(request).map_err(|e| broken(e.into()))?;
+    line.push(b'\n');
+    stream.set_read_timeout(Some(limits::CONTROL_WAIT)).map_err(broken)?;
+    stream.write_all(&line).map_err(broken)?;
+    let mut answer = Vec::new();
+    BufReader::new(&stream).take(limits::CONTROL_LINE).read_until(b'\n', &mut answer).map_err(broken)?;
+    let answer = serde_json::from_slice(&answer).map_err(|e| broken(e.into()))?;
+    Ok((answer, stream))
 }
 
 /// Asks the running server.

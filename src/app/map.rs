@@ -193,7 +193,8 @@ fn system_roots() -> Result<PathBuf, MapError> {
     found.ok_or_else(|| "this system has no list of certificate authorities where it is usual: set ca_file".to_string())
 }
 
-fn first_line(file: &Path) -> Result<Secret<String>, MapError> {
+/// The first line of a file that holds a password.
+pub fn first_line(file: &Path) -> Result<Secret<String>, MapError> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_string()))
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod deposit;
+pub mod doctor;
 pub mod lock;
 pub mod map;
 pub mod samples;

@@ -133,7 +133,7 @@ impl Server {
         server.set_digest_rules(config);
         server.work(config)?;
         // Mail goes on without it, and commands say that they do not reach us.
-        match control::start(&server.serving, server.quarantine.clone()) {
+        match control::start(&server.serving, server.quarantine.clone(), server.accounts.clone()) {
             Ok(gate) => server.gates.push(gate),
             Err(e) => log::error!("{e}; commands do not reach this server"),
         }

@@ -170,8 +170,41 @@ pub const CONTROL_CONNECTIONS: usize = 32;
 /// A command waits so long for the server's next line (a search over a full store takes a while), and the server for the
 /// request.
 pub const CONTROL_WAIT: Duration = Duration::from_secs(120);
+/// A pass that is lent to `lazaret doctor` ends after this, though its holder is still there.
+pub const PASS_TIME: Duration = Duration::from_secs(15 * 60);
 /// Bytes of a message that a listing looks at behind the trace, for sender and subject.
 pub const LISTED_HEADER: u64 = 64 << 10;
+
+// The doctor
+
+/// For a service to be connected to, and to say that it is there: all of them are near.
+pub const DOCTOR_CONNECT: Duration = Duration::from_secs(10);
+/// For a mail server's reply to a command, and for a page: a person waits.
+pub const DOCTOR_REPLY: Duration = Duration::from_secs(60);
+/// For a mail server's reply after the test message: filters look at it meanwhile.
+pub const DOCTOR_LAST_REPLY: Duration = Duration::from_secs(180);
+/// How long the test message is waited for that a mail server took: what hands it over may have a queue.
+pub const DOCTOR_STORED: Duration = Duration::from_secs(20);
+/// How long the answer of the release's mail server is waited for.
+pub const DOCTOR_HANDED: Duration = Duration::from_secs(60);
+/// How long a release is watched that was handed over: a filter behind the queue catches it within seconds.
+pub const DOCTOR_QUIET: Duration = Duration::from_secs(8);
+/// How long it may take to remove the test message: a delivery under way is waited for.
+pub const DOCTOR_CLEAN: Duration = Duration::from_secs(15);
+/// Pause between two looks at what became of the test message.
+pub const DOCTOR_LOOK: Duration = Duration::from_millis(250);
+/// Bytes of the journal that are read for what became of the test message; it began a minute ago.
+pub const DOCTOR_RECENT: u64 = 16 << 20;
+/// Bytes of the journal that are compared with what a filter says that it rejected: some 200,000 messages.
+pub const DOCTOR_JOURNAL: u64 = 64 << 20;
+/// What a filter tells of its history; rspamd keeps 200 messages unless told otherwise, each in some 10 KB.
+pub const DOCTOR_HISTORY: usize = 64 << 20;
+/// Messages that are named of those that a filter rejected and that are missing here.
+pub const DOCTOR_MISSING: usize = 10;
+/// Largest page that is looked at.
+pub const DOCTOR_PAGE: usize = 4 << 20;
+/// Bytes of a Message-ID that the journal notes: RFC 5322 2.1.1 has lines of 998.
+pub const JOURNAL_MESSAGE_ID: usize = 998;
 
 // The page
 

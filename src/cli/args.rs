@@ -2,11 +2,13 @@
 //! rewritten for it first.
 
 mod digest;
+mod doctor;
 mod requests;
 mod senders;
 mod user;
 
 pub use digest::Digest;
+pub use doctor::Doctor;
 pub use requests::{Decline, Grant, Requests};
 pub use senders::{Allow, Block, Lists, Unlist};
 pub use user::{User, UserAdd, UserCommand, UserList, UserPasswd, UserRemove};
@@ -92,6 +94,8 @@ pub enum Command {
     Expire(Expire),
     /// Check configuration and store.
     Check(Check),
+    /// Follow a test message.
+    Doctor(Doctor),
     /// Short texts about one thing each.
     Help(Help),
 }
@@ -290,7 +294,7 @@ pub struct Check {
     pub json: bool,
 }
 
-/// short texts about folders, accounts, doors, exit; `lazaret help TOPIC` is the same
+/// short texts about folders, accounts, doors, doctor, exit; `lazaret help TOPIC` is the same
 #[derive(FromArgs, Debug, PartialEq)]
 #[argh(subcommand, name = "topic", help_triggers("-h", "--help"))]
 pub struct Help {

@@ -38,7 +38,7 @@ pub enum Exit {
 /// Every code with its meaning, for `lazaret help exit`.
 pub const TABLE: [(Exit, &str); 13] = [
     (Exit::Done, "done"),
-    (Exit::Found, "check found something; or some of what was asked was refused"),
+    (Exit::Found, "check or doctor found something; or some of what was asked was refused"),
     (Exit::Usage, "the arguments are wrong"),
     (Exit::Data, "what was read is wrong"),
     (Exit::NoInput, "what was to be read is not there: a file, a message"),

@@ -6,10 +6,11 @@ use crate::mail::Kept;
 use crate::quarantine::folders::{self, Folder, Inbox, Naming, Row, Spelling, WriteOnly};
 
 /// Topics, each with what it is about.
-const TOPICS: [(&str, &str); 4] = [
+const TOPICS: [(&str, &str); 5] = [
     ("folders", "what may be dragged where, and what that does"),
     ("accounts", "who sees what"),
     ("doors", "how mail comes in"),
+    ("doctor", "what lazaret doctor looks at, and what it leaves"),
     ("exit", "exit codes"),
 ];
 
@@ -20,6 +21,7 @@ pub fn text(topic: Option<&str>) -> Option<String> {
         Some("folders") => Some(folder_table()),
         Some("accounts") => Some(ACCOUNTS.to_string()),
         Some("doors") => Some(DOORS.to_string()),
+        Some("doctor") => Some(DOCTOR.to_string()),
         Some("exit") => Some(exit_table()),
         Some(_) => None,
     }
@@ -110,6 +112,23 @@ Mail comes in
              transport; it works whether or not the server runs.
   drop/      a Maildir in the data directory where any program may leave mail; [drop]
              names the header field that holds the recipient.
+";
+
+const DOCTOR: &str = "\
+lazaret doctor --to ADDRESS [--through HOST:PORT] sends a test message that every filter
+takes for spam, and follows it. Each step is told as it ends:
+
+  server, disk, clock, earlier   the running server; room; test messages left behind
+  door, filter                   each door is open; each filter asked says \"spam\"
+  mail, refused, stored          the mail server refuses it, and it is kept with reasons
+  imap, page                     its recipient sees it
+  released, handed               it is dragged to Release, and the route's server takes it
+  not-caught-again, delivered    no filter catches the release; where to look for it
+  compared                       what rspamd rejected lately, and which of it is missing
+
+What fails says what to change; what makes no sense after it is skipped, and nothing is
+sent unless all before it is in order. At the end the test message is removed here. The
+one that was released is in the mailbox of ADDRESS; with --no-release there is none.
 ";
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod deposit;
+mod doctor;
 mod exit;
 mod help;
 mod output;
@@ -13,8 +14,8 @@ mod store;
 mod user;
 
 pub use args::{
-    Check, Command, Demo, Deposit, Expire, Help, Invocation, List, Release, Remove, Sender, Serve, Show, Stop, Train,
-    User, UserAdd, UserCommand, UserList, UserPasswd, UserRemove, parse,
+    Check, Command, Demo, Deposit, Doctor, Expire, Help, Invocation, List, Release, Remove, Sender, Serve, Show, Stop,
+    Train, User, UserAdd, UserCommand, UserList, UserPasswd, UserRemove, parse,
 };
 pub use exit::Exit;
 pub use output::{Table, clean, fail, print, print_json};

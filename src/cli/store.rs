@@ -3,7 +3,7 @@
 use super::args::{Check, Command, Digest, List, Requests, Show};
 use super::exit::Exit;
 use super::output::{Table, clean, fail, print, print_json};
-use super::{deposit, senders, shown};
+use super::{deposit, doctor, senders, shown};
 use crate::app::commands::check::check;
 use crate::app::commands::{self, Answer, Message, Request, Saying, Waiting, Why};
 use crate::app::config::{Config, Log};
@@ -32,6 +32,7 @@ pub fn run(config: &Config, command: &Command) -> Exit {
         Command::Digest(options) => digest(config, options),
         Command::Expire(c) => expire(config, c.dry_run, c.json),
         Command::Check(options) => check_store(config, options),
+        Command::Doctor(options) => doctor::run(config, options),
         Command::Serve(_) | Command::Demo(_) | Command::User(_) | Command::Help(_) => {
             fail("a fault of this program: that is no command on the store");
             Exit::Software

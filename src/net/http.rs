@@ -2,9 +2,9 @@
 
 use super::dial::Dial;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
+use hyper::{Method, Request};
 use smol::Timer;
 use smol_hyper::rt::FuturesIo;
 use std::fmt;
@@ -106,17 +106,42 @@ pub async fn post(
     timeout: Duration,
     most: usize,
 ) -> Result<Response, HttpError> {
+    within(target, timeout, send(target, Method::POST, headers, body.into(), most)).await
+}
+
+/// Sends one GET; otherwise as [`post`].
+pub async fn get(
+    target: &Target,
+    headers: &[(&str, &str)],
+    timeout: Duration,
+    most: usize,
+) -> Result<Response, HttpError> {
+    within(target, timeout, send(target, Method::GET, headers, Bytes::new(), most)).await
+}
+
+async fn within(
+    target: &Target,
+    timeout: Duration,
+    exchange: impl Future<Output = Result<Response, HttpError>>,
+) -> Result<Response, HttpError> {
     let late = async {
         Timer::after(timeout).await;
         Err(HttpError(format!("{target} did not answer within {} s", timeout.as_secs_f32())))
     };
     // The request first: an answer that is there counts, however late.
-    smol::future::or(send(target, headers, body.into(), most), late).await
+    smol::future::or(exchange, late).await
 }
 
-async fn send(target: &Target, headers: &[(&str, &str)], body: Bytes, most: usize) -> Result<Response, HttpError> {
+async fn send(
+    target: &Target,
+    method: Method,
+    headers: &[(&str, &str)],
+    body: Bytes,
+    most: usize,
+) -> Result<Response, HttpError> {
     let failed = |what: &str, why: &dyn fmt::Display| HttpError(format!("{target}: {what}: {why}"));
-    let mut request = Request::post(&target.path).header("Host", target.host()).header("Connection", "close");
+    let mut request =
+        Request::builder().method(method).uri(&target.path).header("Host", target.host()).header("Connection", "close");
     for (name, value) in headers {
         // Bytes: rspamd takes addresses in UTF-8 (RFC 6531).
         request = request.header(*name, value.as_bytes());

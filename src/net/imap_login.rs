@@ -4,6 +4,7 @@
 //! sent: a server may repeat what it did not understand.
 
 mod talk;
+pub mod visit;
 
 use super::smtp::Security;
 use super::stream::Stream;
@@ -153,12 +154,19 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
 }
 
 /// One login over a fresh connection.
-async fn converse(
+async fn converse(stream: Box<dyn Stream>, security: &Security, user: &[u8], password: &[u8]) -> Result<bool, String> {
+    let (mut talk, offers) = begin(stream, security).await?;
+    let is_right = talk.log_in(&offers, user, password).await?;
+    // The answer is known; nobody waits for the rest.
+    within(limits::LINGER, talk.log_out()).await;
+    Ok(is_right)
+}
+
+/// Greeting, TLS, and what the server offers.
+async fn begin(
     mut stream: Box<dyn Stream>,
     security: &Security,
-    user: &[u8],
-    password: &[u8],
-) -> Result<bool, String> {
+) -> Result<(Talk<Box<dyn Stream>>, talk::Offers), String> {
     if let Security::Implicit(tls) = security {
         stream = start_tls(tls, stream).await?;
     }
@@ -174,10 +182,7 @@ async fn converse(
         Some(offers) => offers,
         None => talk.capabilities().await?,
     };
-    let is_right = talk.log_in(&offers, user, password).await?;
-    // The answer is known; nobody waits for the rest.
-    within(limits::LINGER, talk.log_out()).await;
-    Ok(is_right)
+    Ok((talk, offers))
 }
 
 async fn start_tls(tls: &super::smtp::Tls, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, String> {

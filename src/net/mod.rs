@@ -1,5 +1,6 @@
 //! Sockets, TLS and threads. With `serve` and `work` the only users of smol.
 
+pub mod browse;
 mod deflate;
 pub mod dial;
 pub mod drive;

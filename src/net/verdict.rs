@@ -1,7 +1,7 @@
 //! Asks a filter what it says of a message.
 
 use super::dial::Dial;
-use super::http::{Target, post};
+use super::http::{Target, get, post};
 use crate::base::{Secret, limits};
 use crate::verdict::{Request, Verdict, rspamd, spamd};
 use hyper::body::Bytes;
@@ -71,6 +71,29 @@ impl Asked {
                 let parts = [head.as_slice(), message.as_ref()];
                 let answer = daemon.exchange(&parts, limits::VERDICT_REPLY, *time).await;
                 spamd::answer(&answer.map_err(|why| failed(&why))?).map_err(|error| failed(&error))
+            }
+        }
+    }
+}
+
+impl Asked {
+    /// Asks whether it is there at all.
+    ///
+    /// # Errors
+    /// In words: it is not reached, or what answers is no such filter.
+    pub async fn ping(&self, time: Duration) -> Result<(), String> {
+        match self {
+            Asked::Rspamd { worker, .. } => {
+                let response = get(&worker.with_path(rspamd::PING), &[], time, limits::HTTP_REPLY).await;
+                let response = response.map_err(|error| error.to_string())?;
+                if rspamd::is_pong(response.status, &response.body) {
+                    return Ok(());
+                }
+                Err(format!("what answers there is not rspamd (status {})", response.status))
+            }
+            Asked::Spamd { daemon, .. } => {
+                let answer = daemon.exchange(&[spamd::PING], limits::HTTP_REPLY, time).await?;
+                if spamd::is_pong(&answer) { Ok(()) } else { Err("what answers there is not spamd".to_string()) }
             }
         }
     }

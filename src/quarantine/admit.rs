@@ -5,7 +5,7 @@ use super::directory::Resolution;
 use crate::base::{Fault, Flags, Form, limits};
 use crate::disk::Disk;
 use crate::mail::trace::{Client, Told, Trace, split_delivery_fields};
-use crate::mail::{Address, Class, Kind, Name};
+use crate::mail::{Address, Class, Kind, Name, header};
 use crate::store::Tree;
 use serde_json::json;
 use std::fmt;
@@ -45,6 +45,13 @@ impl Arrival<'_> {
     pub fn form_of(message: &[u8]) -> Form {
         if bare_line_feeds(message, b'\0') > 0 { Form::Lf } else { Form::Crlf }
     }
+}
+
+/// The Message-ID, for whoever compares the journal with what others noted; "" when there is none.
+fn message_id(message: &[u8]) -> String {
+    let header = message.get(..header::end(message)).unwrap_or_default();
+    let field = header::find(header, b"message-id").map(|field| field.unfolded().trim_ascii().to_vec());
+    String::from_utf8_lossy(&field.unwrap_or_default()).chars().take(limits::JOURNAL_MESSAGE_ID).collect()
 }
 
 /// Line feeds without a CR before them; `before` is the byte that stands before the first.
@@ -229,7 +236,10 @@ impl Quarantine {
         parts.extend(body);
         let placed = self.store.deliver(&batch.tree, arrival.class.folder(), name, &parts)?;
         let id = placed.name.id();
-        let details = json!({ "class": arrival.class.word(), "kind": arrival.kind.word(), "sender": arrival.sender, "size": size });
+        let details = json!({
+            "class": arrival.class.word(), "kind": arrival.kind.word(), "sender": arrival.sender, "size": size,
+            "message_id": message_id(arrival.message),
+        });
         self.journal.note(now, &id, &batch.tree.address.to_string(), "stored", &arrival.client.door, details);
         Ok(id)
     }

@@ -31,7 +31,7 @@ mod whole;
 
 pub use account::{Account, Accounts, Scope};
 pub use act::{Done, Failed};
-pub use admit::{Arrival, Filed, Refused};
+pub use admit::{Arrival, Filed, Refused, has_space};
 pub use append::Appending;
 pub use children::Named;
 pub use core::{Options, Quarantine};

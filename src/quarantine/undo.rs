@@ -8,7 +8,7 @@ use super::policy::Denied;
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::name::Base;
 use crate::mail::{Address, Kept};
-use crate::queue::{self, Held, Order, Origin, Waiting};
+use crate::queue::{self, Held, Order, Origin, Outcome, Waiting};
 use crate::store::{Flagging, Placed, Reach};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -53,6 +53,22 @@ impl Quarantine {
             self.journal.note(now, &order.message.id(), &tree, "undone", &account.login, json!({ "verbs": verbs }));
         }
         first_fault.map_or(Ok(back.len()), |fault| Err(fault.into()))
+    }
+
+    /// Gives the deliveries of a message back that wait for their next attempt: it lies in its folder again, as one whose
+    /// release failed. Says how many; none of them may be left, or under way at this moment.
+    pub fn call_back(&self, message: &Base, reason: &str) -> Result<usize, Fault> {
+        let mut count = 0;
+        while let Some(claim) = self.queue.claim_delivery(message) {
+            if let Err(fault) = self.failed(&claim.entry, &claim.path, reason) {
+                let next = claim.entry.next;
+                self.queue.wait(claim, next);
+                return Err(fault);
+            }
+            self.queue.returned(claim)?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// What this account asked for and can still take back, newest first.

@@ -4,6 +4,7 @@ use super::names::Entry;
 use super::place::names;
 use super::{Queue, Work};
 use crate::base::{Context, Fault};
+use crate::mail::name::Base;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,12 @@ impl Queue {
     pub fn claim(&self, work: Work, now: u64) -> Option<Claim> {
         let (number, entry, file) = self.index().claim(work, now)?;
         Some(Claim { number, entry, path: self.directory(work).join(file) })
+    }
+
+    /// A delivery of this message that nobody works on, whether or not it is due.
+    pub fn claim_delivery(&self, message: &Base) -> Option<Claim> {
+        let (number, entry, file) = self.index().claim_delivery(message)?;
+        Some(Claim { number, entry, path: self.directory(Work::Deliver).join(file) })
     }
 
     /// When the next one is due, in seconds since 1970; it may be past when its message has an order to be fanned out.

@@ -258,6 +258,20 @@ impl Index {
             .take_while(|(next, _)| *next <= now)
             .find(|(_, number)| self.slots.get(number).is_some_and(free))
             .copied()?;
+        self.take(work, found)
+    }
+
+    /// A delivery of this message that waits, whether or not it is due.
+    pub(super) fn claim_delivery(&mut self, message: &Base) -> Option<(u64, Entry, String)> {
+        if self.held.contains_key(message) {
+            return None;
+        }
+        let of_it = |entry: &Entry| entry.message.base == *message && entry.part.work() == Work::Deliver;
+        let (number, slot) = self.slots.iter().find(|(_, slot)| !slot.claimed && of_it(&slot.entry))?;
+        self.take(Work::Deliver, (slot.entry.next, *number))
+    }
+
+    fn take(&mut self, work: Work, found: (u64, u64)) -> Option<(u64, Entry, String)> {
         self.due.get_mut(&work)?.remove(&found);
         let slot = self.slots.get_mut(&found.1)?;
         slot.claimed = true;

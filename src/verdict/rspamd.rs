@@ -10,6 +10,13 @@ use serde_json::Value;
 
 /// The path of the request.
 pub const PATH: &str = "/checkv2";
+/// The path at which rspamd says that it is there.
+pub const PING: &str = "/ping";
+
+/// Whether this is what it says there.
+pub fn is_pong(status: u16, body: &[u8]) -> bool {
+    status == 200 && body.trim_ascii() == b"pong"
+}
 
 /// What stands in the field that marks probable spam unless rspamd names another.
 const SPAM_FIELD: &str = "X-Spam";

@@ -205,6 +205,14 @@ pub(super) fn report(text: &str) -> Vec<Reason> {
     reasons
 }
 
+/// Asks whether spamd is there.
+pub const PING: &[u8] = b"PING SPAMC/1.2\r\n\r\n";
+
+/// Whether this is what it answers to [`PING`].
+pub fn is_pong(answer: &[u8]) -> bool {
+    answer.starts_with(b"SPAMD/") && answer.trim_ascii_end().ends_with(b"PONG")
+}
+
 /// `3.5 BAYES_99  BODY: Bayes spam probability …`, perhaps behind an asterisk.
 pub(super) fn row(line: &str) -> Option<Reason> {
     let line = line.trim_start();

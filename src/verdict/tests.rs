@@ -327,6 +327,13 @@ fn fits(verdict: &Verdict) -> bool {
         && verdict.score.is_none_or(f64::is_finite)
 }
 
+#[test]
+fn filters_say_that_they_are_there() {
+    assert!(rspamd::is_pong(200, b"pong\r\n") && !rspamd::is_pong(404, b"pong") && !rspamd::is_pong(200, b"<html>"));
+    assert!(spamd::is_pong(b"SPAMD/1.5 0 PONG\r\n") && !spamd::is_pong(b"SPAMD/1.5 76 Bad header line\r\n"));
+    assert!(!spamd::is_pong(b"") && !spamd::is_pong(b"220 PONG"));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_an_answer_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..4_000, at in 0usize..4_000, to: u8) {

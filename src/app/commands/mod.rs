@@ -4,6 +4,7 @@
 pub mod check;
 mod describe;
 mod digest;
+mod discard;
 mod find;
 mod list;
 mod requests;
@@ -19,6 +20,7 @@ pub use verbs::{Did, Outcome};
 use crate::base::Fault;
 use crate::quarantine::{Account, Quarantine};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Days of the journal that are looked through for a message.
 const JOURNAL_DAYS: usize = 400;
@@ -103,6 +105,18 @@ pub enum Request {
         /// Only say what would go.
         dry_run: bool,
     },
+    /// Remove for good, wherever it is: in a folder, or waiting for a delivery.
+    Discard {
+        /// Message ids.
+        ids: Vec<String>,
+    },
+    /// Lend a login for one recipient's mail. It ends when this connection does; only a running server has any.
+    Pass {
+        /// An address of the recipient.
+        recipient: String,
+        /// The addresses of this machine from which it is good.
+        from: Vec<IpAddr>,
+    },
     /// File a message that lies in `intake/tmp` under this name; it stays there.
     Deposit {
         /// The file's name.
@@ -139,6 +153,15 @@ pub enum Answer {
     Filed {
         /// Its ids: one for each tree.
         ids: Vec<String>,
+    },
+    /// A login that was lent.
+    Pass {
+        /// The login.
+        user: String,
+        /// Its password.
+        password: String,
+        /// Whose mail it sees.
+        recipient: String,
     },
     /// All was answered.
     Done,
@@ -200,6 +223,8 @@ pub fn execute(quarantine: &Quarantine, request: &Request, tell: Tell) {
         Request::Lists { list } => senders::list(quarantine, list.as_deref(), tell),
         Request::Digest { what, only } => digest::run(quarantine, *what, only.as_deref(), tell),
         Request::Expire { dry_run } => verbs::expire(quarantine, *dry_run, tell),
+        Request::Discard { ids } => discard::discard(quarantine, ids, tell),
+        Request::Pass { .. } => Err(Failure(Why::Later, "no server runs: there is nothing to sign in to".to_string())),
         Request::Deposit { file } => verbs::deposit(quarantine, file, tell),
     };
     match done {

@@ -191,6 +191,23 @@ impl<S: Stream> Talk<S> {
         }
     }
 
+    /// A command without literals, and what was said to it: the lines before its result, its status, its text.
+    pub(super) async fn ask(&mut self, command: &[u8]) -> Result<(Vec<Vec<u8>>, Status, String), String> {
+        self.say(command).await?;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await?;
+            if !line.starts_with(TAG.as_bytes()) {
+                lines.push(line);
+                continue;
+            }
+            return match understand(&line) {
+                Some(Said::State { tagged: true, status, text, .. }) => Ok((lines, status, text)),
+                _ => Err(CONFUSED.to_string()),
+            };
+        }
+    }
+
     async fn say(&mut self, command: &[u8]) -> Result<(), String> {
         let line = [TAG.as_bytes(), b" ", command, b"\r\n"].concat();
         write_all(&mut self.stream, &line).await.map_err(|error| error.to_string())

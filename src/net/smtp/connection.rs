@@ -23,6 +23,7 @@ pub struct Connection {
     hello: EhloResponse<String>,
     protocol: Protocol,
     times: Times,
+    decided: Step,
 }
 
 impl Connection {
@@ -62,7 +63,7 @@ impl Connection {
                 }
                 log_in(&mut client, login, &hello).await?;
             }
-            Ok(Connection { client, hello, protocol: destination.protocol, times })
+            Ok(Connection { client, hello, protocol: destination.protocol, times, decided: Step::Sender })
         }
         .compat()
         .await
@@ -90,6 +91,11 @@ impl Connection {
         (sent.into_iter().map(|one| one.unwrap_or_else(|| rest.clone())).collect(), usable)
     }
 
+    /// At which command of the last transaction what became of its last recipient was decided.
+    pub fn decided(&self) -> Step {
+        self.decided
+    }
+
     /// Ends the session politely; what the server says to that changes nothing.
     pub async fn quit(mut self) {
         self.client.timeout = self.times.connect;
@@ -100,12 +106,14 @@ impl Connection {
 
     /// Fills `sent` where a recipient's result differs from the one that `Stop` brings for the rest.
     async fn transact(&mut self, parcel: &Parcel<'_>, sent: &mut [Option<Sent>]) -> Result<(), Stop> {
+        self.decided = Step::Sender;
         check_address(parcel.sender).map_err(Stop::All)?;
         let mail = self.mail_command(parcel)?;
         let answer = self.command("MAIL", &mail).await?;
         if !is_positive(&answer) {
             return Err(Stop::All(reply(&answer)));
         }
+        self.decided = Step::Recipient;
         let mut accepted = Vec::new();
         for (&recipient, slot) in parcel.recipients.iter().zip(sent.iter_mut()) {
             match self.offer(recipient).await? {
@@ -116,6 +124,7 @@ impl Connection {
         if accepted.is_empty() {
             return self.command("RSET", "RSET\r\n").await.map(|_| ());
         }
+        self.decided = Step::Message;
         let answers = if self.hello.has_capability(EXT_CHUNKING) && needs_chunking(parcel.data) {
             self.send_chunk(parcel.data, accepted.len()).await?
         } else {
@@ -206,6 +215,17 @@ impl Connection {
         }
         Ok(answer)
     }
+}
+
+/// The commands of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// MAIL
+    Sender,
+    /// RCPT
+    Recipient,
+    /// DATA or BDAT, and the message
+    Message,
 }
 
 /// Why a transaction ended early.

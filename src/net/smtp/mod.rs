@@ -8,7 +8,7 @@
 mod connection;
 mod parcel;
 
-pub use connection::Connection;
+pub use connection::{Connection, Step};
 pub use parcel::{Parcel, compose};
 
 use crate::base::{Secret, limits};

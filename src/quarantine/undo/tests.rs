@@ -189,3 +189,24 @@ fn an_order_that_the_fan_out_has_for_a_moment_is_waited_for() {
         assert_eq!(f.q.undo(&alice(), batch).unwrap(), 1);
     });
 }
+
+#[test]
+fn a_delivery_that_waits_for_its_next_attempt_is_called_back() {
+    use crate::queue::{FanOut, Work};
+    let f = Fixture::new("call-back");
+    let uid = f.caught("alice@x.test");
+    let base = f.q.store.locate(Kept::Caught, uid).unwrap().name.base;
+    assert_eq!(f.q.call_back(&base, "x").unwrap(), 0, "nothing was asked");
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, true).unwrap();
+    assert_eq!(f.q.call_back(&base, "x").unwrap(), 0, "it is not a delivery yet");
+    f.q.queue.fan_out(&f.q, &FanOut::default(), 1000, f.q.store.now().secs()).unwrap();
+    let claim = f.q.queue.claim(Work::Deliver, u64::MAX).unwrap();
+    assert_eq!(f.q.call_back(&base, "x").unwrap(), 0, "it is under way");
+    f.q.queue.defer(claim, u64::MAX - 1);
+    assert_eq!(f.q.call_back(&base, "x").unwrap(), 1);
+    assert_eq!(f.count(Kept::Caught), 1);
+    assert!(f.q.queue.list(9).is_empty() && f.carry_out(&[]).is_empty());
+    assert_eq!(f.q.call_back(&base, "x").unwrap(), 0, "it is done");
+    let f = f.restarted();
+    assert_eq!((f.count(Kept::Caught), f.q.queue.list(9).len()), (1, 0), "over a restart, too");
+}
