@@ -16,7 +16,9 @@ pub use digests::{Digest, DigestOverrides};
 pub use doors::{DropDoor, Exporter, Reports};
 pub use milter::Milter;
 pub use reader::ConfigError;
+pub use sections::is_local_host;
 pub use sink::{Sink, SinkTo};
+pub use value::imap_server;
 
 use crate::mail::{Class, Kind};
 use crate::quarantine::{directory, folders, policy};

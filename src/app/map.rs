@@ -170,7 +170,7 @@ pub fn logins(config: &Config) -> Result<HashMap<String, Server>, MapError> {
 }
 
 /// How a client of ours is protected.
-fn security(tls: RouteTls, host: &str, ca_file: Option<&Path>, verify: bool) -> Result<Security, MapError> {
+pub fn security(tls: RouteTls, host: &str, ca_file: Option<&Path>, verify: bool) -> Result<Security, MapError> {
     let made = || -> Result<smtp::Tls, MapError> {
         let trust = match (ca_file, verify) {
             (_, false) => Trust::Anybody,

@@ -189,6 +189,10 @@ pub const DOCTOR_STORED: Duration = Duration::from_secs(20);
 pub const DOCTOR_HANDED: Duration = Duration::from_secs(60);
 /// How long a release is watched that was handed over: a filter behind the queue catches it within seconds.
 pub const DOCTOR_QUIET: Duration = Duration::from_secs(8);
+/// How long the release is looked for in the mailbox.
+pub const DOCTOR_DELIVERED: Duration = Duration::from_secs(30);
+/// Pause between two looks into the mailbox, which may be on another machine.
+pub const DOCTOR_MAILBOX_LOOK: Duration = Duration::from_secs(1);
 /// How long it may take to remove the test message: a delivery under way is waited for.
 pub const DOCTOR_CLEAN: Duration = Duration::from_secs(15);
 /// Pause between two looks at what became of the test message.

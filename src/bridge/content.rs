@@ -7,10 +7,10 @@ use crate::disk::wire::Reader;
 use crate::imap::content::{Content, Row};
 use crate::imap::text_search::Manner;
 use crate::imap::{envelope, preview};
+use crate::mail::Kept;
 use crate::mail::mime::Structure;
-use crate::mail::{Kept, Name};
 use crate::store::cache::Window;
-use crate::store::{Opened, Reach, Sight, Store};
+use crate::store::{Opened, Reach, Row as Known, Sight, Store};
 use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
@@ -25,12 +25,12 @@ const AHEAD: u64 = 4 << 20;
 /// Parses a message for the cache, unless it is large or was parsed before.
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let mut found = None;
-    store.rows(Reach::All, kept, &UidRanges::one(uid, uid), |row, folder| {
-        found = Some(super::imap::described(row, folder, kept));
+    store.rows(Reach::All, kept, &UidRanges::one(uid, uid), |row, _| {
+        found = Some(*row);
         false
     });
-    let Some((row, name)) = found.filter(|(row, _)| row.size <= AHEAD) else { return };
-    if let Err(error) = Message::new(store, Reach::All, kept, row, name).body_structure() {
+    let Some(row) = found.filter(|row| row.size <= AHEAD) else { return };
+    if let Err(error) = Message::new(store, Reach::All, kept, &row).body_structure() {
         // It may have been removed again; whoever asks for it is told what is wrong.
         log::debug!("message {uid} was not parsed ahead: {error}");
     }
@@ -42,10 +42,11 @@ pub struct Message<'a> {
     sight: Sight,
     kept: Kept,
     row: Row,
-    name: Name,
+    /// What caches find it by.
+    key: u64,
     /// What the cache has; `None` inside: nothing.
     cached: Option<Option<Arc<Parsed>>>,
-    /// The fields that most searches look at, likewise.
+    /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
     window: Option<&'a RefCell<Window>>,
     opened: Option<Opened>,
@@ -55,13 +56,21 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// A message of the catalogue; nothing is opened yet.
-    pub fn new(store: &'a Store, sight: impl Into<Sight>, kept: Kept, row: Row, name: Name) -> Self {
+    pub fn new(store: &'a Store, sight: impl Into<Sight>, kept: Kept, row: &Known) -> Self {
         Message {
             store,
             sight: sight.into(),
             kept,
-            row,
-            name,
+            row: Row {
+                uid: row.uid,
+                flags: row.flags,
+                size: row.size,
+                date: row.arrival(),
+                modseq: row.modseq,
+                saved: u64::from(row.saved),
+                trace: row.trace,
+            },
+            key: row.key,
             cached: None,
             fields: None,
             window: None,
@@ -107,7 +116,7 @@ impl<'a> Message<'a> {
             return Ok(known.clone());
         }
         let cache = self.store.cache();
-        let found = cache.get(&self.name.id(), self.row.size).and_then(Parsed::read).map(Arc::new);
+        let found = cache.get(self.key, self.row.size).and_then(Parsed::read).map(Arc::new);
         let known = match found {
             None if cache.is_ready() && self.row.size <= WHOLE => Some(self.parse()?),
             found => found,
@@ -122,29 +131,19 @@ impl<'a> Message<'a> {
         let preview = self.words(&scanned)?;
         let parsed = Arc::new(Parsed::new(&scanned, &self.read_header()?, &preview));
         self.structure = Some(scanned);
-        self.store.cache().put(&self.name.id(), self.row.size, parsed.bytes());
+        self.store.cache().put(self.key, self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
         Ok(parsed)
     }
 
-    /// What the store keeps of the fields; made from the header when it has nothing yet.
-    fn fields(&mut self) -> io::Result<Option<&[u8]>> {
-        if self.fields.is_none() {
-            let (kept, id) = (self.store.fields(), self.name.id());
-            let found = match self.window {
-                Some(window) => kept.get_near(&id, self.row.size, &mut window.borrow_mut()),
-                None => kept.get(&id, self.row.size),
-            };
-            let made = match found {
-                None if kept.is_ready() => {
-                    let made = fields::render(&self.header()?, self.row.trace);
-                    made.inspect(|made| kept.put(&id, self.row.size, made))
-                }
-                found => found,
-            };
-            self.fields = Some(made);
+    /// Makes of the header what the store is to keep of the fields.
+    fn make_fields(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let kept = self.store.fields();
+        if !kept.is_ready() {
+            return Ok(None);
         }
-        Ok(self.fields.as_ref().and_then(|fields| fields.as_deref()))
+        let made = fields::render(&self.header()?, self.row.trace);
+        Ok(made.inspect(|made| kept.put(self.key, self.row.size, made)))
     }
 
     fn scan(&mut self) -> io::Result<Arc<Structure>> {
@@ -220,8 +219,13 @@ impl Content for Message<'_> {
         self.row
     }
 
-    fn id(&self) -> String {
-        self.name.original()
+    fn id(&self) -> io::Result<String> {
+        let mut id = None;
+        self.store.rows(self.sight, self.kept, &UidRanges::one(self.row.uid, self.row.uid), |row, folder| {
+            id = Some(folder.original(row));
+            false
+        });
+        id.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn header(&mut self) -> io::Result<Arc<[u8]>> {
@@ -235,7 +239,19 @@ impl Content for Message<'_> {
         if !fields::keeps(name) {
             return Ok(None);
         }
-        Ok(self.fields()?.and_then(|kept| fields::has(kept, name, value, manner)))
+        let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
+        if self.fields.is_none() {
+            let look = |window: &mut Window| self.store.fields().look(self.key, self.row.size, window, ask);
+            let found = match self.window {
+                Some(window) => look(&mut window.borrow_mut()),
+                None => look(&mut Window::default()),
+            };
+            if let Some(has) = found {
+                return Ok(has);
+            }
+            self.fields = Some(self.make_fields()?);
+        }
+        Ok(self.fields.as_ref().and_then(|made| ask(made.as_deref()?)))
     }
 
     fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
@@ -326,7 +342,7 @@ impl Content for Message<'_> {
 mod tests {
     use super::*;
     use crate::imap::structure::render_body_structure;
-    use crate::mail::Address;
+    use crate::mail::{Address, Name};
     use crate::store::testing::{Scratch, store};
 
     const MULTIPART: &[u8] =
@@ -355,12 +371,11 @@ mod tests {
 
     fn message(store: &Store, uid: u32) -> Message<'_> {
         let mut found = None;
-        store.rows(Reach::All, Kept::Caught, &UidRanges::one(uid, uid), |row, folder| {
-            found = Some(super::super::imap::described(row, folder, Kept::Caught));
+        store.rows(Reach::All, Kept::Caught, &UidRanges::one(uid, uid), |row, _| {
+            found = Some(*row);
             false
         });
-        let (row, name) = found.unwrap();
-        Message::new(store, Reach::All, Kept::Caught, row, name)
+        Message::new(store, Reach::All, Kept::Caught, &found.unwrap())
     }
 
     /// All that a listing asks for, one question a `Message` as well as all of one.
@@ -395,14 +410,14 @@ mod tests {
             assert_eq!(plain[1], expected, "{what}");
 
             store.cache().load();
-            assert!(store.cache().get(&message(&store, uid).id(), bytes.len() as u64).is_none());
+            assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_none());
             fill(&store, Kept::Caught, uid);
-            assert!(store.cache().get(&message(&store, uid).id(), bytes.len() as u64).is_some(), "{what}");
+            assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_some(), "{what}");
             assert_eq!(listing(&store, uid), plain, "{what}: from the cache");
 
             // A record whose parts are wrong in form, though its checksum is right.
             for payload in [b"".as_slice(), b"0.0.0/0 ", b"garbage"] {
-                store.cache().put(&message(&store, uid).id(), bytes.len() as u64, payload);
+                store.cache().put(message(&store, uid).key, bytes.len() as u64, payload);
                 assert_eq!(listing(&store, uid), plain, "{what}: over garbage");
             }
             std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();

@@ -10,15 +10,13 @@ use crate::imap::binary::Trouble;
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Question, Refusal, Rows, Selected, Store, StoreMode, Stored, Transferred,
 };
-use crate::imap::{Session, content::Row as ImapRow, fetch};
-use crate::mail::{Kept, Name};
+use crate::imap::{Session, fetch};
 use crate::quarantine::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
 use crate::quarantine::mailbox::Content;
 use crate::quarantine::policy::{Denied, Why};
 use crate::quarantine::scram::Exchange;
 use crate::quarantine::{Account, Accounts, Failed, Mailbox, Quarantine};
-use crate::store::catalogue::Folder as Catalogue;
 use crate::store::subscriptions::Subscriptions;
 use crate::store::{Flagging, Row};
 use event_listener::EventListener;
@@ -223,19 +221,19 @@ impl ImapBridge {
         let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
         let mut found = self.rows(content, batch);
         rows.vanished = found.len() < batch.len();
-        found.retain(|(row, _)| row.modseq > wanted.since);
+        found.retain(|row| row.modseq > wanted.since);
         if wanted.mark_seen {
             rows.changed = self.mark_seen(content, &mut found)?;
         }
         let mut bytes = 0;
-        for (row, name) in found {
+        for row in found {
             if bytes > limits::PIECE_BYTES as u64 || turn.is_over() {
                 // What changed already is told with the rows that come later, too.
                 rows.next = Some(row.uid);
                 break;
             }
             let Some(seq) = wanted.list.seq(row.uid) else { continue };
-            let mut message = Message::new(store, content.sight, content.kept, row, name);
+            let mut message = Message::new(store, content.sight, content.kept, &row);
             let mark = rows.pieces.len();
             match fetch::line(seq, wanted, &mut message, &mut rows.pieces) {
                 Ok(()) => bytes += rows.pieces.get(mark..).unwrap_or_default().iter().map(piece_len).sum::<u64>(),
@@ -251,24 +249,24 @@ impl ImapBridge {
         Ok(Answer::Rows(rows))
     }
 
-    pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<(ImapRow, Name)> {
+    pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<Row> {
         let ranges: UidRanges = uids.iter().copied().collect();
         let mut found = Vec::with_capacity(uids.len());
-        self.shared.quarantine.store.rows(content.sight, content.kept, &ranges, |row, folder| {
-            found.push(described(row, folder, content.kept));
+        self.shared.quarantine.store.rows(content.sight, content.kept, &ranges, |row, _| {
+            found.push(*row);
             true
         });
         found
     }
 
-    fn mark_seen(&self, content: &Content, found: &mut [(ImapRow, Name)]) -> Result<Vec<FlagRow>, Refusal> {
-        let unseen: UidRanges = found.iter().filter(|(r, _)| !r.flags.has(Flags::SEEN)).map(|(r, _)| r.uid).collect();
+    fn mark_seen(&self, content: &Content, found: &mut [Row]) -> Result<Vec<FlagRow>, Refusal> {
+        let unseen: UidRanges = found.iter().filter(|r| !r.flags.has(Flags::SEEN)).map(|r| r.uid).collect();
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
         let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN, None);
         let rows = rows.map_err(|fault| refused(fault.into()))?.rows;
-        for (row, _) in found.iter_mut() {
+        for row in found.iter_mut() {
             if let Some(new) = rows.iter().find(|new| new.uid == row.uid) {
                 (row.flags, row.modseq) = (new.flags, new.modseq);
             }
@@ -372,13 +370,6 @@ impl Bridge<Session> for ImapBridge {
 fn permanent() -> Flags {
     let all = crate::base::flags::TABLE.len() as u32;
     Flags((1 << all) - 1).without(Flags::OURS)
-}
-
-/// What the catalogue knows of a message, and its name.
-pub(super) fn described(row: &Row, folder: &Catalogue, kept: Kept) -> (ImapRow, Name) {
-    let (name, date, saved) = folder.described(row, kept);
-    let Row { uid, flags, size, modseq, trace, .. } = *row;
-    (ImapRow { uid, flags, size, date, modseq, saved, trace }, name)
 }
 
 fn flag_row(row: &Row) -> FlagRow {

@@ -64,13 +64,13 @@ impl ImapBridge {
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(found) };
-            for (row, name) in self.rows(content, &batch) {
+            for row in self.rows(content, &batch) {
                 if turn.is_over() || found.uids.len() >= limits::SEARCH_HITS {
                     found.next = Some(row.uid);
                     return Ok(found);
                 }
                 let store = &self.shared.quarantine.store;
-                let mut message = Message::new(store, content.sight, content.kept, row, name).among(&window);
+                let mut message = Message::new(store, content.sight, content.kept, &row).among(&window);
                 let mut one = || -> io::Result<()> {
                     let Some((modseq, score)) = gather::look(wanted, &mut message)? else { return Ok(()) };
                     ordering.gathering.add(wanted, &mut message, modseq, score)?;

@@ -4,11 +4,20 @@ use super::args::Doctor;
 use super::exit::Exit;
 use super::output::{clean, fail, print, print_json};
 use crate::app::config::Config;
-use crate::app::doctor::{Options, Outcome, Told, run as examine};
+use crate::app::doctor::{Mailbox, Options, Outcome, Told, run as examine};
+use crate::app::map::first_line;
 
 /// Runs it. `Found`: something is not as it should be.
 pub fn run(config: &Config, options: &Doctor) -> Exit {
+    let mailbox = match mailbox(options) {
+        Ok(mailbox) => mailbox,
+        Err(why) => {
+            fail(why);
+            return Exit::Usage;
+        }
+    };
     let wanted = Options {
+        mailbox,
         to: options.to.clone(),
         from: options.from.0.clone(),
         through: options.through.clone(),
@@ -27,6 +36,14 @@ pub fn run(config: &Config, options: &Doctor) -> Exit {
             fail(why);
             Exit::Unavailable
         }
+    }
+}
+
+fn mailbox(options: &Doctor) -> Result<Option<Mailbox>, String> {
+    match (&options.mailbox, &options.mailbox_password_file) {
+        (None, None) => Ok(None),
+        (Some(url), Some(file)) => Mailbox::new(url, first_line(file)?).map(Some),
+        _ => Err("--mailbox and --mailbox-password-file belong together; one of them is missing".to_string()),
     }
 }
 

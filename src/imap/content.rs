@@ -34,7 +34,7 @@ pub trait Content {
     fn row(&self) -> Row;
 
     /// The message id: base name of the file before the first comma; of a copy, that of its original. Never changes.
-    fn id(&self) -> String;
+    fn id(&self) -> io::Result<String>;
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
     fn header(&mut self) -> io::Result<Arc<[u8]>>;

@@ -95,7 +95,7 @@ impl Line {
                     push(&mut self.text, format_args!("SAVEDATE \"{}\"", Timestamp::from_secs(row.saved).imap()));
                 }
                 Item::EmailId => {
-                    push(&mut self.text, format_args!("EMAILID ({})", objectid::email_id(&content.id())));
+                    push(&mut self.text, format_args!("EMAILID ({})", objectid::email_id(&content.id()?)));
                 }
                 Item::ThreadId => self.text.extend_from_slice(b"THREADID NIL"),
                 Item::Rfc822 => self.old("RFC822 ", What::Whole, content)?,

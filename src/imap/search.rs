@@ -194,7 +194,7 @@ fn in_manner(key: &Key, content: &mut dyn Content, against: &Against<'_>, manner
         Key::Older(secs) => row.date <= back(*secs),
         Key::Younger(secs) => row.date >= back(*secs),
         Key::Modseq(from) => row.modseq >= *from,
-        Key::EmailId(id) => objectid::email_id(&content.id()) == *id,
+        Key::EmailId(id) => objectid::email_id(&content.id()?) == *id,
         Key::Sent(day) => {
             let block = content.header()?;
             let written = header::find(&block, b"Date").and_then(|field| Written::parse(field.value));

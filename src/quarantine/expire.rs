@@ -3,7 +3,7 @@
 use super::Quarantine;
 use crate::base::{Fault, Timestamp, UidRanges};
 use crate::mail::{Address, Kept};
-use crate::store::{Folder, Located, Reach, Row, TreeId};
+use crate::store::{Located, Reach, Row, TreeId};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -60,9 +60,9 @@ pub struct Expired {
 
 impl Quarantine {
     /// When a message goes by its age. `None`: it does not.
-    pub fn expires(&self, kept: Kept, row: &Row, folder: &Folder, recipient: &Address) -> Option<Timestamp> {
+    pub fn expires(&self, kept: Kept, row: &Row, recipient: &Address) -> Option<Timestamp> {
         let age = self.options.retention.of(kept, recipient).age?;
-        Some(Timestamp::from_secs(start(row, folder)).after(age))
+        Some(Timestamp::from_secs(start(row)).after(age))
     }
 
     /// What is to go from a folder now, ascending.
@@ -71,9 +71,9 @@ impl Quarantine {
             self.store.all_trees().iter().map(|t| (t.id, self.options.retention.of(kept, &t.address))).collect();
         let mut due = UidRanges::new();
         let mut rest: HashMap<TreeId, Vec<(u32, u64)>> = HashMap::new();
-        self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
+        self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, _| {
             let keep = trees.get(&row.tree).copied().unwrap_or_default();
-            if keep.age.is_some_and(|age| Timestamp::from_secs(start(row, folder)).after(age) <= now) {
+            if keep.age.is_some_and(|age| Timestamp::from_secs(start(row)).after(age) <= now) {
                 due.add(row.uid, row.uid);
             } else if row.flags.has(crate::base::Flags::RELEASE_FAILED) {
                 // What failed lives for its seven days, however full the folder is.
@@ -126,6 +126,6 @@ impl Quarantine {
 }
 
 /// When retention of a message starts, in seconds.
-fn start(row: &Row, folder: &Folder) -> u64 {
-    if row.retain_from > 0 { u64::from(row.retain_from) } else { folder.arrival(row) }
+fn start(row: &Row) -> u64 {
+    if row.retain_from > 0 { u64::from(row.retain_from) } else { row.arrival() }
 }

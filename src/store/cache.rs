@@ -2,7 +2,7 @@
 //!
 //! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
 //! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
-//! record can not be stale, since a message never changes and the id and size in the record are compared. Nothing is
+//! record can not be stale, since a message never changes and the key of its id and its size in the record are compared. Nothing is
 //! synced. What the bytes of a record mean is the caller's affair. A store has two, which differ in that alone: what a
 //! listing shows of a message, and the few header fields that most searches look at, so that these lie close together.
 //!
@@ -100,29 +100,28 @@ impl Cache {
         }
     }
 
-    /// What was kept of the message with this id and this size (in wire form).
-    pub fn get(&self, id: &str, size: u64) -> Option<Vec<u8>> {
-        let (file, at) = self.find(id)?;
-        record::payload(&record::read(&file, at)?, id, size).map(<[u8]>::to_vec)
+    /// What was kept of the message with this [`Base::key`](crate::mail::name::Base::key) and this size (in wire form).
+    pub fn get(&self, key: u64, size: u64) -> Option<Vec<u8>> {
+        let (number, at) = split(self.index().get(key)?);
+        record::payload(&record::read(&*self.file(number)?, at)?, key, size).map(<[u8]>::to_vec)
     }
 
-    /// The same, for whoever asks for one message after the other: records that lie together are read together.
-    pub fn get_near(&self, id: &str, size: u64, window: &mut Window) -> Option<Vec<u8>> {
-        let (file, at) = self.find(id)?;
-        record::payload(window.record(&file, at)?, id, size).map(<[u8]>::to_vec)
+    /// Calls `read` with it. For whoever asks for one message after the other: records that lie together are read together.
+    pub fn look<T>(&self, key: u64, size: u64, window: &mut Window, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let (number, at) = split(self.index().get(key)?);
+        record::payload(window.record(number, at, || self.file(number))?, key, size).map(read)
     }
 
-    fn find(&self, id: &str) -> Option<(Arc<File>, u64)> {
-        let (number, at) = split(self.index().get(record::key(id))?);
-        Some((self.segments().get(number as usize)?.as_ref()?.file.clone(), at))
+    fn file(&self, number: u32) -> Option<Arc<File>> {
+        Some(self.segments().get(number as usize)?.as_ref()?.file.clone())
     }
 
     /// Keeps something of a message, if that is possible.
-    pub fn put(&self, id: &str, size: u64, payload: &[u8]) {
+    pub fn put(&self, key: u64, size: u64, payload: &[u8]) {
         if self.is_ready()
-            && let Some(bytes) = record::write(id, size, payload)
+            && let Some(bytes) = record::write(key, size, payload)
         {
-            self.append(record::key(id), &bytes);
+            self.append(key, &bytes);
         }
     }
 

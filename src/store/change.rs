@@ -272,10 +272,7 @@ impl Store {
         let directory = tree.half(kept, row.half);
         let (from, to) = (directory.join(old.to_string()), directory.join(new.to_string()));
         tree.change(kept, row.half, || self.disk.rename(&from, &to))?;
-        folder.set_name(uid, &new);
-        folder.update(uid, |r| {
-            r.retain_from = new.retain_from.and_then(|s| u32::try_from(s).ok()).unwrap_or(0);
-        });
+        folder.set_name(kept, uid, &new);
         Ok(true)
     }
 

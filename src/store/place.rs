@@ -245,7 +245,7 @@ impl Store {
             act()?;
         }
         let size = name.size_on_wire().unwrap_or(0);
-        let row = Row::of(&name, uid, tree.id, tree.domain, size, half, modseq);
+        let row = Row::of(&name, (kept, half), uid, tree.id, tree.domain, size, modseq);
         folder.push(row, &name);
         tree.set_held(kept);
         self.views.added(kept, &[row]);

@@ -64,7 +64,7 @@ struct Listing {
     believed: u32,
     /// An empty folder: it knows which names a row can hold.
     blank: Folder,
-    /// Files with a believable UID and the name that we would write: nearly all, and 104 bytes each.
+    /// Files with a believable UID and the name that we would write: nearly all, and 112 bytes each.
     files: Vec<Listed>,
     /// All others.
     strange: Vec<Seen>,
@@ -82,7 +82,7 @@ impl Listing {
     /// What a name says, when it can be believed.
     fn listed(&self, file: &Seen, name: &Name) -> Option<Listed> {
         let uid = name.uid.filter(|&uid| uid < self.believed)?;
-        let row = Row::of(name, uid, file.tree.id, file.tree.domain, name.size_on_wire()?, file.half, 0);
+        let row = Row::of(name, (file.kept, file.half), uid, file.tree.id, file.tree.domain, name.size_on_wire()?, 0);
         let listed = || Listed { kept: file.kept, row, odd: self.blank.odd_text(name), id: id_of(file, name) };
         name.size.map(|_| listed())
     }
@@ -425,7 +425,7 @@ mod tests {
         let mut found = false;
         store.rows(Reach::All, Kept::Caught, &UidRanges::one(1, u32::MAX), |row, folder| {
             if row.flags.has(Flags::FLAGGED) {
-                assert_eq!((row.size, folder.arrival(row)), (14, 1_600_000_000));
+                assert_eq!((row.size, row.arrival()), (14, 1_600_000_000));
                 assert_eq!(folder.name(row).id(), "1600000000.H1.box");
                 found = true;
             }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Accessibility: axe-core (Deque) on every page, light and dark, wide and phone: nothing serious or critical. Leaves screenshots
 in target/page. axe-core is fetched by npm into target/ and never becomes part of the project."""
+import concurrent.futures
 import glob
 import json
 import os
@@ -10,7 +11,7 @@ import sys
 import tarfile
 
 from browser import SHOTS, Browser
-from lazaret import Checks, demo, lmtp_send, marked
+from lazaret import BINARY, Checks, demo, lmtp_send, marked
 
 check = Checks()
 ALICE = "alice@example.org"
@@ -45,6 +46,28 @@ def look(browser, script, name):
             lesser.add((impact, rule))
 
 
+def bar(server, browser, script):
+    """The page that shows how far a long action is. What would lead on from it is held back."""
+    who = "axe@example.org"
+    subprocess.run([BINARY, "--config", server.info["config"], "user", "add", who], input="lazaret\n", capture_output=True, text=True, check=True)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: server.lmtp("partner@partner.example", [who], marked(f"axe{n}", who)), range(1_500)))
+    browser.sign_in(who)
+    browser.cdp("Network.enable")
+    browser.cdp("Network.setBlockedURLs", urls=["*as=json*"])
+    browser.one("#whole").click()
+    browser.submit(browser.one('button[value="release"]'))
+    check("progress: there is a bar", browser.path.startswith("/work/") and browser.all("progress"), browser.path)
+    for scheme, width, kind in (("light", 1280, "wide"), ("dark", 390, "phone")):
+        browser.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.cdp("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=kind == "phone")
+        look(browser, script, f"progress {scheme} {kind}")
+        browser.shot(f"progress-{scheme}-{kind}")
+    browser.cdp("Network.setBlockedURLs", urls=[])
+    browser.go("/caught")
+    browser.sign_out()
+
+
 script, lesser = axe(), set()
 with demo() as server:
     for mark in ("plague1", "plague2"):
@@ -66,6 +89,7 @@ with demo() as server:
         browser.sign_in("global")
         letter = next(a.get_attribute("href") for a in browser.all("table.list .subject a") if "URGENT" in a.text or "bank" in a.text.lower())
         browser.sign_out()
+        bar(server, browser, script)
         for scheme in ("light", "dark"):
             browser.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
             for width, height, kind in ((1280, 900, "wide"), (390, 844, "phone")):

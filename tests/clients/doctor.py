@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""`lazaret doctor` beside a running server, with a real Postfix, a real rspamd and a real SpamAssassin: with everything in order
-all steps hold and nothing is left behind; each fault is found at its own step, with its own advice, and is cleaned up after,
-too. Needs root.
+"""`lazaret doctor` beside a running server, with a real Postfix, rspamd, SpamAssassin and Dovecot: with everything in order all
+steps hold and nothing is left behind; each fault is found at its own step, with its own advice, and is cleaned up after, too.
+Needs root.
 """
+import atexit
 import glob
 import http.client
+import imaplib
 import json
 import os
 import shutil
@@ -13,23 +15,31 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
+import time
 
 import postfix
 from filters import Rspamd, Spamd, listens, mail
-from lazaret import BINARY, ROOT, Checks, Server, certificate, free_port, need, wait_for
+from lazaret import BINARY, ROOT, Checks, Server, certificate, free_port, need, ok, wait_for
 from servers import MailServer
 
-need("rspamd", "spamd", "openssl")
+need("rspamd", "spamd", "openssl", "dovecot")
 UNPACKED = postfix.find()
 if UNPACKED is None:
     print("skipped: Postfix missing (or not root)", flush=True)
     raise SystemExit(77)
 check = Checks()
 home = tempfile.mkdtemp(prefix="doctor-")
+atexit.register(shutil.rmtree, home, ignore_errors=True)
+# Dovecot's user goes through it.
+os.chmod(home, 0o755)
 DATA = f"{home}/data"
 CONFIG = f"{home}/lazaret.toml"
 DOORS = {name: free_port() for name in ("rspamd", "spamd", "lmtp", "imap", "page")}
 ALICE = "alice@example.org"
+SCRIPT = f"{ROOT}/scripts/bench/dovecot.sh"
+PORTS = "26"
+IMAP, IMAPS = int(f"{PORTS}143"), int(f"{PORTS}993")
 
 
 def configure(route, more=""):
@@ -117,6 +127,38 @@ def reject_past_lazaret():
     check("rspamd rejects it", json.loads(connection.getresponse().read())["action"] == "reject")
 
 
+class Mda:
+    """Puts what reaches the mail server into a folder of alice's Dovecot, as a mailbox's rules do."""
+
+    def __init__(self, folder):
+        self.folder, self.appended, self.seen, self.ended = folder, 0, len(mailbox.messages()), threading.Event()
+        self.imap = imaplib.IMAP4("127.0.0.1", IMAP, timeout=60)
+        self.imap.login(ALICE, "pass")
+        if folder != "INBOX":
+            ok(self.imap.create(folder))
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.ended.wait(0.1):
+            for message in mailbox.messages()[self.seen:]:
+                ok(self.imap.append(self.folder, None, None, message))
+                self.seen, self.appended = self.seen + 1, self.appended + 1
+
+    def count(self):
+        with imaplib.IMAP4("127.0.0.1", IMAP, timeout=60) as imap:
+            imap.login(ALICE, "pass")
+            return int(ok(imap.select(self.folder))[0])
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+        self.imap.logout()
+
+
 def borrow(recipient=ALICE):
     """A pass as the doctor gets it, and the connection that keeps it."""
     control = socket.socket(socket.AF_UNIX)
@@ -185,6 +227,20 @@ def in_order():
             check("nothing was released", in_mailbox() == 1)
             nothing_is_left("without a release", done.stdout)
 
+        with check.part("the mailbox is looked into"):
+            for folder, url in (("INBOX", f"imaps://{ALICE}@127.0.0.1:{IMAPS}"), ("Junk", f"imap-plain://{ALICE}@localhost:{IMAP}")):
+                with Mda(folder) as mda:
+                    report = Report("--mailbox", url, "--mailbox-password-file", f"{home}/password")
+                    if folder == "INBOX":
+                        check("it is found there", report.code == 0 and "INBOX of alice@example.org" in report.step("delivered")["text"], report)
+                    else:
+                        fails_at(report, "delivered", "it is in Junk", "own_headers")
+                    check(f"it is removed from {folder}, and that is no more said", mda.count() == 0 and report.outcome("mailbox") == "missing", report)
+                    check(f"{folder}: it had arrived", mda.appended == 1)
+                    nothing_is_left(folder, report)
+            report = Report("--mailbox", f"imap-plain://nobody@localhost:{IMAP}", "--mailbox-password-file", f"{home}/password")
+            fails_at(report, "delivered", "login or password is wrong", "--mailbox")
+
         with check.part("SpamAssassin's door"):
             report = Report(through=ports["spamd"])
             check("nothing fails", report.code == 0, report)
@@ -198,20 +254,25 @@ def in_order():
                   and "by the lmtp door" in report.step("stored")["text"], report)
             nothing_is_left("the LMTP door", report)
 
-        with check.part("interrupted"):
-            before = in_mailbox()
-            command = [BINARY, "-c", CONFIG, "doctor", "--json", "--to", ALICE, "--through", f"127.0.0.1:{site.port}"]
-            doctor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            seen = []
-            for line in doctor.stdout:
-                seen.append(json.loads(line))
-                if seen[-1]["step"] == "mail":
-                    doctor.send_signal(signal.SIGINT)
-            code = doctor.wait(60)
-            check("it ends, and says so", code == 1 and "interrupted" in [s["step"] for s in seen], seen)
-            check("it has cleaned up", [s["outcome"] for s in seen if s["step"] == "cleaned"] == ["ok"], seen)
-            check("nothing reached the mailbox that was not said", in_mailbox() - before == sum(s["step"] == "mailbox" for s in seen), seen)
-            nothing_is_left("interrupted", seen)
+        for step in ("filter", "mail", "page", "handed"):
+            with check.part(f"interrupted after {step}"):
+                before = in_mailbox()
+                command = [BINARY, "-c", CONFIG, "doctor", "--json", "--to", ALICE, "--through", f"127.0.0.1:{site.port}"]
+                doctor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+                seen, left = [], 2 if step == "filter" else 1
+                for line in doctor.stdout:
+                    seen.append(json.loads(line))
+                    left -= seen[-1]["step"] == step
+                    if left == 0:
+                        # After the filters: while the message is handed over.
+                        time.sleep(0.03 if step == "filter" else 0)
+                        doctor.send_signal(signal.SIGINT)
+                        left = -1
+                code = doctor.wait(60)
+                check("it ends, and says so", code == 1 and "interrupted" in [s["step"] for s in seen], seen)
+                check("it has cleaned up", [s["outcome"] for s in seen if s["step"] == "cleaned"] in (["ok"], []), seen)
+                nothing_is_left(f"interrupted after {step}", seen)
+                check("what reached the mailbox was said", in_mailbox() - before <= sum(s["step"] == "mailbox" for s in seen), seen)
 
         with check.part("--keep"):
             report = Report("--keep", "--no-release")
@@ -314,6 +375,13 @@ mailbox = MailServer()
 certificate(f"{home}/tls")
 with open(f"{home}/users", "w"):
     pass
+with open(f"{home}/password", "w") as file:
+    file.write("pass\n")
+atexit.register(subprocess.run, [SCRIPT, "stop", f"{home}/dovecot"], check=False)
+subprocess.run([SCRIPT, "start", f"{home}/dovecot"], check=True, env={**os.environ, "PORTS": PORTS}, stdout=subprocess.DEVNULL)
+with open(f"{home}/dovecot/users", "w") as file:
+    file.write(f"{ALICE}:{{PLAIN}}pass:::::::\n")
+wait_for(lambda: listens(IMAP))
 ports = {name: free_port() for name in ("plain", "filtered", "behind", "spamd")}
 with Rspamd() as rspamd, Spamd() as spamd:
     with open(f"{ROOT}/etc/postfix-milter.cf") as snippet:
@@ -339,5 +407,4 @@ with Rspamd() as rspamd, Spamd() as spamd:
             if check.failed:
                 print(site.logged())
 mailbox.stop()
-shutil.rmtree(home)
 check.finish()

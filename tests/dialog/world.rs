@@ -195,8 +195,8 @@ impl Content for Stored {
             trace: m.trace,
         }
     }
-    fn id(&self) -> String {
-        format!("id{}", self.uid)
+    fn id(&self) -> io::Result<String> {
+        Ok(format!("id{}", self.uid))
     }
     fn header(&mut self) -> io::Result<Arc<[u8]>> {
         let end = header::end(&self.message.bytes);

@@ -307,3 +307,34 @@ fn check_finds_and_repairs() {
     assert!(refused.code == 69 && refused.err.contains("stop it before a repair"), "{}", refused.err);
     server.stop();
 }
+
+/// What `lazaret doctor` has the server do: a message goes for good, from its folder or from the queue.
+#[test]
+fn a_message_is_discarded_wherever_it_is() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixStream;
+    let site = Site::new("discard");
+    let server = site.serve();
+    let discard = |id: &str| -> Value {
+        let mut socket = UnixStream::connect(site.data("state/control.sock")).unwrap();
+        writeln!(socket, "{}", serde_json::json!({ "do": "discard", "ids": [id] })).unwrap();
+        let line = BufReader::new(socket).lines().next().unwrap().unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    let deposit = |subject: &str| {
+        let ran = site.run("deposit --from= --to alice@example.org", &message(subject));
+        ran.out.trim_end().strip_prefix("kept, reference ").unwrap().to_string()
+    };
+    let id = deposit("in its folder");
+    assert_eq!(text(&discard(&id), "outcome"), "expunged");
+    assert!(!site.data("mail/example.org/alice").exists(), "its tree was empty");
+    let id = deposit("in the queue");
+    assert_eq!(site.run(&format!("release {id}"), b"").code, 0);
+    // Nothing listens at the route.
+    wait("it waits for its next attempt", || waiting(&site, &id).iter().any(|w| w["attempts"] == 1));
+    assert_eq!(text(&discard(&id), "outcome"), "expunged");
+    assert!(waiting(&site, &id).is_empty() && site.names("queue/deliver").is_empty());
+    assert!(messages(&site.run("list --json", b"")).is_empty());
+    assert_eq!(text(&discard(&id), "outcome"), "already");
+    server.stop();
+}

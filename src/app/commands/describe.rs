@@ -1,11 +1,11 @@
 //! Messages and what waits for them, as answers.
 
-use crate::base::{Fault, Timestamp, UidRanges, limits};
+use crate::base::{Fault, Timestamp, limits};
 use crate::mail::{Kept, Trace, header, words};
 use crate::quarantine::act::verb_word;
 use crate::quarantine::{Quarantine, finish::read_trace};
 use crate::queue::{Entry, Listed, Part};
-use crate::store::{Located, Reach};
+use crate::store::Located;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::File;
@@ -157,40 +157,34 @@ pub(super) fn time(secs: u64) -> String {
     Timestamp::from_secs(secs).rfc3339()
 }
 
-/// A message of a listing. `None`: it went meanwhile.
-pub(super) fn message(quarantine: &Quarantine, kept: Kept, located: &Located, read: &Beginning) -> Option<Message> {
+/// A message of a listing.
+pub(super) fn message(quarantine: &Quarantine, kept: Kept, located: &Located, read: &Beginning) -> Message {
     let (row, address) = (&located.row, &located.tree.address);
-    let mut times = None;
-    quarantine.store.rows(Reach::All, kept, &UidRanges::one(row.uid, row.uid), |row, folder| {
-        times = Some((folder.arrival(row), quarantine.expires(kept, row, folder, address)));
-        true
-    });
-    let (arrived, expires) = times?;
-    Some(Message {
+    Message {
         id: located.name.id(),
         recipient: address.to_string(),
         folder: folder_word(kept),
         class: row.class.word().to_string(),
         kind: row.kind.word().to_string(),
         size: row.size,
-        arrived: time(arrived),
-        expires: expires.map(Timestamp::rfc3339),
+        arrived: time(row.arrival()),
+        expires: quarantine.expires(kept, row, address).map(Timestamp::rfc3339),
         flags: row.flags.names().map(str::to_string).collect(),
         sender: read.trace.sender.clone(),
         from: read.field("from"),
         subject: read.field("subject"),
-    })
+    }
 }
 
 /// All about a message in a folder.
-pub(super) fn shown(message: Option<Message>, located: Located, read: Beginning) -> Shown {
+pub(super) fn shown(message: Message, located: Located, read: Beginning) -> Shown {
     let has_trace = located.name.trace > 0;
     let Trace { client: c, recipients, score, reasons, cut_from, .. } = read.trace;
     let client =
         Client { door: c.door, address: c.address, name: c.name, helo: c.helo, queue_id: c.queue_id, user: c.user };
     Shown {
         id: located.name.id(),
-        message,
+        message: Some(message),
         recipients,
         client: has_trace.then_some(client),
         score,

@@ -3,7 +3,7 @@
 use super::{Failure, Why};
 use crate::base::UidRanges;
 use crate::mail::Kept;
-use crate::mail::name::Base;
+use crate::mail::name::{self, Base};
 use crate::quarantine::Quarantine;
 use crate::queue::{Entry, Listed};
 use crate::store::Reach;
@@ -26,9 +26,7 @@ pub(super) struct Found {
 
 /// The id in what was typed: a file's path or name will do.
 pub(super) fn id_in(text: &str) -> &str {
-    let name = text.trim().rsplit('/').next().unwrap_or_default();
-    // Neither stands in an id: they begin the fields and the flags of a file name.
-    name.split([',', ':']).next().unwrap_or_default()
+    name::id_in(text.trim().rsplit('/').next().unwrap_or_default())
 }
 
 /// Finds the one message whose id is this, or begins with it. `None`: there is none.
@@ -46,7 +44,7 @@ pub(super) fn find(quarantine: &Quarantine, text: &str) -> Result<Option<Found>,
         quarantine.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
             // Making the text of each id would take most of the time.
             if row.odd || stamp.is_none_or(|stamp| row.stamp == stamp) {
-                let id = folder.name(row).id();
+                let id = folder.id(row);
                 if id.starts_with(wanted) {
                     places.push((id, kept, row.uid));
                 }

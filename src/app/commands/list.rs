@@ -35,7 +35,7 @@ pub(super) fn list(
             break;
         }
         let Some((located, read)) = Beginning::read(quarantine, kept, uid)? else { continue };
-        let Some(message) = describe::message(quarantine, kept, &located, &read) else { continue };
+        let message = describe::message(quarantine, kept, &located, &read);
         if search.as_ref().is_some_and(|text| !holds(&message, &read.trace.recipients, text)) {
             continue;
         }

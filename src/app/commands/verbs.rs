@@ -189,7 +189,7 @@ pub(super) fn expire(quarantine: &Quarantine, dry_run: bool, tell: Tell) -> Resu
             let mut lines = Vec::with_capacity(step.len());
             for &uid in step {
                 if let Some((located, read)) = Beginning::read(quarantine, kept, uid)? {
-                    lines.extend(describe::message(quarantine, kept, &located, &read));
+                    lines.push(describe::message(quarantine, kept, &located, &read));
                 }
             }
             if !dry_run {

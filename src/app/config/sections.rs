@@ -346,7 +346,8 @@ fn route(s: Section<'_>, base: &Path) -> Read<Route> {
     Ok(route)
 }
 
-fn is_local_host(host: &str) -> bool {
+/// Whether a host is this machine.
+pub fn is_local_host(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
 }
 

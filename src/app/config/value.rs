@@ -190,33 +190,35 @@ pub fn base_url(value: &DeValue<'_>) -> Converted<String> {
 /// `imaps://host`, `imap://host` (STARTTLS) or `imap-plain://host`, with a port or without: whether and when TLS begins,
 /// host, port.
 pub fn imap_url(value: &DeValue<'_>) -> Converted<(RouteTls, String, u16)> {
-    let parse = |text: &str| {
-        let (scheme, rest) = text.split_once("://")?;
-        let (tls, usual) = match scheme {
-            "imaps" => (RouteTls::Implicit, 993),
-            "imap" => (RouteTls::Starttls, 143),
-            "imap-plain" => (RouteTls::None, 143),
-            _ => return None,
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.strip_prefix('[') {
-            Some(v6) => {
-                let (host, port) = v6.split_once(']')?;
-                host.parse::<std::net::Ipv6Addr>().ok()?;
-                (host, port)
-            }
-            None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
-        };
-        let port = match port.strip_prefix(':') {
-            Some(port) => port.parse().ok().filter(|port| *port > 0)?,
-            None if port.is_empty() => usual,
-            None => return None,
-        };
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        (!host.is_empty() && host.len() <= 255 && host.chars().all(good)).then(|| (tls, host.to_string(), port))
-    };
     let expected = "an address like \"imaps://mail.example.org\", or with \"imap://\" and STARTTLS";
-    value.as_str().and_then(parse).ok_or_else(|| expected.to_string())
+    value.as_str().and_then(imap_server).ok_or_else(|| expected.to_string())
+}
+
+/// The same of a text.
+pub fn imap_server(text: &str) -> Option<(RouteTls, String, u16)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (tls, usual) = match scheme {
+        "imaps" => (RouteTls::Implicit, 993),
+        "imap" => (RouteTls::Starttls, 143),
+        "imap-plain" => (RouteTls::None, 143),
+        _ => return None,
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(v6) => {
+            let (host, port) = v6.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, port)
+        }
+        None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
+    };
+    let port = match port.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|port| *port > 0)?,
+        None if port.is_empty() => usual,
+        None => return None,
+    };
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    (!host.is_empty() && host.len() <= 255 && host.chars().all(good)).then(|| (tls, host.to_string(), port))
 }
 
 /// The name of a header field (RFC 5322 2.2).

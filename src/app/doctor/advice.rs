@@ -33,6 +33,9 @@ pub const CONTROLLER: &str = "name rspamd's controller with --controller http://
      to = \"rspamd\"";
 pub const MISSING: &str = "these were rejected without Lazaret: another mail server or another port asks rspamd past the door. Each smtpd that takes \
      mail from outside must have the door's milter (etc/postfix-milter.cf), or rspamd must tell of all (etc/rspamd/metadata_exporter.conf)";
+pub const MAILBOX: &str = "--mailbox must be imaps://USER@HOST of the recipient's own mailbox, and the first line of --mailbox-password-file its password";
+pub const JUNK: &str = "a rule of the mailbox files it as junk by what a filter wrote into its header: own_headers of the [[route]] must name those \
+     fields, with release_headers = \"rename\"; or the mail server behind the route has a filter of its own";
 pub const REMOVE: &str = "remove it: `lazaret remove` with the reference, twice (to Trash, then for good)";
 
 /// Nobody answers at the control socket.

@@ -69,6 +69,8 @@ pub struct Case<'a> {
     /// No step has failed.
     pub all_well: bool,
     pub pass: Option<Pass>,
+    /// It may have left: the mail server was spoken to.
+    pub sent: bool,
     /// What the mail server said to the test message, and where.
     pub answer: Option<(Sent, Step)>,
     pub stored: Option<Stored>,
@@ -79,6 +81,8 @@ pub struct Case<'a> {
     pub handed: Option<String>,
     /// It is known that the message went to the mailbox without having been released.
     pub leaked: bool,
+    /// It was found in the mailbox, and removed there.
+    pub taken: bool,
     began: Timestamp,
     journal: Journal,
 }
@@ -95,12 +99,14 @@ impl<'a> Case<'a> {
             sources: Vec::new(),
             all_well: true,
             pass: None,
+            sent: false,
             answer: None,
             stored: None,
             visit: None,
             released: false,
             handed: None,
             leaked: false,
+            taken: false,
             began: now,
             journal: Journal::new(config.data.join("journal")),
         })

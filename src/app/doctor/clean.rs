@@ -1,7 +1,7 @@
 //! The test message is removed, wherever it is here, and what cannot be removed is said.
 
 use super::case::Case;
-use super::{Outcome, Told, advice};
+use super::{Outcome, Told, advice, seconds};
 use crate::app::commands::{Request, Shown};
 use crate::base::limits;
 use std::collections::BTreeSet;
@@ -17,11 +17,11 @@ impl Case<'_> {
         let told = |outcome, text: String, change: Option<String>| Told {
             step: "cleaned",
             outcome,
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: seconds(began),
             text,
             change,
         };
-        if self.answer.is_some() {
+        if self.sent {
             tell(&match self.options.keep {
                 true => told(Outcome::Skipped, format!("--keep was given: {}", self.whereabouts()), None),
                 false => match self.remove_all().await {
@@ -30,8 +30,15 @@ impl Case<'_> {
                 },
             });
         }
-        // What reached a mailbox is not ours to remove.
-        if self.leaked || self.handed.is_some() {
+        if self.leaked
+            && !self.options.keep
+            && let Some(mailbox) = &self.options.mailbox
+            && let Err(why) = self.take_from(mailbox, limits::DOCTOR_CLEAN).await
+        {
+            log::warn!("the mailbox was not looked into: {why}");
+        }
+        // Without its password what reached a mailbox is not ours to remove.
+        if (self.leaked || self.went_out()) && !self.taken {
             let how = if self.leaked { "without being caught" } else { "by its release" };
             let text = format!(
                 "a message with the subject {:?} went to the mailbox of <{}> {how}; it is harmless, delete it there",
@@ -45,6 +52,11 @@ impl Case<'_> {
     /// The ids under which it was stored since the beginning.
     fn ids(&self) -> BTreeSet<String> {
         self.stored_events().into_iter().map(|stored| stored.id).collect()
+    }
+
+    /// Whether a release was taken by its mail server, also one that nobody waited for.
+    fn went_out(&self) -> bool {
+        self.ids().iter().any(|id| self.about(id).iter().any(|event| event.is("released")))
     }
 
     fn whereabouts(&self) -> String {
@@ -90,12 +102,21 @@ impl Case<'_> {
 
     /// One more step towards its removal; whether nothing is left.
     fn remove(&self, id: &str) -> Result<bool, String> {
-        let Ok(shown) = self.shown(id) else { return Ok(true) };
+        let shown = self.shown(id)?;
         let is_gone = |shown: &Shown| shown.message.is_none() && shown.waiting.is_empty();
         if is_gone(&shown) {
-            return Ok(true);
+            return Ok(!self.is_under_way(id));
         }
         self.ask(&Request::Discard { ids: vec![id.to_string()] })?;
-        Ok(self.shown(id).as_ref().map_or(true, is_gone))
+        Ok(is_gone(&self.shown(id)?) && !self.is_under_way(id))
+    }
+
+    /// Whether a release was asked for of which the journal does not say yet how it ended: a message leaves the queue a
+    /// moment before.
+    fn is_under_way(&self, id: &str) -> bool {
+        let ends = ["released", "release-failed", "expunged"];
+        let events = self.about(id);
+        let last = events.iter().find(|event| event.is("asked") || ends.iter().any(|word| event.is(word)));
+        last.is_some_and(|event| event.is("asked"))
     }
 }

@@ -31,6 +31,7 @@ impl Case<'_> {
         let to = self.options.to.to_string();
         let recipients = [to.as_str()];
         let parcel = Parcel { sender: &self.options.from, recipients: &recipients, data: &self.message.bytes };
+        self.sent = true;
         let (sent, usable) = connection.send(&parcel).await;
         let decided = connection.decided();
         if usable {
@@ -43,10 +44,12 @@ impl Case<'_> {
                 Ok(format!("{at} took sender, recipient and message"))
             }
             (Step::Sender, sent) => {
+                self.sent = false;
                 let told = format!("{at} does not take <{}> for a sender: {}", self.options.from, words(sent));
                 failed(told, advice::SENDER)
             }
             (Step::Recipient, sent) => {
+                self.sent = false;
                 failed(format!("{at} takes no mail for <{to}>: {}", words(sent)), advice::NOT_ITS_RECIPIENT)
             }
         }

@@ -10,6 +10,7 @@ mod case;
 mod clean;
 mod compare;
 mod mail;
+mod mailbox;
 mod message;
 mod plan;
 mod release;
@@ -18,6 +19,7 @@ mod seen;
 use super::config::Config;
 use crate::mail::Address;
 use case::{Case, Sick};
+pub use mailbox::Mailbox;
 use plan::{Need, Step};
 use serde::Serialize;
 use std::time::Instant;
@@ -37,13 +39,15 @@ pub struct Options {
     pub release: bool,
     /// rspamd's controller, `http://host:port`.
     pub controller: Option<String>,
+    /// The recipient's mailbox.
+    pub mailbox: Option<Mailbox>,
 }
 
 impl Options {
     /// The usual ones for a recipient.
     pub fn new(to: Address) -> Options {
         let through = ("127.0.0.1".to_string(), 25);
-        Options { to, from: String::new(), through, keep: false, release: true, controller: None }
+        Options { to, from: String::new(), through, keep: false, release: true, controller: None, mailbox: None }
     }
 }
 
@@ -126,8 +130,13 @@ async fn examine(case: &mut Case<'_>, tell: &mut impl FnMut(&Told)) {
             Err(Sick::Failed { text, change }) => (Outcome::Failed, text, Some(change)),
         };
         case.all_well &= outcome != Outcome::Failed;
-        tell(&Told { step: step.name(), outcome, seconds: began.elapsed().as_secs_f64(), text, change });
+        tell(&Told { step: step.name(), outcome, seconds: seconds(began), text, change });
     }
+}
+
+/// How long it took, to the millisecond.
+fn seconds(began: Instant) -> f64 {
+    (began.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
 async fn take(case: &mut Case<'_>, step: &Step) -> case::Finding {
@@ -146,7 +155,7 @@ async fn take(case: &mut Case<'_>, step: &Step) -> case::Finding {
         Step::Released => case.release().await,
         Step::Handed => case.handed().await,
         Step::Quiet => case.quiet().await,
-        Step::Delivered => case.delivered(),
+        Step::Delivered => case.delivered().await,
         Step::Compared(url) => case.compared(url).await,
         Step::Absent(_, why) => Err(Sick::Skipped(why.to_string())),
     }

@@ -94,9 +94,12 @@ impl Case<'_> {
         }
     }
 
-    /// Where it should be now.
-    pub fn delivered(&mut self) -> Finding {
+    /// Where it is now: the mailbox is looked into where we may.
+    pub async fn delivered(&mut self) -> Finding {
         let reply = self.handed.clone().unwrap_or_default();
+        if let Some(mailbox) = &self.options.mailbox {
+            return self.in_mailbox(mailbox, &reply).await;
+        }
         Err(super::case::Sick::Skipped(format!(
             "Lazaret does not see into mailboxes: look into that of <{}> for the subject {:?}; where it is missing, the mail \
              server's log has it under what it answered ({reply})",

@@ -19,13 +19,15 @@ impl Case<'_> {
         let tls = own_server()?;
         let security = if implicit { Security::Implicit(tls) } else { Security::StartTls(tls) };
         let folder = self.folder_of(&stored)?;
-        let looked = async {
-            let mut visit = Visit::sign_in(address, &security, &user, &password).await?;
+        let looked: Result<_, Trouble> = async {
+            let mut visit =
+                Visit::sign_in((&address.ip().to_string(), address.port()), &security, &user, &password).await?;
             visit.select(&folder).await?;
             let uids = visit.with_message_id(&self.message.message_id).await?;
             Ok((visit, uids))
-        };
-        match looked.await {
+        }
+        .await;
+        match looked {
             Ok((visit, uids)) => match uids.as_slice() {
                 [uid] => {
                     self.visit = Some((visit, *uid));
@@ -34,8 +36,7 @@ impl Case<'_> {
                 [] => failed(format!("signed in at {address}: it is not in {folder}"), advice::NOT_SEEN),
                 many => failed(format!("it is in {folder} {} times", many.len()), advice::NOT_SEEN),
             },
-            Err(Trouble::Broken(why)) => failed(format!("IMAP at {address}: {why}"), advice::IMAP),
-            Err(Trouble::Refused(text)) => failed(format!("IMAP at {address} refuses: {text}"), advice::IMAP),
+            Err(trouble) => failed(format!("IMAP at {address}: {trouble}"), advice::IMAP),
         }
     }
 

@@ -6,7 +6,6 @@ use super::{Answered, NoPage, Turned, Visit, label};
 use crate::base::time::minute;
 use crate::base::{Timestamp, UidRanges, limits};
 use crate::bridge::content::Message;
-use crate::bridge::imap::described;
 use crate::page::desk::{self, Asked, Digests, Line, StatusView};
 use crate::page::layout::Notice;
 use crate::page::response::Response;
@@ -105,12 +104,12 @@ impl Visit {
             let (mut subject, mut from) = (String::new(), String::new());
             let mut found = None;
             let uid = UidRanges::one(request.uid, request.uid);
-            self.quarantine().store.rows(Reach::All, request.kept, &uid, |row, folder| {
-                found = Some(described(row, folder, request.kept));
+            self.quarantine().store.rows(Reach::All, request.kept, &uid, |row, _| {
+                found = Some(*row);
                 false
             });
-            if let Some((row, name)) = found {
-                let mut message = Message::new(&self.quarantine().store, Reach::All, request.kept, row, name);
+            if let Some(row) = found {
+                let mut message = Message::new(&self.quarantine().store, Reach::All, request.kept, &row);
                 match Opening::read(&mut message).map_err(unreadable) {
                     Ok(opening) => {
                         subject = cut(&opening.field(b"subject"));
@@ -173,8 +172,8 @@ impl Visit {
         for kept in quarantine.folders().iter().filter_map(|listed| listed.row.kept) {
             let cell = quarantine.store.view(reach, kept).view();
             view.folders.push((label(kept, self.common()), cell.list.len(), size(cell.bytes)));
-            quarantine.store.rows(reach, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
-                let hour = (folder.arrival(row) / HOUR).checked_sub(first_hour);
+            quarantine.store.rows(reach, kept, &UidRanges::one(1, u32::MAX), |row, _| {
+                let hour = (row.arrival() / HOUR).checked_sub(first_hour);
                 if let Some(count) = hour.and_then(|hour| view.hours.get_mut(hour as usize)) {
                     *count += 1;
                 }

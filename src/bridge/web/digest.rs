@@ -45,13 +45,14 @@ fn view(quarantine: &Quarantine, due: &Due, new: &New) -> Result<DigestView, Fau
     for one in listing::found(quarantine, reach, Kept::Caught, &new.uids) {
         let ends = quarantine.link_end(one.expires);
         last_end = last_end.max(ends);
-        let object = || Object::Message(one.recipient.clone(), one.name.id());
+        let object = || Object::Message(one.recipient.clone(), one.id.clone());
         let access = access(quarantine, due, &one);
         let mut row = Row {
             recipient: one.recipient.clone(),
-            arrived: shown(due, Timestamp::from_secs(one.row.date)),
+            arrived: shown(due, Timestamp::from_secs(one.row.arrival())),
             expires: one.expires.map(|at| shown(due, at)),
-            kind: (one.kind != crate::mail::Kind::Spam).then(|| listing::kind_label(one.kind, Texts::of(language))),
+            kind: (one.row.kind != crate::mail::Kind::Spam)
+                .then(|| listing::kind_label(one.row.kind, Texts::of(language))),
             is_request: access == Access::Request,
             delete: href(LinkVerb::Delete, object(), ends)?,
             ..Row::default()
@@ -62,7 +63,7 @@ fn view(quarantine: &Quarantine, due: &Due, new: &New) -> Result<DigestView, Fau
         if access == Access::Act {
             row.release_train = href(LinkVerb::ReleaseTrain, object(), ends)?;
         }
-        let id = one.name.id();
+        let id = one.id.clone();
         match say(quarantine, reach, one, &mut row) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => log::error!("message {id} cannot be read for the digest: {error}"),
@@ -104,12 +105,12 @@ fn access(quarantine: &Quarantine, due: &Due, one: &Found) -> Access {
     if one.row.flags.has(Flags::NOT_RELEASABLE) {
         return Access::See;
     }
-    quarantine.options().policy.access(&due.account.scope, one.name.class, one.kind, Verb::Release)
+    quarantine.options().policy.access(&due.account.scope, one.row.class, one.row.kind, Verb::Release)
 }
 
 /// What the message itself says.
 fn say(quarantine: &Quarantine, reach: crate::store::Reach, one: Found, row: &mut Row) -> std::io::Result<()> {
-    let mut message = Message::new(&quarantine.store, reach, Kept::Caught, one.row, one.name);
+    let mut message = Message::new(&quarantine.store, reach, Kept::Caught, &one.row);
     let opening = Opening::read(&mut message)?;
     let (from, address) = opening.sender();
     row.subject = opening.field(b"subject");

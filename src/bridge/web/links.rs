@@ -141,8 +141,8 @@ impl Followed<'_> {
 
     fn lines(&self, kept: Kept, one: Found, is_whole: bool) -> std::io::Result<Vec<(&'static str, String)>> {
         let (texts, common) = (self.texts(), Common::of(self.language));
-        let arrived = listing::moment(crate::base::Timestamp::from_secs(one.row.date)).1;
-        let mut message = Message::new(&self.quarantine.store, self.reach, kept, one.row, one.name);
+        let arrived = listing::moment(crate::base::Timestamp::from_secs(one.row.arrival())).1;
+        let mut message = Message::new(&self.quarantine.store, self.reach, kept, &one.row);
         let opening = Opening::read(&mut message)?;
         let (from, address) = opening.sender();
         let subject = cut(&opening.field(b"subject"));

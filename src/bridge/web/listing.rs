@@ -6,18 +6,17 @@ use crate::base::time::minute;
 use crate::base::{Flags, Timestamp, UidList, UidRanges, limits};
 use crate::bridge::Place;
 use crate::bridge::content::Message;
-use crate::bridge::imap::described;
 use crate::bridge::turn::Turn;
-use crate::imap::content::{Content, Row as ImapRow};
+use crate::imap::content::Content;
 use crate::imap::search::{self, Against};
-use crate::mail::{Address, Kept, Kind, Name, Trace, header, words};
+use crate::mail::{Address, Kept, Kind, Trace, header, words};
 use crate::page::layout::Frame;
 use crate::page::list::{self, Action, ListView, RowView};
 use crate::page::request::encoded;
 use crate::page::response::Response;
 use crate::page::texts::{Common, Site as Texts};
 use crate::quarantine::{Quarantine, Scope};
-use crate::store::{Located, Reach};
+use crate::store::{Located, Reach, Row};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -26,9 +25,8 @@ const LETTERS: usize = 160;
 
 /// A message as the catalogue has it, with what lists show besides.
 pub(super) struct Found {
-    pub row: ImapRow,
-    pub name: Name,
-    pub kind: Kind,
+    pub row: Row,
+    pub id: String,
     pub recipient: String,
     pub expires: Option<Timestamp>,
 }
@@ -37,21 +35,13 @@ pub(super) struct Found {
 pub(super) fn found(quarantine: &Quarantine, reach: Reach, kept: Kept, uids: &UidRanges) -> Vec<Found> {
     let mut rows = Vec::new();
     quarantine.store.rows(reach, kept, uids, |row, folder| {
-        let (one, name) = described(row, folder, kept);
-        rows.push((one, name, row.kind, row.tree));
+        rows.push((*row, folder.id(row)));
         true
     });
-    let times = |uid: u32, address: &Address| {
-        let mut expires = None;
-        quarantine.store.rows(reach, kept, &UidRanges::one(uid, uid), |row, folder| {
-            expires = quarantine.expires(kept, row, folder, address);
-            false
-        });
-        expires
-    };
-    let complete = |(row, name, kind, tree): (ImapRow, Name, Kind, _)| {
-        let tree = quarantine.store.tree_by_id(tree)?;
-        Some(Found { kind, recipient: tree.address.to_string(), expires: times(row.uid, &tree.address), row, name })
+    let complete = |(row, id): (Row, String)| {
+        let address = &quarantine.store.tree_by_id(row.tree)?.address;
+        let expires = quarantine.expires(kept, &row, address);
+        Some(Found { row, id, recipient: address.to_string(), expires })
     };
     rows.into_iter().filter_map(complete).collect()
 }
@@ -88,11 +78,11 @@ impl Hunt {
                 return false;
             }
             let mut rows = Vec::with_capacity(limits::PIECE_ROWS);
-            store.rows(self.reach, self.kept, &uids, |row, folder| {
-                rows.push(described(row, folder, self.kept));
+            store.rows(self.reach, self.kept, &uids, |row, _| {
+                rows.push(*row);
                 true
             });
-            while let Some((row, name)) = rows.pop() {
+            while let Some(row) = rows.pop() {
                 if self.found.len() >= self.most {
                     return false;
                 }
@@ -101,7 +91,7 @@ impl Hunt {
                     return store.now() < self.deadline;
                 }
                 let uid = row.uid;
-                let mut message = Message::new(store, self.reach, self.kept, row, name).among(&window);
+                let mut message = Message::new(store, self.reach, self.kept, &row).among(&window);
                 let matches = search::matches(&self.query.key, &mut message, &against)
                     .and_then(|matches| Ok(matches && self.has_score(&mut message)?));
                 match matches {
@@ -241,7 +231,7 @@ impl Visit {
         let (common, texts) = (self.common(), self.texts());
         let mut rows: Vec<RowView> = Vec::new();
         for one in found(quarantine, reach, kept, &shown.uids) {
-            let mut message = Message::new(&quarantine.store, reach, kept, one.row, one.name.clone());
+            let mut message = Message::new(&quarantine.store, reach, kept, &one.row);
             match row(&mut message, &one, texts) {
                 Ok(view) => rows.push(view),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -296,16 +286,16 @@ fn row(message: &mut Message<'_>, one: &Found, texts: &'static Texts) -> std::io
         states.push(texts.released);
     }
     Ok(RowView {
-        key: key(&one.recipient, &one.name.id()),
-        href: message_href(&one.recipient, &one.name.id()),
+        key: key(&one.recipient, &one.id),
+        href: message_href(&one.recipient, &one.id),
         from: cut(&from),
         address: cut(&address),
         recipient: one.recipient.clone(),
         subject: cut(&opening.field(b"subject")),
-        kind: (one.kind != Kind::Spam).then(|| kind_label(one.kind, texts)),
+        kind: (one.row.kind != Kind::Spam).then(|| kind_label(one.row.kind, texts)),
         reason: cut(opening.trace.reasons.first().map(String::as_str).unwrap_or_default()),
         score: opening.trace.score.unwrap_or_default(),
-        arrived: moment(Timestamp::from_secs(one.row.date)),
+        arrived: moment(Timestamp::from_secs(one.row.arrival())),
         expires: one.expires.map(moment),
         is_unread: !flags.has(Flags::SEEN),
         states,

@@ -33,13 +33,13 @@ impl Visit {
         let reach = quarantine.reach(&self.session.account)?;
         let uid = UidRanges::one(located.row.uid, located.row.uid);
         let found = listing::found(quarantine, reach, kept, &uid).pop().ok_or(NoPage::Gone)?;
-        let href = message_href(&found.recipient, &found.name.id());
+        let href = message_href(&found.recipient, &found.id);
         Ok(Looked { reach, kept, found, href })
     }
 
     pub(super) fn content(&self, looked: &Looked) -> Message<'_> {
         let Looked { reach, kept, found, .. } = looked;
-        Message::new(&self.quarantine().store, *reach, *kept, found.row, found.name.clone())
+        Message::new(&self.quarantine().store, *reach, *kept, &found.row)
     }
 
     /// The page; to open it is to read the message.
@@ -65,7 +65,7 @@ impl Visit {
         let wants_html = self.request.query.get("html").is_some() && view.body.html_href.is_some();
         let shown = Shown {
             view: &view,
-            key: &listing::key(&found.recipient, &found.name.id()),
+            key: &listing::key(&found.recipient, &found.id),
             list: href(*kept),
             actions: &listing::actions(*kept, self.common(), self.texts()),
             sender: &senders::buttons(Senders::of(self.request.language), at, *kept, view.class),

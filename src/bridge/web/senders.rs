@@ -99,7 +99,7 @@ impl Visit {
         let looked = self.look(recipient, id)?;
         let tree = Address::parse(&looked.found.recipient).map_err(|_| NoPage::Missing)?;
         let sender = Sender::read(&mut self.content(&looked)).map_err(unreadable)?;
-        let class = looked.found.name.class;
+        let class = looked.found.row.class;
         let lists = self.lists_for(&tree, sense).into_iter().map(|scope| {
             let of = (scope != Scope::Global).then(|| scope.to_string());
             (scope.to_string(), of)
@@ -134,7 +134,7 @@ impl Visit {
             "domain" => Pattern::Domain(address.domain().to_string()),
             _ => return Err(NoPage::Missing),
         };
-        let (deletes, about) = (form.get("delete").is_some(), looked.found.name.id());
+        let (deletes, about) = (form.get("delete").is_some(), looked.found.id.clone());
         let account = &self.session.account;
         match self.quarantine().lists().add(account, &scope, sense, &pattern, Some((&about, &tree))) {
             Ok(before) => self.tell_added(&scope, sense, &pattern, before),
@@ -143,7 +143,7 @@ impl Visit {
                 return Ok(Turned::Done(Response::see(looked.href)));
             }
         }
-        let class = looked.found.name.class;
+        let class = looked.found.row.class;
         match sense {
             Sense::Allow if can_release(looked.kept, class) => self.also(&looked, Folder::Release),
             Sense::Block if deletes && looked.kept != Kept::Trash => self.also(&looked, Folder::Trash),

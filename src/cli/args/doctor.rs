@@ -3,6 +3,7 @@
 use super::{Sender, address, sender};
 use crate::mail::Address;
 use argh::FromArgs;
+use std::path::PathBuf;
 
 /// send a test message through mail server and filter, and follow it: caught, kept, seen, released; say what to change
 #[derive(FromArgs, Debug, PartialEq)]
@@ -23,6 +24,14 @@ pub struct Doctor {
     /// rspamd's controller, like http://127.0.0.1:11334: what it says that it rejected is compared with what is here
     #[argh(option)]
     pub controller: Option<String>,
+
+    /// the recipient's own mailbox, like imaps://alice@mail.example.org: the release is looked for there, and removed
+    #[argh(option)]
+    pub mailbox: Option<String>,
+
+    /// its password is the first line of this file
+    #[argh(option)]
+    pub mailbox_password_file: Option<PathBuf>,
 
     /// do not release the test message
     #[argh(switch)]

@@ -9,7 +9,7 @@ use crate::mail::token::quote;
 use crate::net::stream::Stream;
 use imap_proto::Status;
 use smol::net::TcpStream;
-use std::net::SocketAddr;
+use std::fmt;
 
 /// Somebody who is signed in.
 pub struct Visit {
@@ -25,15 +25,19 @@ pub enum Trouble {
     Refused(String),
 }
 
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Broken(why) => f.write_str(why),
+            Trouble::Refused(text) => write!(f, "it refuses: {text}"),
+        }
+    }
+}
+
 impl Visit {
-    /// Connects and signs in.
-    pub async fn sign_in(
-        address: SocketAddr,
-        security: &Security,
-        user: &str,
-        password: &str,
-    ) -> Result<Visit, Trouble> {
-        let stream = in_time(async { TcpStream::connect(address).await.map_err(|e| format!("cannot connect: {e}")) });
+    /// Connects to a host name or IP address, and signs in.
+    pub async fn sign_in(at: (&str, u16), security: &Security, user: &str, password: &str) -> Result<Visit, Trouble> {
+        let stream = in_time(async { TcpStream::connect(at).await.map_err(|e| format!("cannot connect: {e}")) });
         let stream: Box<dyn Stream> = Box::new(stream.await?);
         let (mut talk, offers) = in_time(begin(stream, security)).await?;
         match in_time(talk.log_in(&offers, user.as_bytes(), password.as_bytes())).await? {
@@ -56,6 +60,12 @@ impl Visit {
     /// Moves a message of the open folder (RFC 6851 3.2).
     pub async fn move_to(&mut self, uid: u32, folder: &str) -> Result<(), Trouble> {
         self.command(&[format!("UID MOVE {uid} ").as_bytes(), &quoted(folder)].concat()).await.map(drop)
+    }
+
+    /// Removes a message of the open folder for good (RFC 4315 2.1).
+    pub async fn remove(&mut self, uid: u32) -> Result<(), Trouble> {
+        self.command(format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)").as_bytes()).await?;
+        self.command(format!("UID EXPUNGE {uid}").as_bytes()).await.map(drop)
     }
 
     /// Says goodbye.

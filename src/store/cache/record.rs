@@ -1,7 +1,7 @@
-//! One record of a segment: a head, the message id, and bytes that mean nothing here.
+//! One record of a segment: a head that names the message, and bytes that mean nothing here.
 //!
 //! ```text
-//! magic 4 | checksum 4 | length 4 | length of the id 4 | key 8 | size 8 | id | payload | zeros up to a multiple of 16
+//! magic 4 | checksum 4 | length 4 | zeros 4 | key 8 | size 8 | payload | zeros up to a multiple of 16
 //! ```
 //! Numbers are little-endian; the length counts all but the zeros; the checksum covers what stands behind it.
 
@@ -11,14 +11,14 @@ use std::os::unix::fs::FileExt;
 
 /// Records begin at multiples of it, so that a place fits into 32 bits.
 pub const UNIT: u64 = 16;
-/// Bytes before the id.
+/// Bytes before the payload.
 pub const HEAD: usize = 32;
 /// Largest record. Those of 10,000 messages of spam took 2.6 KB on average and 12 KB at the most; a message whose record would
 /// be larger is parsed each time.
 pub const MOST: usize = 256 << 10;
 
 /// Changes whenever the form does, so that older segments are read as nothing.
-const MAGIC: u32 = u32::from_le_bytes(*b"LzC1");
+const MAGIC: u32 = u32::from_le_bytes(*b"LzC2");
 /// Read at once; nine records of ten are shorter.
 const FIRST: usize = 4 << 10;
 
@@ -30,20 +30,9 @@ pub struct Head {
     pub key: u64,
 }
 
-/// Under which number a message id is looked for: FNV-1a, with its bits mixed once more.
-pub fn key(id: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for &byte in id.as_bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    }
-    hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ hash >> 33
-}
-
 /// A record as it is written. `None`: it would be too large.
-pub fn write(id: &str, size: u64, payload: &[u8]) -> Option<Vec<u8>> {
-    let len = HEAD + id.len() + payload.len();
+pub fn write(key: u64, size: u64, payload: &[u8]) -> Option<Vec<u8>> {
+    let len = HEAD + payload.len();
     if len > MOST {
         return None;
     }
@@ -51,10 +40,9 @@ pub fn write(id: &str, size: u64, payload: &[u8]) -> Option<Vec<u8>> {
     bytes.extend_from_slice(&MAGIC.to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&(len as u32).to_le_bytes());
-    bytes.extend_from_slice(&(id.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&key(id).to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&key.to_le_bytes());
     bytes.extend_from_slice(&size.to_le_bytes());
-    bytes.extend_from_slice(id.as_bytes());
     bytes.extend_from_slice(payload);
     let checksum = crc32fast::hash(bytes.get(8..)?);
     bytes.get_mut(4..8)?.copy_from_slice(&checksum.to_le_bytes());
@@ -96,10 +84,9 @@ pub fn proven(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// The payload of a proven record, if it is this message's.
-pub fn payload<'a>(record: &'a [u8], id: &str, size: u64) -> Option<&'a [u8]> {
-    let start = HEAD.checked_add(number(record, 12)? as usize)?;
-    let is_its = record.get(HEAD..start)? == id.as_bytes() && long(record, 24)? == size;
-    record.get(start..).filter(|_| is_its)
+pub fn payload(record: &[u8], key: u64, size: u64) -> Option<&[u8]> {
+    let is_its = long(record, 16)? == key && long(record, 24)? == size;
+    record.get(HEAD..).filter(|_| is_its)
 }
 
 /// Reads until the buffer is full or the file ends.

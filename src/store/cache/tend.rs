@@ -163,8 +163,8 @@ impl Store {
             loop {
                 let before = alive.len();
                 let mut last = 0;
-                self.rows(Reach::All, kept, &UidRanges::one(from, u32::MAX), |row, folder| {
-                    alive.push(Key::from(record::key(&folder.name(row).id())));
+                self.rows(Reach::All, kept, &UidRanges::one(from, u32::MAX), |row, _| {
+                    alive.push(Key::from(row.key));
                     last = row.uid;
                     alive.len() - before < ROWS
                 });

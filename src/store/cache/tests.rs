@@ -1,4 +1,5 @@
 use super::*;
+use crate::mail::name::Base;
 use crate::mail::{Address, Name};
 use crate::store::testing::{Scratch, store};
 use crate::store::{Reach, Store};
@@ -10,6 +11,10 @@ fn cache(path: &Path) -> Cache {
     let cache = Cache::new(&Disk::new(path), "cache");
     cache.load();
     cache
+}
+
+fn key(id: &str) -> u64 {
+    Base::parse(id).key()
 }
 
 fn segment(path: &Path, number: u32) -> PathBuf {
@@ -27,15 +32,15 @@ fn what_was_kept_is_found_again_also_after_a_restart() {
     let large = b"x".repeat(100_000);
     for restart in 0..3 {
         let cache = cache(scratch.path());
-        assert_eq!(cache.get("a", 5).as_deref(), (restart > 0).then_some(b"one".as_slice()));
-        cache.put("a", 5, b"one");
-        cache.put("b", 7, &large);
-        cache.put("c", 9, b"");
-        assert_eq!(cache.get("b", 7).as_deref(), Some(large.as_slice()));
-        assert_eq!(cache.get("c", 9).as_deref(), Some(b"".as_slice()));
-        cache.put("a", 5, b"another");
-        assert_eq!(cache.get("a", 5).as_deref(), Some(b"another".as_slice()), "the last one counts");
-        cache.put("a", 5, b"one");
+        assert_eq!(cache.get(key("a"), 5).as_deref(), (restart > 0).then_some(b"one".as_slice()));
+        cache.put(key("a"), 5, b"one");
+        cache.put(key("b"), 7, &large);
+        cache.put(key("c"), 9, b"");
+        assert_eq!(cache.get(key("b"), 7).as_deref(), Some(large.as_slice()));
+        assert_eq!(cache.get(key("c"), 9).as_deref(), Some(b"".as_slice()));
+        cache.put(key("a"), 5, b"another");
+        assert_eq!(cache.get(key("a"), 5).as_deref(), Some(b"another".as_slice()), "the last one counts");
+        cache.put(key("a"), 5, b"one");
     }
     assert_eq!(files(scratch.path()), 1, "a segment goes on after a restart");
 }
@@ -44,23 +49,23 @@ fn what_was_kept_is_found_again_also_after_a_restart() {
 fn another_id_or_size_is_not_found() {
     let scratch = Scratch::new("cache");
     let cache = cache(scratch.path());
-    cache.put("a", 5, b"one");
-    assert_eq!(cache.get("a", 6), None);
-    assert_eq!(cache.get("b", 5), None);
+    cache.put(key("a"), 5, b"one");
+    assert_eq!(cache.get(key("a"), 6), None);
+    assert_eq!(cache.get(key("b"), 5), None);
     // Two ids that meet in the index: the record tells them apart.
-    let place = cache.index().get(record::key("a")).unwrap();
-    cache.index_mut().set(record::key("b"), place);
-    assert_eq!(cache.get("b", 5), None);
-    cache.put("b", 5, b"two");
-    assert_eq!(cache.get("b", 5).as_deref(), Some(b"two".as_slice()));
+    let place = cache.index().get(key("a")).unwrap();
+    cache.index_mut().set(key("b"), place);
+    assert_eq!(cache.get(key("b"), 5), None);
+    cache.put(key("b"), 5, b"two");
+    assert_eq!(cache.get(key("b"), 5).as_deref(), Some(b"two".as_slice()));
 }
 
 #[test]
 fn what_is_too_large_is_not_kept() {
     let scratch = Scratch::new("cache");
     let cache = cache(scratch.path());
-    cache.put("a", 5, &vec![0; record::MOST]);
-    assert_eq!(cache.get("a", 5), None);
+    cache.put(key("a"), 5, &vec![0; record::MOST]);
+    assert_eq!(cache.get(key("a"), 5), None);
     assert_eq!(files(scratch.path()), 0);
 }
 
@@ -68,9 +73,9 @@ fn what_is_too_large_is_not_kept() {
 fn nothing_is_done_before_it_was_loaded() {
     let scratch = Scratch::new("cache");
     let cache = Cache::new(&Disk::new(scratch.path()), "cache");
-    cache.put("a", 5, b"one");
+    cache.put(key("a"), 5, b"one");
     cache.wish(Kept::Caught, 1);
-    assert!(cache.get("a", 5).is_none() && cache.take_wishes(9).is_empty());
+    assert!(cache.get(key("a"), 5).is_none() && cache.take_wishes(9).is_empty());
     assert_eq!(files(scratch.path()), 0);
 }
 
@@ -78,7 +83,7 @@ fn nothing_is_done_before_it_was_loaded() {
 fn three(path: &Path) -> Vec<u8> {
     let cache = cache(path);
     for (id, text) in [("a", "first"), ("b", "second"), ("c", "third")] {
-        cache.put(id, 5, text.as_bytes());
+        cache.put(key(id), 5, text.as_bytes());
     }
     std::fs::read(segment(path, 0)).unwrap()
 }
@@ -87,18 +92,18 @@ fn three(path: &Path) -> Vec<u8> {
 fn check(path: &Path, found: &Cache, what: &str) {
     let mut missed = 0;
     for (id, text) in [("a", "first"), ("b", "second"), ("c", "third")] {
-        match found.get(id, 5) {
+        match found.get(key(id), 5) {
             Some(bytes) => assert_eq!(bytes, text.as_bytes(), "{what}"),
             None => {
                 missed += 1;
-                found.put(id, 5, text.as_bytes());
-                assert_eq!(found.get(id, 5).as_deref(), Some(text.as_bytes()), "{what}: written again");
+                found.put(key(id), 5, text.as_bytes());
+                assert_eq!(found.get(key(id), 5).as_deref(), Some(text.as_bytes()), "{what}: written again");
             }
         }
     }
     let again = cache(path);
     for id in ["a", "b", "c"] {
-        assert!(again.get(id, 5).is_some() || missed == 0, "{what}: {id} after a restart");
+        assert!(again.get(key(id), 5).is_some() || missed == 0, "{what}: {id} after a restart");
     }
 }
 
@@ -113,14 +118,17 @@ fn damage_at_any_byte_means_parse_again() {
         bytes[at] ^= 0x41;
         std::fs::write(&path, &bytes).unwrap();
         let damaged = cache(scratch.path());
-        lost += usize::from(["a", "b", "c"].iter().any(|id| damaged.get(id, 5).is_none()));
+        lost += usize::from(["a", "b", "c"].iter().any(|id| damaged.get(key(id), 5).is_none()));
         check(scratch.path(), &damaged, &format!("byte {at} flipped before the start"));
 
         std::fs::write(&path, &good).unwrap();
         let running = cache(scratch.path());
         File::options().write(true).open(&path).unwrap().write_all_at(&bytes[at..=at], at as u64).unwrap();
         for (id, text) in [("a", "first"), ("b", "second"), ("c", "third")] {
-            assert!(running.get(id, 5).is_none_or(|found| found == text.as_bytes()), "byte {at} flipped while running");
+            assert!(
+                running.get(key(id), 5).is_none_or(|found| found == text.as_bytes()),
+                "byte {at} flipped while running"
+            );
         }
     }
     // All but the first 16 bytes and the zeros behind each record count.
@@ -136,7 +144,7 @@ fn a_segment_that_is_cut_short_loses_its_end_only() {
         std::fs::write(&path, &good).unwrap();
         let running = cache(scratch.path());
         File::options().write(true).open(&path).unwrap().set_len(len as u64).unwrap();
-        let found = |cache: &Cache| ["a", "b", "c"].iter().filter(|id| cache.get(id, 5).is_some()).count();
+        let found = |cache: &Cache| ["a", "b", "c"].iter().filter(|id| cache.get(key(id), 5).is_some()).count();
         let left = found(&running);
         let again = cache(scratch.path());
         assert!(found(&again) <= left && (left < 3 || len + 16 > good.len()), "cut to {len}");
@@ -148,20 +156,20 @@ fn a_segment_that_is_cut_short_loses_its_end_only() {
 fn the_directory_may_go_while_it_runs() {
     let scratch = Scratch::new("cache");
     let cache = cache(scratch.path());
-    cache.put("a", 5, b"one");
+    cache.put(key("a"), 5, b"one");
     std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
-    cache.put("b", 5, b"two");
-    assert_eq!(cache.get("b", 5).as_deref(), Some(b"two".as_slice()));
-    assert_eq!(cache.get("a", 5), None, "its file is gone, and its space free");
+    cache.put(key("b"), 5, b"two");
+    assert_eq!(cache.get(key("b"), 5).as_deref(), Some(b"two".as_slice()));
+    assert_eq!(cache.get(key("a"), 5), None, "its file is gone, and its space free");
     assert_eq!(files(scratch.path()), 1);
     // A directory that cannot be made is no error either.
     std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
     std::fs::write(scratch.path().join("cache"), b"").unwrap();
-    cache.put("c", 5, b"three");
-    assert_eq!(cache.get("c", 5), None);
+    cache.put(key("c"), 5, b"three");
+    assert_eq!(cache.get(key("c"), 5), None);
     std::fs::remove_file(scratch.path().join("cache")).unwrap();
-    cache.put("c", 5, b"three");
-    assert_eq!(cache.get("c", 5), None, "it waits until it is looked after");
+    cache.put(key("c"), 5, b"three");
+    assert_eq!(cache.get(key("c"), 5), None, "it waits until it is looked after");
 }
 
 #[test]
@@ -172,10 +180,10 @@ fn two_threads() {
         for round in 0..400 {
             let id = format!("{}.M{}", round % 97, salt % 2);
             let text = id.repeat(1 + round % 97);
-            if let Some(found) = cache.get(&id, 5) {
+            if let Some(found) = cache.get(key(&id), 5) {
                 assert_eq!(found, text.as_bytes());
             }
-            cache.put(&id, 5, text.as_bytes());
+            cache.put(key(&id), 5, text.as_bytes());
             if salt == 3 && round % 50 == 0 {
                 std::fs::remove_dir_all(scratch.path().join("cache")).ok();
             }
@@ -199,15 +207,15 @@ proptest! {
             let id = format!("1700000000.M{id}P1Q1.h");
             match what {
                 0 => cache = self::cache(scratch.path()),
-                1 => prop_assert!(cache.get(&id, 8).is_none()),
+                1 => prop_assert!(cache.get(key(&id), 8).is_none()),
                 _ => {
                     let text = vec![len as u8; len];
-                    cache.put(&id, 7, &text);
+                    cache.put(key(&id), 7, &text);
                     model.insert(id, text);
                 }
             }
             for (id, text) in &model {
-                prop_assert_eq!(cache.get(id, 7), Some(text.clone()));
+                prop_assert_eq!(cache.get(key(id), 7), Some(text.clone()));
             }
         }
     }
@@ -222,7 +230,7 @@ fn filled(scratch: &Scratch, count: usize) -> (Store, Vec<(u32, String)>) {
     for _ in 0..count {
         let placed = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
         let id = placed.name.id();
-        store.cache.put(&id, 3, &id.as_bytes().repeat(2000));
+        store.cache.put(key(&id), 3, &id.as_bytes().repeat(2000));
         all.push((placed.uid, id));
     }
     (store, all)
@@ -265,8 +273,8 @@ fn a_segment_that_is_mostly_dead_is_moved_and_removed() {
     assert!(steps > 2, "in small steps");
     assert!(!segment(scratch.path(), 0).exists() && segment(scratch.path(), 1).exists());
     for again in [&store.cache, &cache(scratch.path())] {
-        assert!(gone.iter().all(|(_, id)| again.get(id, 3).is_none()));
-        assert!(left.iter().all(|(_, id)| again.get(id, 3) == Some(id.as_bytes().repeat(2000))));
+        assert!(gone.iter().all(|(_, id)| again.get(key(id), 3).is_none()));
+        assert!(left.iter().all(|(_, id)| again.get(key(id), 3) == Some(id.as_bytes().repeat(2000))));
     }
     assert!(!store.tend_caches(), "and that was it");
 }
@@ -290,16 +298,16 @@ fn a_window_finds_what_a_single_look_finds() {
     let cache = cache(scratch.path());
     let text = |n: usize| vec![n as u8; if n.is_multiple_of(90) { 70_000 } else { n * 7 % 900 }];
     for n in 0..600 {
-        cache.put(&format!("id{n}"), n as u64, &text(n));
+        cache.put(key(&format!("id{n}")), n as u64, &text(n));
     }
     let mut window = Window::default();
-    let mut look = |n: usize| cache.get_near(&format!("id{n}"), n as u64, &mut window);
+    let mut look = |n: usize| cache.look(key(&format!("id{n}")), n as u64, &mut window, <[u8]>::to_vec);
     for order in [(0..600).collect::<Vec<_>>(), (0..600).rev().collect(), (0..600).map(|n| n * 211 % 600).collect()] {
         for n in order {
             assert_eq!(look(n), Some(text(n)), "{n}");
             if n > 500 {
                 // It goes where the window ended when it was read.
-                cache.put(&format!("id{n}"), n as u64, &text(n));
+                cache.put(key(&format!("id{n}")), n as u64, &text(n));
             }
         }
     }

@@ -12,7 +12,8 @@ const BEYOND: u64 = 4 << 10;
 /// What was read last of a segment.
 #[derive(Default)]
 pub struct Window {
-    file: Option<Arc<File>>,
+    /// The segment, by number and by file.
+    segment: Option<(u32, Arc<File>)>,
     start: u64,
     bytes: Vec<u8>,
     /// Where the record before began.
@@ -22,35 +23,38 @@ pub struct Window {
 }
 
 impl Window {
-    /// The record at a place, proven.
-    pub(super) fn record(&mut self, file: &Arc<File>, at: u64) -> Option<&[u8]> {
-        let is_same = self.file.as_ref().is_some_and(|known| Arc::ptr_eq(known, file));
+    /// The record at this offset of a segment, proven. `open` gives the segment's file, unless it is the one of the record
+    /// before: a segment that was removed meanwhile still says what it said.
+    pub(super) fn record(&mut self, number: u32, at: u64, open: impl FnOnce() -> Option<Arc<File>>) -> Option<&[u8]> {
+        let is_same = self.segment.as_ref().is_some_and(|(known, _)| *known == number);
         if !is_same {
-            (self.file, self.start) = (Some(file.clone()), 0);
+            (self.segment, self.start) = (Some((number, open()?)), 0);
             self.bytes.clear();
         }
+        let (_, file) = self.segment.as_ref()?;
         // A block for one record would be a waste where messages of many recipients lie mixed.
         let is_near = is_same && at.abs_diff(self.last) < BLOCK;
         self.last = at;
-        if is_near && !self.has(at) {
+        if is_near && !has(&self.bytes, self.start, at) {
             self.start = at / BLOCK * BLOCK;
             self.bytes.resize((BLOCK + BEYOND) as usize, 0);
             let have = record::read_at(file, &mut self.bytes, self.start).unwrap_or(0);
             self.bytes.truncate(have);
         }
         // It may have been appended, or be longer, than what was read.
-        if !self.has(at) {
+        if !has(&self.bytes, self.start, at) {
             self.single = record::read(file, at)?;
             return Some(&self.single);
         }
-        record::proven(self.within(at)?)
+        record::proven(within(&self.bytes, self.start, at)?)
     }
+}
 
-    fn within(&self, at: u64) -> Option<&[u8]> {
-        self.bytes.get(usize::try_from(at.checked_sub(self.start)?).ok()?..)
-    }
+/// What lies at this offset, of bytes that begin at `start`.
+fn within(bytes: &[u8], start: u64, at: u64) -> Option<&[u8]> {
+    bytes.get(usize::try_from(at.checked_sub(start)?).ok()?..)
+}
 
-    fn has(&self, at: u64) -> bool {
-        self.within(at).is_some_and(|bytes| record::head(bytes).is_some_and(|head| head.len <= bytes.len()))
-    }
+fn has(bytes: &[u8], start: u64, at: u64) -> bool {
+    within(bytes, start, at).is_some_and(|bytes| record::head(bytes).is_some_and(|head| head.len <= bytes.len()))
 }

@@ -173,7 +173,10 @@ fn a_large_file_is_read_quickly_and_any_other_bytes_are_no_panic() {
     let name = Name::new(crate::mail::name::Base::new(crate::base::Timestamp(1), 1, 1, "h"), 1);
     for uid in 1..=100_000 {
         let modseq = 1_700_000_000_000_000 + u64::from(uid % 977) * 1_000_003;
-        caught.push(Row::of(&name, uid * 3, tree.id, tree.domain, 1, super::super::Half::New, modseq), &name);
+        caught.push(
+            Row::of(&name, (Kept::Caught, super::super::Half::New), uid * 3, tree.id, tree.domain, 1, modseq),
+            &name,
+        );
     }
     let mut history = History::new(Figures { uid_next: 7, modseq: u64::MAX });
     history.note(Kept::Caught, &Row { uid: u32::MAX, ..*caught.get(3).unwrap() });

@@ -33,8 +33,8 @@ impl Content for Stored {
         Row { size: self.bytes.len() as u64, trace: self.trace, date: 1_700_000_000, ..Row::default() }
     }
 
-    fn id(&self) -> String {
-        "id".into()
+    fn id(&self) -> io::Result<String> {
+        Ok("id".into())
     }
 
     fn header(&mut self) -> io::Result<Arc<[u8]>> {
