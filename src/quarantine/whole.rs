@@ -83,8 +83,8 @@ impl Quarantine {
         let since = Timestamp(self.store.now().0.saturating_sub(limits::RETRY_KNOWN.as_micros() as u64));
         // All that is looked at of nearly every message is its size.
         let (mut uids, mut old, mut looked_at) = (UidRanges::new(), 0, 0);
-        self.store.newest_rows(kept, |row, arrived| {
-            let is_old = arrived < since.secs();
+        self.store.newest_rows(kept, |row| {
+            let is_old = row.arrival() < since.secs();
             old = if is_old { old + 1 } else { 0 };
             looked_at += 1;
             if !is_old && row.size == size + u64::from(row.trace) && row.class == arrival.class && row.tree == tree.id {

@@ -239,12 +239,12 @@ impl Store {
         }
     }
 
-    /// Calls `each` with every row of a folder, of all trees and flags as they are shared, and when it arrived, in seconds since
-    /// 1970; descending, while it says to go on. `each` must be quick: the folder is locked.
-    pub fn newest_rows(&self, kept: Kept, mut each: impl FnMut(&Row, u64) -> bool) {
+    /// Calls `each` with every row of a folder, of all trees and flags as they are shared, descending, while it says to go on.
+    /// `each` must be quick: the folder is locked.
+    pub fn newest_rows(&self, kept: Kept, mut each: impl FnMut(&Row) -> bool) {
         let folder = self.folder(kept);
         for row in folder.newest() {
-            if !each(row, folder.arrival(row)) {
+            if !each(row) {
                 return;
             }
         }
