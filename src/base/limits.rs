@@ -113,6 +113,9 @@ pub const REVERSE_PATH: usize = 1_000;
 pub const RETRY_KNOWN: Duration = Duration::from_secs(7 * 86_400);
 /// Kept messages of which it is remembered what they are in short, for the same comparison; some 2 MB. Others are read again.
 pub const PRINTS: usize = 100_000;
+/// Newest messages of a folder among which an earlier try is looked for; it takes some 2 ms. One that lies farther back is
+/// kept once more.
+pub const RETRY_LOOKED: u32 = 300_000;
 /// First piece of memory that a message asks for; later ones double what is held.
 pub const INTAKE_FIRST: usize = 64 << 10;
 /// Largest later piece, so that one large message does not ask for twice what it needs.
