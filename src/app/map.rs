@@ -284,6 +284,7 @@ pub fn milter_door(
         rejects: door.reply == config::Reply::Reject,
         rejects_for: config.domains.iter().filter_map(own).collect(),
         unsure: door.unsure,
+        authenticated_by: door.authenticated_by.clone(),
         server: host(config),
     })
 }

@@ -79,6 +79,7 @@ pub fn open(config: &Config) -> Result<(Quarantine, crate::store::scan::Report),
         Quarantine::open(disk, std::process::id(), clock(), options, directory).map_err(|e| e.to_string())?;
     quarantine.set_digest_rules(map::digest_rules(config, None));
     quarantine.lists().export_to(map::list_export(config));
+    quarantine.lists().are_asked(!config.milter.is_empty());
     for odd in &report.odd {
         log::warn!("left alone: {odd}");
     }
@@ -202,6 +203,7 @@ impl Server {
                 class: door.class,
                 kind: door.kind,
                 reject: door.reply == Reply::Reject,
+                before_queue: door.before_queue,
                 believed: door.verdict.clone(),
                 reports: reports.clone(),
             };

@@ -111,6 +111,9 @@ pub const REVERSE_PATH: usize = 1_000;
 /// So long a message that comes once more, byte for byte, is taken for another try of its sender. RFC 5321 4.5.4.1 has
 /// senders give up after four or five days.
 pub const RETRY_KNOWN: Duration = Duration::from_secs(7 * 86_400);
+/// Newest messages of a folder among which an earlier try is looked for; it takes some 2 ms. One that lies farther back is
+/// kept once more.
+pub const RETRY_LOOKED: u32 = 300_000;
 /// First piece of memory that a message asks for; later ones double what is held.
 pub const INTAKE_FIRST: usize = 64 << 10;
 /// Largest later piece, so that one large message does not ask for twice what it needs.

@@ -1,6 +1,7 @@
 //! What rspamd's exporter tells, filed by the rules.
 
 use super::memory::{Memory, Share};
+use crate::base::{Timestamp, limits};
 use crate::mail::{Address, Class, Kind, header};
 use crate::quarantine::directory::Resolution;
 use crate::quarantine::{Arrival, Quarantine, Refused};
@@ -8,7 +9,8 @@ use crate::store::repeats::{Claim, Repeats};
 use crate::verdict::Action;
 use crate::verdict::exporter::{self, Told, Untold};
 use ring::digest::{Context, SHA256};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a listener is for.
 #[derive(Debug, Clone)]
@@ -31,6 +33,9 @@ pub struct Exports {
     repeats: Arc<Repeats>,
     memory: Arc<Memory>,
     door: Door,
+    /// What was kept for some of its recipients only, and when. rspamd's client comes again with a queue id of its own, so the
+    /// message tells them apart: whoever has it gets no second copy. After a restart he does.
+    halves: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// A request: its media type, the fields that tell of the message, its body.
@@ -56,7 +61,7 @@ const NO_COPY: &str = "rspamd told of this message and sent no copy of it";
 impl Exports {
     /// For a listener.
     pub fn new(quarantine: Arc<Quarantine>, repeats: Arc<Repeats>, memory: Arc<Memory>, door: Door) -> Exports {
-        Exports { quarantine, repeats, memory, door }
+        Exports { quarantine, repeats, memory, door, halves: Mutex::default() }
     }
 
     /// Room for a request of so many bytes and the message in it, until it is dropped; `None`: there is none now.
@@ -166,15 +171,37 @@ impl Exports {
         arrival.form = Arrival::form_of(arrival.message);
         let mut ids = Vec::new();
         let mut refused = None;
-        // Who can have it has it, whatever is wrong for others.
-        for result in self.quarantine.admit(&arrival) {
+        let half = digest([told.sender.as_bytes(), arrival.message]);
+        let is_half = self.halves().contains_key(&half);
+        let results = match is_half {
+            true => self.quarantine.admit_once(&arrival),
+            false => self.quarantine.admit(&arrival),
+        };
+        // Who can have it has it, whatever is wrong for others: rspamd may never tell of it again.
+        for result in results {
             match result {
                 Ok(filed) if !ids.contains(&filed.id) => ids.push(filed.id),
                 Ok(_) => {}
                 Err(why) => refused = Some(why),
             }
         }
+        let now = self.quarantine.store.now();
+        let mut halves = self.halves();
+        halves.retain(|_, at| now.since(*at) < limits::RETRY_KNOWN);
+        match &refused {
+            None => {
+                halves.remove(&half);
+            }
+            Some(_) if !ids.is_empty() && halves.len() < limits::EXPORTS_KNOWN => {
+                halves.insert(half, now);
+            }
+            Some(_) => {}
+        }
         refused.map_or(Ok(ids), Err)
+    }
+
+    fn halves(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.halves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -190,23 +217,25 @@ fn shown(told: &Told) -> String {
 /// What makes two requests tell of the same message: the queue id, with what tells apart messages that had the same one
 /// (mail servers use them again), or without one the message itself.
 fn key(told: &Told, has_message: bool) -> String {
-    let mut hash = Context::new(&SHA256);
-    let mut add = |part: &[u8]| {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part);
-    };
-    add(&[u8::from(has_message)]);
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    add(text(&told.client.queue_id).as_bytes());
-    add(text(&told.message_id).as_bytes());
-    add(told.sender.as_bytes());
+    let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
     let mut recipients = told.recipients.clone();
     recipients.sort();
-    for recipient in &recipients {
-        add(recipient.as_bytes());
+    let (has_message, queue_id) = ([u8::from(has_message)], text(&told.client.queue_id));
+    let message_id = text(&told.message_id);
+    let mut parts: Vec<&[u8]> = vec![&has_message, &queue_id, &message_id, told.sender.as_bytes()];
+    parts.extend(recipients.iter().map(|recipient| recipient.as_bytes()));
+    if told.client.queue_id.is_none() && has_message == [1] {
+        parts.push(told.message.as_deref().unwrap_or_default());
     }
-    if told.client.queue_id.is_none() && has_message {
-        add(told.message.as_deref().unwrap_or_default());
+    digest(parts)
+}
+
+/// Of some parts, so that no two lists of them have the same.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Context::new(&SHA256);
+    for part in parts {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
     }
     hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,7 +6,7 @@ use super::{Answered, Bridge, Place};
 use crate::base::Form;
 use crate::lmtp::Session;
 use crate::lmtp::{Answer, Question, Reply, Transaction};
-use crate::mail::trace::Client;
+use crate::mail::trace::{Client, Told};
 use crate::mail::{Class, Kind};
 use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
 use crate::verdict::{Filter, fields};
@@ -22,6 +22,8 @@ pub struct Door {
     pub kind: Kind,
     /// Our answer is what the sender sees: a message that was kept is refused with 550 and its reference.
     pub reject: bool,
+    /// Our answer is what the sender sees.
+    pub before_queue: bool,
     /// The filters whose header fields are believed in what comes in here.
     pub believed: Vec<Filter>,
     /// Where reports come, if anywhere.
@@ -86,6 +88,7 @@ impl LmtpBridge {
         if let Some(heard) = fields::read(&transaction.message, &self.door.believed) {
             (arrival.score, arrival.reasons) = heard.file(&mut arrival.kind, &mut arrival.sender, &mut arrival.client);
         }
+        arrival.told = self.told(arrival.kind);
         let results = self.quarantine.admit(&arrival);
         let told = |(result, recipient): (&Result<Filed, Refused>, &String)| match result {
             Err(Refused::UnknownRecipient(_) | Refused::UnknownDomain(_)) if self.is_report_address(recipient) => {
@@ -110,17 +113,29 @@ impl LmtpBridge {
         place.map_or_else(|refused| temporary(&refused), |()| Reply::new(250, "2.1.5", "recipient ok"))
     }
 
+    /// What the sender hears of a message that was kept. Where the mail server has answered him before, we do not know what;
+    /// of mail that was delivered we do.
+    fn told(&self, kind: Kind) -> Told {
+        match (self.door.reject, self.door.before_queue, self.door.class) {
+            (true, ..) => Told::Refused(format!("550 5.7.1 {}", refusal(kind))),
+            (false, true, _) | (false, false, Class::Unsure) => Told::Accepted,
+            (false, false, Class::Incoming | Class::Outgoing) => Told::Unknown,
+        }
+    }
+
     fn reply(&self, result: &Result<Filed, Refused>, kind: Kind) -> Reply {
         match result {
-            Ok(filed) if self.door.reject => Reply::new(
-                550,
-                "5.7.1",
-                format!("message refused as {kind} and kept in quarantine, reference {}", filed.id),
-            ),
+            Ok(filed) if self.door.reject => {
+                Reply::new(550, "5.7.1", format!("{}, reference {}", refusal(kind), filed.id))
+            }
             Ok(filed) => Reply::new(250, "2.0.0", format!("kept, reference {}", filed.id)),
             Err(refused) => temporary(refused),
         }
     }
+}
+
+fn refusal(kind: Kind) -> String {
+    format!("message refused as {kind} and kept in quarantine")
 }
 
 /// Doors never answer 5xx for what they do not keep: an MTA would send a bounce to a forged sender.

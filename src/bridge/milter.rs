@@ -4,14 +4,16 @@
 //! one answer for all its recipients, so it is kept for all of them or for none.
 
 mod edits;
+mod senders;
 
 use super::memory::Memory;
 use super::{Answered, Bridge, Errand, Inquiry, Place, Silence};
 use crate::base::Form;
-use crate::mail::trace::Client;
+use crate::mail::trace::{Client, Told};
 use crate::mail::{Address, Class, Kind, header};
 use crate::milter::{Answer, Judged, Question, Reply, Session, Transaction};
 use crate::quarantine::directory::Resolution;
+use crate::quarantine::lists::Says;
 use crate::quarantine::{Arrival, Quarantine, Refused};
 use crate::verdict::{Action, Filter, Request, Verdict, fields};
 use event_listener::EventListener;
@@ -32,6 +34,8 @@ pub struct Door {
     /// Of mail that is delivered with so many points, from the first number on and below the second, a copy goes to
     /// Training Requested.
     pub unsure: Option<(f64, f64)>,
+    /// Servers whose Authentication-Results in front are believed.
+    pub authenticated_by: Vec<String>,
     /// Our name.
     pub server: String,
 }
@@ -87,6 +91,8 @@ impl Points {
 struct Policy {
     class: Class,
     rejects: bool,
+    /// What the recipient's lists say of the envelope's sender.
+    says: Says,
 }
 
 /// One connection's side of the rules.
@@ -130,9 +136,10 @@ impl MilterBridge {
             Some(Resolution::Tree(tree)) => (Class::Incoming, Some(tree)),
             _ => (Class::Incoming, address),
         };
+        let says = self.foretold(sender, class, owner.as_ref());
         let domain = owner.as_ref().and_then(|owner| directory.domain_of(owner.domain()));
         let rejects = domain.and_then(|domain| self.door.rejects_for.get(domain)).copied();
-        Policy { class, rejects: rejects.unwrap_or(self.door.rejects) }
+        Policy { class, rejects: rejects.unwrap_or(self.door.rejects), says }
     }
 
     fn recipient(&mut self, sender: &str, user: Option<&str>, recipient: &str, is_first: bool) -> Answer {
@@ -166,8 +173,8 @@ impl MilterBridge {
             }
             // The filter could judge the header alone, and would judge it wrong.
             Judge::Asked { .. } if letter.transaction.oversize => {
-                log::warn!("{}: over max_size, passed on without a verdict", self.named(&letter));
-                self.done(pass())
+                let answer = self.unjudged(&letter, "over max_size");
+                self.done(answer)
             }
             Judge::Asked { filter, reject_from } => {
                 let (filter, reject_from) = (*filter, *reject_from);
@@ -182,7 +189,9 @@ impl MilterBridge {
                 let then = move |bridge: &mut Self, said: Result<Verdict, Silence>| {
                     let answer = match said {
                         Ok(verdict) => bridge.judged(&letter, reject_from.apply(verdict)),
-                        Err(Silence) if bridge.door.accepts_unjudged => pass(),
+                        Err(Silence) if bridge.door.accepts_unjudged => {
+                            bridge.unjudged(&letter, "the filter says nothing")
+                        }
                         Err(Silence) => later("the message could not be looked at, try again later"),
                     };
                     bridge.done(answer)
@@ -199,12 +208,26 @@ impl MilterBridge {
         Answered::Done(answer)
     }
 
+    /// Of a message without a verdict only the lists of senders say something.
+    fn unjudged(&self, letter: &Letter, why: &str) -> Answer {
+        log::warn!(
+            "{}: {why}: it is passed on without a verdict, unless its recipients block the sender",
+            self.named(letter)
+        );
+        self.judged(letter, Verdict::default())
+    }
+
     /// Carries out a verdict.
     fn judged(&self, letter: &Letter, verdict: Verdict) -> Answer {
+        let before = verdict.action;
+        let verdict = self.listened(letter, verdict);
         let said = verdict.text.clone();
         match verdict.action {
             Action::Pass | Action::Mark => {
-                self.copy_unsure(letter, &verdict);
+                // Whom somebody allows is not unsure.
+                if before == verdict.action {
+                    self.copy_unsure(letter, &verdict);
+                }
                 let header = letter.message.get(..header::end(&letter.message)).unwrap_or_default();
                 Answer::Judged(Judged::Accept(edits::of(&verdict.edits, header)))
             }
@@ -212,11 +235,18 @@ impl MilterBridge {
             Action::Later => later(said.as_deref().unwrap_or("try again later")),
             Action::Reject | Action::Keep => {
                 let rejects = letter.policy.rejects && verdict.action == Action::Reject;
-                match self.quarantine.admit_whole(&arrival(letter, letter.policy.class, &verdict)) {
+                let told = match rejects {
+                    true => {
+                        let Reply { code, enhanced, text } = rejection(verdict.kind, said.as_deref(), None);
+                        Told::Refused(format!("{code} {enhanced} {text}"))
+                    }
+                    false => Told::Accepted,
+                };
+                match self.quarantine.admit_whole(&arrival(letter, letter.policy.class, &verdict, told)) {
                     Ok(filed) => {
                         let id = filed.first().map(|filed| filed.id.clone()).unwrap_or_default();
                         match rejects {
-                            true => Answer::Judged(Judged::Refuse(rejection(verdict.kind, said.as_deref(), &id))),
+                            true => Answer::Judged(Judged::Refuse(rejection(verdict.kind, said.as_deref(), Some(&id)))),
                             false => Answer::Judged(Judged::Discard),
                         }
                     }
@@ -237,7 +267,7 @@ impl MilterBridge {
         if !is_unsure || letter.policy.class != Class::Incoming {
             return;
         }
-        if let Err(refused) = self.quarantine.admit_whole(&arrival(letter, Class::Unsure, verdict)) {
+        if let Err(refused) = self.quarantine.admit_whole(&arrival(letter, Class::Unsure, verdict, Told::Accepted)) {
             log::warn!("{}: no copy was kept for training: {refused}", self.named(letter));
         }
     }
@@ -261,7 +291,7 @@ fn client(transaction: &Transaction) -> Client {
     }
 }
 
-fn arrival<'a>(letter: &'a Letter, class: Class, verdict: &Verdict) -> Arrival<'a> {
+fn arrival<'a>(letter: &'a Letter, class: Class, verdict: &Verdict, told: Told) -> Arrival<'a> {
     let transaction = &letter.transaction;
     Arrival {
         class,
@@ -273,6 +303,7 @@ fn arrival<'a>(letter: &'a Letter, class: Class, verdict: &Verdict) -> Arrival<'
         reasons: verdict.reason_lines(),
         message: &letter.message,
         cut_from: transaction.oversize.then_some(transaction.size),
+        told,
         rebuilt: transaction.rebuilt,
         // Some mail servers hand over a body with their own line ends.
         form: if has_crlf(&letter.message) { Form::Crlf } else { Form::Lf },
@@ -285,10 +316,11 @@ fn has_crlf(message: &[u8]) -> bool {
     memchr::memmem::find(body, b"\r\n").is_some() || memchr::memchr(b'\n', body).is_none()
 }
 
-fn rejection(kind: Kind, said: Option<&str>, id: &str) -> Reply {
+fn rejection(kind: Kind, said: Option<&str>, id: Option<&str>) -> Reply {
+    let reference = id.map(|id| format!(", reference {id}")).unwrap_or_default();
     // What the filter says comes last: the reference must not be cut off by it.
     let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-    Reply::new(550, "5.7.1", format!("message refused as {kind} and kept, reference {id}{said}"))
+    Reply::new(550, "5.7.1", format!("message refused as {kind} and kept{reference}{said}"))
 }
 
 fn pass() -> Answer {

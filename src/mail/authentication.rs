@@ -41,6 +41,18 @@ pub fn results(block: &[u8], trusted: &[String]) -> Option<Vec<Found>> {
     any.then_some(found)
 }
 
+/// The results of a message that our own mail server has not put its Received on yet, as a milter sees it: those of the
+/// topmost field of a server that `trusted` names, above every Received. A server of that name which looks at every
+/// message, puts its field above what it finds, and removes fields with its own name (RFC 8601 5: each has to) leaves no room
+/// for a forged one.
+pub fn in_front(block: &[u8], trusted: &[String]) -> Option<Vec<Found>> {
+    let above = header::fields(block).take_while(|field| !field.is(b"Received"));
+    let mut told = above.filter(|field| field.is(b"Authentication-Results")).filter_map(|field| read(&field));
+    let (_, mut found) = told.find(|(server, _)| trusted.iter().any(|name| name.eq_ignore_ascii_case(server)))?;
+    found.truncate(RESULTS);
+    Some(found)
+}
+
 /// The server that wrote the field, and its results.
 fn read(field: &Field<'_>) -> Option<(String, Vec<Found>)> {
     let value = field.unfolded();
@@ -134,6 +146,22 @@ mod tests {
         assert_eq!(shown(&format!("Received: x\r\n{forged}"), &["other"]), None);
         assert_eq!(shown(&format!("Received: x\r\n{forged}"), &["MX"]).unwrap(), "spf pass -");
         assert_eq!(shown("Authentication-Results:\r\nReceived: x\r\n", &[]), None);
+    }
+
+    #[test]
+    fn in_front_the_topmost_field_of_a_named_server_counts() {
+        let spf = "Authentication-Results: mx; spf=pass smtp.mailfrom=a.test\r\n";
+        let forged = "Authentication-Results: mx; spf=pass smtp.mailfrom=b.test\r\n";
+        let other = "Authentication-Results: other; dkim=pass header.d=c.test\r\n";
+        let told = |block: &str| {
+            let found = in_front(block.as_bytes(), &["MX".to_string()])?;
+            found.first().map(|found| found.identity.clone().unwrap_or_default())
+        };
+        assert_eq!(told(&format!("{other}{spf}{forged}From: x\r\n")).as_deref(), Some("a.test"));
+        assert_eq!(told(&format!("{spf}Received: x\r\n{forged}")).as_deref(), Some("a.test"));
+        assert_eq!(told(&format!("Received: x\r\n{forged}")), None);
+        assert_eq!(told(other), None);
+        assert_eq!(in_front(spf.as_bytes(), &[]), None);
     }
 
     proptest! {

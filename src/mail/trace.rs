@@ -32,10 +32,24 @@ pub struct Trace {
     pub reasons: Vec<String>,
     /// Only the header was kept: the message had this many bytes.
     pub cut_from: Option<u64>,
+    /// What its sender was told.
+    pub told: Told,
     /// The mail server did not say what white space stood behind the colons of the header: one space was put there.
     pub rebuilt: bool,
     /// Delivery fields that stood above the first Received (Return-Path, Delivered-To …): whole fields, unescaped.
     pub moved: Vec<Vec<u8>>,
+}
+
+/// What the sender of a message was told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Told {
+    /// Nobody noted it.
+    #[default]
+    Unknown,
+    /// That it was taken.
+    Accepted,
+    /// That it was refused; the reply, without the reference.
+    Refused(String),
 }
 
 /// Who handed the message in.
@@ -56,6 +70,10 @@ pub struct Client {
 }
 
 const PREFIX: &str = "X-Lazaret-";
+
+/// The words of [`Told`]; a reply follows the second one.
+const ACCEPTED: &str = "accepted";
+const REFUSED: &str = "refused: ";
 
 /// Fields that tell how a message was delivered, and that would make a later delivery of it bounce as a loop.
 const DELIVERY_FIELDS: [&str; 4] = ["return-path", "delivered-to", "x-original-to", "envelope-to"];
@@ -96,6 +114,11 @@ impl Trace {
         }
         if let Some(size) = self.cut_from {
             field("Cut-From", &format!("{size}"));
+        }
+        match &self.told {
+            Told::Unknown => {}
+            Told::Accepted => field("Told", ACCEPTED),
+            Told::Refused(reply) => field("Told", &format!("{REFUSED}{reply}")),
         }
         if self.rebuilt {
             field("Rebuilt", "the mail server did not say what white space stood behind the colons of the header");
@@ -147,6 +170,11 @@ impl Trace {
                 b"Score" => trace.score = Some(text),
                 b"Reason" => trace.reasons.push(text),
                 b"Cut-From" => trace.cut_from = text.parse().ok(),
+                b"Told" if text == ACCEPTED => trace.told = Told::Accepted,
+                b"Told" => {
+                    trace.told =
+                        text.strip_prefix(REFUSED).map_or(Told::Unknown, |reply| Told::Refused(reply.to_string()));
+                }
                 b"Rebuilt" => trace.rebuilt = true,
                 b"Moved" => trace.moved.push(raw),
                 _ => {}
@@ -274,11 +302,16 @@ mod tests {
         #[test]
         fn any_values_come_back_and_break_no_line(
             sender in ".{0,40}", recipients in proptest::collection::vec(".{0,30}", 0..5), reason: String, helo: Option<String>,
-            moved in proptest::collection::vec(any::<u8>(), 0..60), rebuilt: bool, at in 0u64..4_000_000_000_000_000,
+            moved in proptest::collection::vec(any::<u8>(), 0..60), rebuilt: bool, told: Option<Option<String>>, at in 0u64..4_000_000_000_000_000,
         ) {
             let mut trace = Trace { id: "1.M2P3Q4.h".into(), arrived: Timestamp(at), recipients, reasons: vec![reason], rebuilt, ..Trace::default() };
             trace.sender = sender.replace(['<', '>'], "");
             trace.client.helo = helo;
+            trace.told = match told {
+                None => Told::Unknown,
+                Some(None) => Told::Accepted,
+                Some(Some(reply)) => Told::Refused(reply),
+            };
             trace.moved.push(moved);
             let bytes = trace.render();
             prop_assert!(!bytes.contains(&0));

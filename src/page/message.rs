@@ -6,6 +6,7 @@ use super::reasons::{Reason, Sorted};
 use super::texts::{Language, Message, fill};
 use crate::base::Timestamp;
 use crate::mail::authentication::Found;
+use crate::mail::trace::Told;
 use crate::mail::{Class, Kind};
 use maud::{Markup, html};
 
@@ -73,18 +74,6 @@ pub struct Origin {
     pub user: Option<String>,
     /// The mail server's queue id.
     pub queue_id: Option<String>,
-}
-
-/// What the sender of a message was told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Told {
-    /// Nobody noted it.
-    #[default]
-    Unknown,
-    /// That it was taken.
-    Accepted,
-    /// That it was refused; the text that went with it.
-    Refused(String),
 }
 
 /// The words of a message.

@@ -4,7 +4,7 @@ use super::Quarantine;
 use super::directory::Resolution;
 use crate::base::{Fault, Flags, Form, limits};
 use crate::disk::Disk;
-use crate::mail::trace::{Client, Trace, split_delivery_fields};
+use crate::mail::trace::{Client, Told, Trace, split_delivery_fields};
 use crate::mail::{Address, Class, Kind, Name, header};
 use crate::store::Tree;
 use serde_json::json;
@@ -32,6 +32,8 @@ pub struct Arrival<'a> {
     pub message: &'a [u8],
     /// It was over the size limit: so many bytes.
     pub cut_from: Option<u64>,
+    /// What its sender will be told once it is stored.
+    pub told: Told,
     /// One space stands behind the colons of its header: the mail server did not say what was there.
     pub rebuilt: bool,
     /// How its lines end. In LF form the stored file keeps its bytes, and its name says how long it is on the wire.
@@ -216,6 +218,7 @@ impl Quarantine {
             score: arrival.score.clone(),
             reasons: arrival.reasons.clone(),
             cut_from: arrival.cut_from,
+            told: arrival.told.clone(),
             rebuilt: arrival.rebuilt,
             moved,
         };

@@ -15,6 +15,7 @@ use crate::store::scan::Report;
 use crate::store::{Clock, Reach, Store, Tally, Tree};
 use ring::hmac;
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub struct Quarantine {
     /// Senders that scopes allow and block.
     pub(super) senders: Lists,
     pub(super) exports: Mutex<Option<super::lists::Export>>,
+    /// Doors ask these lists.
+    pub(super) lists_asked: AtomicBool,
     pub(super) options: Options,
     pub(super) directory: RwLock<Arc<Directory>>,
     pub(super) key: hmac::Key,
@@ -103,6 +106,7 @@ impl Quarantine {
             links,
             senders,
             exports: Mutex::default(),
+            lists_asked: AtomicBool::new(false),
             options,
             directory: RwLock::new(directory),
             key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()),

@@ -19,6 +19,7 @@ use crate::base::{Fault, limits};
 use crate::mail::senders::{Entry, List, Pattern, Sense};
 use crate::mail::{Address, alignment, shared};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// What the lists say of a message.
@@ -68,9 +69,15 @@ impl Lists<'_> {
         Ok(self.list(scope))
     }
 
-    /// Whether anything goes by the lists.
+    /// Notes whether doors ask them.
+    pub fn are_asked(&self, are_asked: bool) {
+        self.0.lists_asked.store(are_asked, Ordering::Relaxed);
+    }
+
+    /// Whether anything goes by the lists: a door that asks them, or what reads their export.
     pub fn are_read(&self) -> bool {
-        self.0.exports.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.0.lists_asked.load(Ordering::Relaxed)
+            || self.0.exports.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The logins whose lists this account may edit and that name anybody, and how many.

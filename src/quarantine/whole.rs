@@ -1,5 +1,8 @@
 //! Storing for a door that has one answer for all recipients of a message: it is kept for each of them, or for none, and a
 //! message that comes once more, since our answer did not reach whoever sent it, is kept once.
+//!
+//! An earlier copy is looked for from the newest message on: UIDs ascend with time, so it takes no longer with a full store
+//! than with a week's mail.
 
 use super::Quarantine;
 use super::admit::{Arrival, Filed, Refused};
@@ -12,14 +15,38 @@ use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 
+/// So many messages in a row that came before the time in question end the search; single ones were put back into their
+/// folder and have a new UID.
+const OLD_ENOUGH: u32 = 1_000;
+
 impl Quarantine {
+    /// Stores a message durably for those of its recipients for whom it can be, and who do not have it from an earlier try; one
+    /// result a recipient, in order.
+    pub fn admit_once(&self, arrival: &Arrival) -> Vec<Result<Filed, Refused>> {
+        let user = arrival.client.user.as_deref();
+        let place = |recipient: &String| self.place_for(arrival.class, &arrival.sender, user, recipient);
+        let places: Vec<Result<Address, Refused>> = arrival.recipients.iter().map(place).collect();
+        let found: Vec<Option<&Address>> = places.iter().map(|place| place.as_ref().ok()).collect();
+        let known = self.known(&found, arrival);
+        let is_fresh = found.iter().zip(&known).map(|(place, known)| place.is_some() && known.is_none());
+        let fresh =
+            arrival.recipients.iter().zip(is_fresh).filter(|(_, is_fresh)| *is_fresh).map(|(one, _)| one.clone());
+        let mut stored = self.admit(&Arrival { recipients: fresh.collect(), ..arrival.clone() }).into_iter();
+        let result = |(place, known): (Result<Address, Refused>, Option<Filed>)| match (place, known) {
+            (Err(refused), _) => Some(Err(refused)),
+            (Ok(_), Some(filed)) => Some(Ok(filed)),
+            (Ok(_), None) => stored.next(),
+        };
+        places.into_iter().zip(known).filter_map(result).collect()
+    }
+
     /// Stores a message durably for all its recipients, or for none: then all of them are refused, and whoever sends it may
     /// try again. One entry a recipient, in order.
     pub fn admit_whole(&self, arrival: &Arrival) -> Result<Vec<Filed>, Refused> {
         let user = arrival.client.user.as_deref();
         let place = |recipient: &String| self.place_for(arrival.class, &arrival.sender, user, recipient);
         let places = arrival.recipients.iter().map(place).collect::<Result<Vec<Address>, Refused>>()?;
-        let known: Vec<Option<Filed>> = places.iter().map(|place| self.kept_before(place, &places, arrival)).collect();
+        let known = self.known(&places.iter().map(Some).collect::<Vec<_>>(), arrival);
         let fresh = |(recipient, known): (&String, &Option<Filed>)| known.is_none().then(|| recipient.clone());
         let recipients = arrival.recipients.iter().zip(&known).filter_map(fresh).collect();
         let results = self.admit(&Arrival { recipients, ..arrival.clone() });
@@ -38,22 +65,32 @@ impl Quarantine {
         Ok(known.into_iter().filter_map(|known| known.or_else(|| stored.next())).collect())
     }
 
-    /// What was kept of this very message for the recipients in this place, when it came before.
-    fn kept_before(&self, place: &Address, places: &[Address], arrival: &Arrival) -> Option<Filed> {
+    /// For each recipient what was kept of this very message when it came before; `places`: whose it would be, where it can be
+    /// kept.
+    fn known(&self, places: &[Option<&Address>], arrival: &Arrival) -> Vec<Option<Filed>> {
+        places.iter().map(|place| self.kept_before((*place)?, places, arrival)).collect()
+    }
+
+    /// What was kept of it for the recipients in this place.
+    fn kept_before(&self, place: &Address, places: &[Option<&Address>], arrival: &Arrival) -> Option<Filed> {
         let tree = self.store.tree(place)?;
-        let here = arrival.recipients.iter().zip(places).filter(|(_, at)| *at == place).map(|(recipient, _)| recipient);
-        let recipients: Vec<&String> = here.collect();
+        let all = arrival.recipients.iter().zip(places);
+        let recipients: Vec<&String> =
+            all.filter(|(_, at)| **at == Some(place)).map(|(recipient, _)| recipient).collect();
         let parts = split_delivery_fields(arrival.message).1;
         let size = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         let kept = arrival.class.folder();
         let since = Timestamp(self.store.now().0.saturating_sub(limits::RETRY_KNOWN.as_micros() as u64));
         // All that is looked at of nearly every message is its size.
-        let mut uids = UidRanges::new();
-        self.store.rows(Reach::Tree(tree.id), kept, &UidRanges::one(1, u32::MAX), |row, _| {
-            if row.size == size + u64::from(row.trace) && row.class == arrival.class {
+        let (mut uids, mut old, mut looked_at) = (UidRanges::new(), 0, 0);
+        self.store.newest_rows(kept, |row| {
+            let is_old = row.arrival() < since.secs();
+            old = if is_old { old + 1 } else { 0 };
+            looked_at += 1;
+            if !is_old && row.size == size + u64::from(row.trace) && row.class == arrival.class && row.tree == tree.id {
                 uids.add(row.uid, row.uid);
             }
-            true
+            old < OLD_ENOUGH && looked_at < limits::RETRY_LOOKED
         });
         self.store.locate_all(Reach::Tree(tree.id), kept, &uids).into_iter().find_map(|located| {
             let mut file = File::open(&located.path).ok()?;

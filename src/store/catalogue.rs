@@ -170,6 +170,11 @@ impl Folder {
         self.chunks.iter().skip(at).flat_map(|c| c.rows.iter()).skip(skip)
     }
 
+    /// All rows, descending.
+    pub fn newest(&self) -> impl Iterator<Item = &Row> {
+        self.chunks.iter().rev().flat_map(|c| c.rows.iter().rev())
+    }
+
     /// All rows, ascending.
     pub fn iter(&self) -> impl Iterator<Item = &Row> {
         self.iter_from(0)

@@ -239,6 +239,17 @@ impl Store {
         }
     }
 
+    /// Calls `each` with every row of a folder, of all trees and flags as they are shared, descending, while it says to go on.
+    /// `each` must be quick: the folder is locked.
+    pub fn newest_rows(&self, kept: Kept, mut each: impl FnMut(&Row) -> bool) {
+        let folder = self.folder(kept);
+        for row in folder.newest() {
+            if !each(row) {
+                return;
+            }
+        }
+    }
+
     /// Rows that are seen and changed after `modseq`, ascending; flags as the account sees them.
     pub fn changed_since(&self, sight: impl Into<Sight>, kept: Kept, modseq: u64) -> Vec<Row> {
         let Sight { reach, eye } = sight.into();

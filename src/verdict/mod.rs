@@ -7,6 +7,7 @@
 pub mod exporter;
 pub mod fields;
 mod kinds;
+mod proof;
 mod reasons;
 mod request;
 pub mod rspamd;
@@ -15,6 +16,7 @@ pub mod spamd;
 #[cfg(test)]
 mod tests;
 
+pub use proof::Proof;
 pub use reasons::Reason;
 pub use request::Request;
 
@@ -39,6 +41,8 @@ pub struct Verdict {
     pub edits: Vec<Edit>,
     /// What the filter wants the sender to be told: one line of printable ASCII.
     pub text: Option<String>,
+    /// What it found out about who sent it.
+    pub proofs: Vec<Proof>,
 }
 
 /// What is to become of a message.

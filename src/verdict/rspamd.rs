@@ -2,7 +2,9 @@
 //! (`src/libserver/protocol.c`; how the answer is carried out: `src/libserver/milter.c`).
 
 use super::reasons::{joined, sorted};
-use super::{Action, Edit, Place, Reason, Request, Unclear, Verdict, Which, field, field_name, kinds, line, smtp_text};
+use super::{
+    Action, Edit, Place, Reason, Request, Unclear, Verdict, Which, field, field_name, kinds, line, proof, smtp_text,
+};
 use crate::base::limits;
 use serde_json::Value;
 
@@ -67,6 +69,7 @@ pub fn answer(status: u16, body: &[u8]) -> Result<Verdict, Unclear> {
         reasons,
         edits: Vec::new(),
         text: text.and_then(smtp_text),
+        proofs: proof::of_symbols(json.get("symbols")),
     };
     let milter = json.get("milter").unwrap_or(&Value::Null);
     verdict.edits = edits(milter, &json);

@@ -4,7 +4,7 @@
 //! field of ours, as Postfix would write it, stands above the message that it is asked about.
 
 use super::reasons::sorted;
-use super::{Action, Edit, Place, Reason, Request, Unclear, Verdict, Which, field, kinds, line, points};
+use super::{Action, Edit, Place, Reason, Request, Unclear, Verdict, Which, field, kinds, line, points, proof};
 use crate::base::limits;
 use std::fmt::Write;
 
@@ -124,7 +124,9 @@ pub fn answer(bytes: &[u8]) -> Result<Verdict, Unclear> {
     if length.is_some_and(|length| body.len() < length) {
         return Err(broken("broke off in its report"));
     }
-    let reasons = sorted(report(rest));
+    let reasons = report(rest);
+    let proofs = proof::of_rules(&reasons);
+    let reasons = sorted(reasons);
     let kind = kinds::of(&reasons);
     let mut verdict = Verdict {
         action: if is_spam { Action::Mark } else { Action::Pass },
@@ -134,6 +136,7 @@ pub fn answer(bytes: &[u8]) -> Result<Verdict, Unclear> {
         kind,
         edits: OURS.iter().map(|name| Edit::Remove((*name).to_string(), Which::All)).collect(),
         text: None,
+        proofs,
     };
     let fields = marks(is_spam, &verdict);
     verdict.edits.extend(fields.into_iter().filter_map(|(name, value)| field(name, &value, Place::Top(1))));
@@ -169,7 +172,11 @@ fn marks(is_spam: bool, verdict: &Verdict) -> Vec<(&'static str, String)> {
     marks
 }
 
-/// The table of a report: points, rule and words, below a line of dashes. Lines that go on begin far to the right.
+/// Where the words of a report's table begin; what goes on in the next line begins there, too.
+const WORDS_AT: usize = 20;
+
+/// The table of a report: points, rule and words, below a line of dashes. Lines that go on begin far to the right; they may
+/// repeat what a stranger wrote, so none of them is taken for a rule.
 pub(super) fn report(text: &str) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = Vec::new();
     let is_ruler =
@@ -178,7 +185,8 @@ pub(super) fn report(text: &str) -> Vec<Reason> {
     // The last one: above the table stand words of the message, and a stranger can draw lines, too.
     let Some(ruler) = lines.iter().rposition(|line| is_ruler(line)) else { return reasons };
     for line in lines.into_iter().skip(ruler + 1) {
-        match row(line) {
+        let goes_on = line.len() - line.trim_start().len() >= WORDS_AT;
+        match row(line).filter(|_| !goes_on) {
             Some(reason) => reasons.push(reason),
             None if line.trim().is_empty() => break,
             None => {

@@ -11,7 +11,7 @@
 
 use crate::base::{Context, Fault, limits};
 use crate::disk::foreign;
-use crate::mail::trace::Client;
+use crate::mail::trace::{Client, Told};
 use crate::mail::{Class, Kind, header};
 use crate::net::Stop;
 use crate::quarantine::{Arrival, Filed, Quarantine, Refused};
@@ -147,6 +147,7 @@ impl Envelope {
             reasons: self.reasons.clone(),
             message,
             cut_from: self.cut_from,
+            told: Told::Unknown,
             rebuilt: false,
             form: Arrival::form_of(message),
         }

@@ -7,6 +7,7 @@ import base64
 import glob
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -215,6 +216,14 @@ def by_hand(home):
         kept = {k["client"]["queue_id"]: k for k in site.kept()}
         check("and nothing else is kept", sorted(kept) == ["H1", "H3", "H4"], sorted(kept))
         check("the kind of its door", kept["H4"]["message"]["kind"] == "policy", kept["H4"]["message"])
+        twice = lambda qid: post(site, as_json(qid=qid, rcpt=["alice@example.org", "dora@example.org"], message=base64.b64encode(mail("half", mark="half")).decode()), {})
+        with open(f"{home}/data/mail/example.org/dora", "w"):
+            check("what cannot be kept for all is to be told again", twice("D1")[0] == 503)
+        os.unlink(f"{home}/data/mail/example.org/dora")
+        check("it is kept when it comes again, as a mail of its own", twice("D2")[0] == 200)
+        halves = [k["client"]["queue_id"] for k in site.kept() if k["client"]["queue_id"] in ("D1", "D2")]
+        check("once for each recipient", sorted(halves) == ["D1", "D2"], halves)
+        check("and once more, when another is the same", twice("D3")[0] == 200 and len([k for k in site.kept() if k["client"]["queue_id"] == "D3"]) >= 1)
         large = mail("large", "x" * 150_000, mark="h6")
         check("larger than max_size", post(site, as_json(qid="H6", message=base64.b64encode(large).decode()), {})[0] == 200)
         one = site.kept()[0]
@@ -224,8 +233,8 @@ def by_hand(home):
         post(site, no_id, {})
         other = as_json(qid="unknown", message=base64.b64encode(mail("no id", "other", mark="h7")).decode())
         post(site, other, {})
-        check("without a queue id the message itself is compared", len(site.kept()) == 6, len(site.kept()))
-        check("a file for each that is known", len(glob.glob(f"{home}/data/state/exports/*")) == 6)
+        check("without a queue id the message itself is compared", len(site.kept()) == 10, len(site.kept()))
+        check("a file for each that is known", len(glob.glob(f"{home}/data/state/exports/*")) == 8)
 
 
 def by_header(home):

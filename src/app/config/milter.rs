@@ -23,6 +23,8 @@ pub struct Milter {
     pub reply: Reply,
     /// Of delivered mail with so many points a copy is kept for training.
     pub unsure: Option<(f64, f64)>,
+    /// Servers whose Authentication-Results are believed when lists of senders are asked.
+    pub authenticated_by: Vec<String>,
     /// Of larger messages the header is looked at.
     pub max_size: u64,
 }
@@ -94,6 +96,7 @@ pub fn read(s: Section<'_>, limits: &Limits, base: &Path) -> Result<Milter, Conf
             .unwrap_or(false),
         reply: s.optional("reply", reply)?.unwrap_or(Reply::Reject),
         unsure: unsure(&s)?,
+        authenticated_by: s.optional_list("authenticated_by", text)?.unwrap_or_default(),
         max_size: s.optional("max_size", size)?.unwrap_or(limits.max_size),
     };
     s.end()?;

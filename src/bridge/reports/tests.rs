@@ -1,13 +1,20 @@
 //! What is taken as a report, by whom, and what is not.
 
 use super::*;
+use crate::bridge::lmtp::{Door, LmtpBridge};
+use crate::bridge::memory::Memory;
+use crate::bridge::{Answered, Bridge};
 use crate::disk::Disk;
+use crate::lmtp::{Answer, Question};
+use crate::mail::trace::Told;
+use crate::mail::{Class, Kind, Trace};
 use crate::quarantine::Options;
 use crate::quarantine::directory::{Directory, Domain};
 use crate::quarantine::expire::Retention;
 use crate::quarantine::folders::{Inbox, Naming, Spelling, WriteOnly};
 use crate::quarantine::policy;
 use crate::queue::{Asker, Order, Origin};
+use crate::store::Reach;
 use crate::store::testing::{Scratch, clock};
 use std::time::Duration;
 
@@ -144,4 +151,28 @@ fn what_cannot_be_taken_is_refused_for_good_and_says_why() {
     let mail = Transaction { oversize: true, message: b"Subject: x\r\n\r\n".to_vec(), ..Transaction::default() };
     assert_eq!(world.reports.take("spam@x.test", &mail).unwrap().code, 552);
     assert!(world.orders().is_empty());
+}
+
+#[test]
+fn what_the_sender_is_told_at_an_lmtp_door_is_in_the_trace() {
+    let world = world("reports-told", false);
+    let told = |class, reject, before_queue| {
+        let door = Door { class, kind: Kind::Spam, reject, before_queue, believed: Vec::new(), reports: None };
+        let mut bridge = LmtpBridge::new(world.quarantine.clone(), door, Arc::new(Memory::new(1_000)));
+        let message = b"Subject: x\r\n\r\n".to_vec();
+        let mail = Transaction { recipients: vec!["alice@x.test".into()], message, ..Transaction::default() };
+        let Answered::Done(Answer::Stored(replies)) = bridge.answer(Question::Store(Box::new(mail))) else { panic!() };
+        assert_eq!(replies[0].code, if reject { 550 } else { 250 });
+        let store = &world.quarantine.store;
+        let tree = store.tree(&Address::parse("alice@x.test").unwrap()).unwrap();
+        let kept = class.folder();
+        let located = store.locate_all(Reach::Tree(tree.id), kept, &store.uids_of(&tree, kept)).pop().unwrap();
+        let bytes = std::fs::read(located.path).unwrap();
+        Trace::parse(&bytes[..located.name.trace as usize]).told
+    };
+    let refused = Told::Refused("550 5.7.1 message refused as spam and kept in quarantine".into());
+    assert_eq!(told(Class::Incoming, true, true), refused);
+    assert_eq!(told(Class::Incoming, false, true), Told::Accepted);
+    assert_eq!(told(Class::Incoming, false, false), Told::Unknown, "the mail server, or a filter in it, has told him");
+    assert_eq!(told(Class::Unsure, false, false), Told::Accepted);
 }

@@ -10,7 +10,7 @@ use crate::mail::mime::{Content as Described, Kind, Parameter, Structure};
 use crate::mail::transfer::Decoder;
 use crate::mail::{Trace, authentication, text as charset, words};
 use crate::page::filename;
-use crate::page::message::{Attachment, Body, MessageView, Origin, Told, without_controls};
+use crate::page::message::{Attachment, Body, MessageView, Origin, without_controls};
 use std::io;
 use std::ops::Range;
 
@@ -19,8 +19,6 @@ use std::ops::Range;
 pub struct Asked<'a> {
     /// Names of servers whose Authentication-Results are believed wherever they stand.
     pub trusted: &'a [String],
-    /// What the sender was told, if anybody noted it.
-    pub told: Told,
     /// When the message will be removed.
     pub expires: Option<Timestamp>,
     /// Where all of the text is shown.
@@ -77,7 +75,7 @@ pub fn view(message: &mut dyn Content, asked: &Asked<'_>) -> io::Result<MessageV
             user: trace.client.user,
             queue_id: trace.client.queue_id,
         },
-        told: asked.told.clone(),
+        told: trace.told,
         recipients: trace.recipients,
         body: Body {
             text: words,

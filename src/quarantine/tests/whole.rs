@@ -59,6 +59,41 @@ fn what_comes_again_is_kept_once() {
 }
 
 #[test]
+fn whom_it_can_be_kept_for_has_it_once_however_often_it_comes() {
+    let f = Fixture::new("whole-once");
+    let blocked = f.scratch.path().join("mail/y.test/carol");
+    std::fs::create_dir_all(blocked.parent().unwrap()).unwrap();
+    std::fs::write(&blocked, "").unwrap();
+    let all = ["x@unknown.test", "alice@x.test", "carol@y.test", "info@x.test"];
+    let first = f.q.admit_once(&arrival(&all, MESSAGE));
+    assert!(matches!(first[..], [Err(Refused::UnknownDomain(_)), Ok(_), Err(Refused::Disk(_)), Ok(_)]), "{first:?}");
+    assert_eq!(count(&f), 1);
+    std::fs::remove_file(blocked).unwrap();
+    let again = f.q.admit_once(&arrival(&all, MESSAGE));
+    assert!(matches!(again[..], [Err(_), Ok(_), Ok(_), Ok(_)]), "{again:?}");
+    assert_eq!(again[1].as_ref().unwrap().id, first[1].as_ref().unwrap().id);
+    assert_eq!(count(&f), 2);
+}
+
+#[test]
+fn an_earlier_try_is_found_below_what_was_put_back() {
+    let f = Fixture::new("whole-put-back");
+    let old = [b"Subject: old\r\n\r\n".as_slice(), MESSAGE].concat();
+    ids(&f, &["alice@x.test"], &old).unwrap();
+    f.later(8 * super::DAY);
+    let first = ids(&f, &["alice@x.test"], MESSAGE).unwrap();
+    // The old one has a new UID now, and its old date.
+    let alice = super::alice();
+    let uids = f.q.store.uids_of(&f.q.store.tree(&Address::parse("alice@x.test").unwrap()).unwrap(), Kept::Caught);
+    let oldest = crate::base::UidRanges::one(uids.iter().next().unwrap().0, uids.iter().next().unwrap().0);
+    f.q.put(&alice, Kept::Caught, &oldest, Folder::Trash, true).unwrap();
+    let tree = f.q.store.tree(&Address::parse("alice@x.test").unwrap()).unwrap();
+    f.q.put(&alice, Kept::Trash, &f.q.store.uids_of(&tree, Kept::Trash), Folder::Caught, true).unwrap();
+    assert_eq!((count(&f), ids(&f, &["alice@x.test"], MESSAGE).unwrap()), (2, first));
+    assert_eq!(count(&f), 2);
+}
+
+#[test]
 fn kept_for_all_or_for_none() {
     let f = Fixture::new("whole-none");
     assert!(matches!(ids(&f, &["alice@x.test", "x@unknown.test"], MESSAGE), Err(Refused::UnknownDomain(_))));

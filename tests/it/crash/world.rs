@@ -145,7 +145,8 @@ impl World {
 
     /// A transaction at the LMTP door; one reply a recipient.
     pub fn lmtp(&self, class: Class, sender: &str, recipients: &[&str], message: Vec<u8>) -> Vec<Reply> {
-        let door = Door { class, kind: Kind::Spam, reject: false, believed: Vec::new(), reports: None };
+        let door =
+            Door { class, kind: Kind::Spam, reject: false, before_queue: false, believed: Vec::new(), reports: None };
         let mut bridge = LmtpBridge::new(self.quarantine.clone(), door, Arc::new(Memory::new(1 << 30)));
         let transaction = Transaction {
             sender: sender.to_string(),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::{Form, Piece};
 use crate::imap::content::Row;
-use crate::mail::trace::Client;
+use crate::mail::trace::{Client, Told};
 use crate::page::texts::Language;
 use crate::page::{message as page, sanitise};
 use std::sync::Arc;
@@ -145,6 +145,7 @@ fn the_trace_is_told_and_not_shown() {
         client: Client { door: "lmtp".into(), address: Some("192.0.2.1".into()), ..Client::default() },
         score: Some("12.5".into()),
         reasons: vec!["BAYES_SPAM(5.1)[99%]".into()],
+        told: Told::Accepted,
         ..Trace::default()
     };
     let mail = wire("Authentication-Results: mx; spf=fail smtp.mailfrom=a.test\nReceived: x\nSubject: s\n\nbody\n");
@@ -152,6 +153,7 @@ fn the_trace_is_told_and_not_shown() {
     let view = view(&mut message, &asked()).unwrap();
     assert_eq!((view.size, view.subject.as_str(), view.body.text.trim_end()), (mail.len() as u64, "s", "body"));
     assert_eq!((view.origin.sender.as_str(), view.origin.address.as_deref()), ("bob@a.test", Some("192.0.2.1")));
+    assert_eq!(view.told, Told::Accepted);
     assert_eq!((view.reasons, view.recipients), (trace.reasons, trace.recipients));
     assert_eq!(view.authentication.unwrap()[0].result, "fail");
     assert_eq!(source(&mut message).unwrap(), (String::from_utf8(mail.clone()).unwrap(), false));
@@ -211,11 +213,17 @@ fn page_with(bad: &str) -> String {
     };
     let reasons = vec![format!("GTUBE(1)[{bad}]"), format!("plain {bad}")];
     let recipients = vec![bad.clone()];
-    let trace =
-        Trace { sender: format!("x{bad}x"), recipients, client, score: Some(bad.clone()), reasons, ..Trace::default() };
-    let told = Told::Refused(bad);
-    let asked = Asked { told, ..asked() };
-    page::render(&view(&mut Stored::with_trace(&trace, mail.as_bytes()), &asked).unwrap(), Language::En).into_string()
+    let trace = Trace {
+        sender: format!("x{bad}x"),
+        recipients,
+        client,
+        score: Some(bad.clone()),
+        reasons,
+        told: Told::Refused(bad),
+        ..Trace::default()
+    };
+    let view = view(&mut Stored::with_trace(&trace, mail.as_bytes()), &asked()).unwrap();
+    page::render(&view, Language::En).into_string()
 }
 
 #[test]
