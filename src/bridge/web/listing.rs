@@ -73,11 +73,11 @@ impl Hunt {
         loop {
             let above = self.list.rank(self.below);
             let first = above.saturating_sub(limits::PIECE_ROWS as u32);
-            let uids: UidRanges = (first + 1..=above).filter_map(|seq| self.list.uid(seq)).collect();
-            if uids.is_empty() {
+            let Some(lowest) = self.list.uid(first + 1).filter(|_| above > first) else {
                 self.below = 0;
                 return false;
-            }
+            };
+            let uids: UidRanges = self.list.iter_from(lowest).take((above - first) as usize).collect();
             let mut rows = Vec::with_capacity(limits::PIECE_ROWS);
             store.rows(self.reach, self.kept, &uids, |row, _| {
                 rows.push(*row);
@@ -104,9 +104,7 @@ impl Hunt {
                 }
                 self.below = uid;
             }
-            if let Some((lowest, _)) = uids.iter().next() {
-                self.below = lowest;
-            }
+            self.below = lowest;
         }
     }
 
