@@ -84,6 +84,12 @@ def ready(port, patience=600):
 class Server:
     pid = None
 
+    def alone(self):
+        """Nothing else may answer in its place."""
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                sys.exit(f"another program listens on port {self.port}, which {self.name} needs here; stop it (`ss -ltnp` shows it)")
+
     def restart(self, forget=False):
         self.stop()
         if forget:
@@ -112,6 +118,7 @@ class Lazaret(Server):
         run(BINARY, "-c", f"{self.home}/lazaret.toml", "user", "add", "--scheme", "SHA512-CRYPT", self.user, input="pass\n")
 
     def start(self):
+        self.alone()
         with open(f"{self.home}/log", "a") as log:
             self.process = subprocess.Popen([BINARY, "-c", f"{self.home}/lazaret.toml", "serve"], stderr=log, stdout=log)
         self.pid = self.process.pid
@@ -153,6 +160,7 @@ class Dovecot(Server):
         return run(f"{HERE}/dovecot.sh", what, self.home, *more)
 
     def start(self):
+        self.alone()
         command = ["setpriv", "--reuid=imapbench", "--regid=imapbench", "--init-groups", "dovecot", "-c", f"{self.home}/dovecot.conf"]
         subprocess.run(command, check=True)
         while not (text := self.master()):

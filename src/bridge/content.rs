@@ -48,7 +48,8 @@ pub struct Message<'a> {
     cached: Option<Option<Arc<Parsed>>>,
     /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
-    window: Option<&'a RefCell<Window>>,
+    /// Its place among those that a window expects.
+    among: Option<(&'a RefCell<Window>, usize)>,
     opened: Option<Opened>,
     whole: Option<Arc<Vec<u8>>>,
     structure: Option<Arc<Structure>>,
@@ -73,16 +74,16 @@ impl<'a> Message<'a> {
             key: row.key,
             cached: None,
             fields: None,
-            window: None,
+            among: None,
             opened: None,
             whole: None,
             structure: None,
         }
     }
 
-    /// One of many that are looked at one after the other: what the store keeps of them is read together.
-    pub fn among(self, window: &'a RefCell<Window>) -> Self {
-        Message { window: Some(window), ..self }
+    /// One of many that are looked at one after the other, as this window expects: what the store keeps of them is read together.
+    pub fn among(self, window: &'a RefCell<Window>, nth: usize) -> Self {
+        Message { among: Some((window, nth)), ..self }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
@@ -241,10 +242,10 @@ impl Content for Message<'_> {
         }
         let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
         if self.fields.is_none() {
-            let look = |window: &mut Window| self.store.fields().look(self.key, self.row.size, window, ask);
-            let found = match self.window {
-                Some(window) => look(&mut window.borrow_mut()),
-                None => look(&mut Window::default()),
+            let (kept, size) = (self.store.fields(), self.row.size);
+            let found = match self.among {
+                Some((window, nth)) => kept.look(nth, size, &mut window.borrow_mut(), ask),
+                None => kept.get(self.key, size).map(|kept| ask(&kept)),
             };
             if let Some(has) = found {
                 return Ok(has);

@@ -7,6 +7,7 @@ use super::turn::Turn;
 use crate::base::limits;
 use crate::imap::gather::{self, Gathering};
 use crate::imap::question::{Answer, Found, Refusal, Search};
+use crate::store::cache::Window;
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
@@ -60,17 +61,19 @@ impl ImapBridge {
         let Some(content) = self.content()? else { return Ok(found) };
         let in_order = wanted.order == gather::Order::Mailbox;
         let mut from = wanted.from;
-        let window = RefCell::default();
+        let window = RefCell::<Window>::default();
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(found) };
-            for row in self.rows(content, &batch) {
+            let rows = self.rows(content, &batch);
+            window.borrow_mut().expect(rows.iter().map(|row| row.key));
+            for (nth, row) in rows.iter().enumerate() {
                 if turn.is_over() || found.uids.len() >= limits::SEARCH_HITS {
                     found.next = Some(row.uid);
                     return Ok(found);
                 }
                 let store = &self.shared.quarantine.store;
-                let mut message = Message::new(store, content.sight, content.kept, &row).among(&window);
+                let mut message = Message::new(store, content.sight, content.kept, row).among(&window, nth);
                 let mut one = || -> io::Result<()> {
                     let Some((modseq, score)) = gather::look(wanted, &mut message)? else { return Ok(()) };
                     ordering.gathering.add(wanted, &mut message, modseq, score)?;

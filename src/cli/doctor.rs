@@ -24,6 +24,7 @@ pub fn run(config: &Config, options: &Doctor) -> Exit {
         keep: options.keep,
         release: !options.no_release,
         controller: options.controller.clone(),
+        text: options.text.clone(),
     };
     let tell = |told: &Told| match options.json {
         true => print_json(told),

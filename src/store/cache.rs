@@ -106,9 +106,15 @@ impl Cache {
         record::payload(&record::read(&*self.file(number)?, at)?, key, size).map(<[u8]>::to_vec)
     }
 
-    /// Calls `read` with it. For whoever asks for one message after the other: records that lie together are read together.
-    pub fn look<T>(&self, key: u64, size: u64, window: &mut Window, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let (number, at) = split(self.index().get(key)?);
+    /// Calls `read` with what was kept of one of the messages that the window expects. Records that lie together are read
+    /// together.
+    pub fn look<T>(&self, nth: usize, size: u64, window: &mut Window, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        if window.places.is_empty() {
+            let index = self.index();
+            window.places.extend(window.keys.iter().map(|&key| index.get(key)));
+        }
+        let (key, place) = (*window.keys.get(nth)?, (*window.places.get(nth)?)?);
+        let (number, at) = split(place);
         record::payload(window.record(number, at, || self.file(number))?, key, size).map(read)
     }
 

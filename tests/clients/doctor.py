@@ -19,6 +19,7 @@ import threading
 import time
 
 import postfix
+from exporter_site import TOKEN
 from filters import Rspamd, Spamd, listens, mail
 from lazaret import BINARY, ROOT, Checks, Server, certificate, free_port, need, ok, wait_for
 from servers import MailServer
@@ -35,22 +36,24 @@ atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.chmod(home, 0o755)
 DATA = f"{home}/data"
 CONFIG = f"{home}/lazaret.toml"
-DOORS = {name: free_port() for name in ("rspamd", "spamd", "lmtp", "imap", "page")}
+DOORS = {name: free_port() for name in ("rspamd", "spamd", "lmtp", "imap", "page", "exporter")}
 ALICE = "alice@example.org"
 SCRIPT = f"{ROOT}/scripts/bench/dovecot.sh"
-PORTS = "26"
+# The script's ports end in 143, 993 and 024; another run of this test may have some.
+PORTS = next(start for start in map(str, range(24, 32)) if not any(listens(int(start + end)) for end in ("143", "993", "024")))
 IMAP, IMAPS = int(f"{PORTS}143"), int(f"{PORTS}993")
 
 
-def configure(route, more=""):
-    milter = "".join(
+def configure(route, more="", milters=True):
+    is_told = f'[[exporter]]\nlisten = "127.0.0.1:{DOORS["exporter"]}"\ntoken_file = "token"\n'
+    asks = "".join(
         f'[[milter]]\nlisten = "127.0.0.1:{DOORS[name]}"\nfilter = "{word}"\nfilter_address = "127.0.0.1:{port}"\n'
         for name, word, port in (("rspamd", "rspamd", rspamd.port), ("spamd", "spamassassin", spamd.port))
     )
     with open(CONFIG, "w") as file:
         file.write(
             f'data = "data"\nhost_name = "mx.example.org"\n[imap]\ntls = ["0.0.0.0:{DOORS["imap"]}"]\nstarttls = []\n'
-            f'[page]\ntls = ["127.0.0.1:{DOORS["page"]}"]\n{milter}'
+            f'[page]\ntls = ["127.0.0.1:{DOORS["page"]}"]\n{asks if milters else is_told}'
             f'[[lmtp]]\nlisten = "127.0.0.1:{DOORS["lmtp"]}"\nclass = "incoming"\n'
             f'[domains."example.org"]\n[domains."elsewhere.test"]\n[[route]]\nname = "back"\nhost = "127.0.0.1"\nport = {route}\n'
             f'[[sink]]\nname = "rspamd"\nlearns = ["ham"]\nto = "rspamd"\nurl = "http://127.0.0.1:{rspamd.controller}"\n{more}'
@@ -60,10 +63,11 @@ def configure(route, more=""):
 class Lazaret:
     """A server with a route that leads to this port."""
 
-    def __init__(self, route, more=""):
-        configure(route, more)
+    def __init__(self, route, more="", milters=True):
+        configure(route, more, milters)
+        doors = ("rspamd", "spamd", "lmtp", "imap", "page") if milters else ("exporter", "lmtp", "imap", "page")
         self.server = Server("serve", "--config", CONFIG, wait_json=False)
-        if not wait_for(lambda: all(listens(port) for port in DOORS.values()), 60):
+        if not wait_for(lambda: all(listens(DOORS[door]) for door in doors), 60):
             raise SystemExit(f"lazaret does not start:\n{self.server.logged()}")
 
     def __enter__(self):
@@ -285,6 +289,22 @@ def in_order():
             nothing_is_left("--keep, removed")
 
 
+def by_the_exporter():
+    with check.part("rspamd as the mail server's milter, which tells Lazaret"):
+        with Lazaret(ports["plain"], milters=False):
+            report = Report("--text", "reject-me", through=ports["exported"])
+            check("nothing fails", report.code == 0, report)
+            check("no filter is asked by Lazaret", report.outcome("filter") == "skipped", report)
+            check("refused by rspamd, kept by the exporter's door", "the sender is told 554 5.7.1" in report.step("refused")["text"]
+                  and "by the exporter door" in report.step("stored")["text"] and "LAZARET_REJECT" in report.step("stored")["text"], report)
+            nothing_is_left("the exporter's door", report)
+
+    with check.part("rspamd tells nothing of GTUBE"):
+        with Lazaret(ports["plain"], milters=False):
+            report = Report(through=ports["exported"])
+            fails_at(report, "stored", "it is not here, though the mail server said: 5", "with --text")
+
+
 def faults_of_the_way_in():
     with Lazaret(ports["plain"]) as server:
         with check.part("the milter is not set in Postfix"):
@@ -382,8 +402,12 @@ subprocess.run([SCRIPT, "start", f"{home}/dovecot"], check=True, env={**os.envir
 with open(f"{home}/dovecot/users", "w") as file:
     file.write(f"{ALICE}:{{PLAIN}}pass:::::::\n")
 wait_for(lambda: listens(IMAP))
-ports = {name: free_port() for name in ("plain", "filtered", "behind", "spamd")}
-with Rspamd() as rspamd, Spamd() as spamd:
+ports = {name: free_port() for name in ("plain", "filtered", "exported", "behind", "spamd")}
+with open(f"{home}/token", "w") as file:
+    file.write(f"{TOKEN}\n")
+with open(f"{ROOT}/etc/rspamd/metadata_exporter.conf") as file:
+    tells = file.read().replace("127.0.0.1:8025", f"127.0.0.1:{DOORS['exporter']}").replace('password = "TOKEN"', f'password = "{TOKEN}"')
+with Rspamd() as rspamd, Rspamd({"metadata_exporter.conf": tells}) as teller, Spamd() as spamd:
     with open(f"{ROOT}/etc/postfix/milter.cf") as snippet:
         lines = snippet.read().replace("127.0.0.1:8026", f"127.0.0.1:{DOORS['rspamd']}")
 
@@ -393,6 +417,7 @@ with Rspamd() as rspamd, Spamd() as spamd:
     services = (
         service("plain", "smtpd_milters=")
         + service("filtered", f"{{smtpd_milters = inet:127.0.0.1:{rspamd.proxy}}}")
+        + service("exported", f"{{smtpd_milters = inet:127.0.0.1:{teller.proxy}}}")
         + service("behind", "smtpd_milters=", f"content_filter=lmtp:[127.0.0.1]:{DOORS['lmtp']}")
         + service("spamd", f"{{smtpd_milters = inet:127.0.0.1:{DOORS['spamd']}}}")
         + "lmtp unix - - n - - lmtp\n"
@@ -400,6 +425,7 @@ with Rspamd() as rspamd, Spamd() as spamd:
     with postfix.Postfix(UNPACKED, mailbox.port, lines, services) as site:
         try:
             in_order()
+            by_the_exporter()
             faults_of_the_way_in()
             faults_of_the_way_out()
             faults_of_others()

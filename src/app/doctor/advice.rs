@@ -114,7 +114,8 @@ pub fn not_caught(config: &Config) -> String {
     }
     for door in &config.exporters {
         changes.push(format!(
-            "rspamd must be asked by the mail server, and tell Lazaret at {}: etc/rspamd/metadata_exporter.conf",
+            "rspamd must be asked by the mail server, and tell Lazaret at {}: etc/rspamd/metadata_exporter.conf. It tells nothing \
+             of GTUBE (rspamd's issue 4379): with --text give words that a rule of yours rejects",
             at(&door.listen)
         ));
     }

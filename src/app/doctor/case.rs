@@ -91,7 +91,7 @@ impl<'a> Case<'a> {
     /// Nothing is known yet.
     pub fn new(config: &'a Config, options: &'a Options) -> Result<Case<'a>, String> {
         let now = Timestamp::from_system(SystemTime::now());
-        let message = TestMessage::new(&options.to, &map::host(config), now);
+        let message = TestMessage::new(&options.to, options.text.as_deref(), &map::host(config), now);
         Ok(Case {
             config,
             options,

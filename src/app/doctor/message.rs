@@ -19,7 +19,7 @@ const TOKEN_BYTES: usize = 8;
 pub struct TestMessage {
     /// Its Message-ID, in angle brackets.
     pub message_id: String,
-    /// Its subject, which no other message has.
+    /// How its subject begins; no other message's does so.
     pub subject: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
@@ -27,25 +27,27 @@ pub struct TestMessage {
 
 impl TestMessage {
     /// A new one. `None`: the system has no random bytes.
-    pub fn new(to: &Address, host: &str, now: Timestamp) -> Option<TestMessage> {
+    pub fn new(to: &Address, text: Option<&str>, host: &str, now: Timestamp) -> Option<TestMessage> {
         let mut random = [0; TOKEN_BYTES];
         SystemRandom::new().fill(&mut random).ok()?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(TestMessage::with_token(&token, to, host, now))
+        Some(TestMessage::with_token(&token, to, text, host, now))
     }
 
-    fn with_token(token: &str, to: &Address, host: &str, now: Timestamp) -> TestMessage {
+    fn with_token(token: &str, to: &Address, text: Option<&str>, host: &str, now: Timestamp) -> TestMessage {
         let message_id = format!("<{MARK}{token}@{host}>");
         let subject = format!("{SUBJECT} {token}");
+        // Rules look at the subject, or at the text.
+        let told = text.map(|text| format!(" {text}")).unwrap_or_default();
+        let caught = text.map_or_else(|| GTUBE.concat(), str::to_string);
         let text = format!(
-            "From: Lazaret doctor <lazaret-doctor@{host}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nDate: {date}\r\n\
+            "From: Lazaret doctor <lazaret-doctor@{host}>\r\nTo: <{to}>\r\nSubject: {subject}{told}\r\nDate: {date}\r\n\
              Message-ID: {message_id}\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
              Content-Type: text/plain; charset=us-ascii\r\n\r\n\
              This is a test: `lazaret doctor` was run on {host} and follows this message\r\n\
              from the mail server to the quarantine and back. It is harmless, and may be\r\n\
-             deleted. Spam filters take the next line for spam, as they should:\r\n\r\n{gtube}\r\n",
+             deleted. Spam filters take the next line for spam, as they should:\r\n\r\n{caught}\r\n",
             date = now.rfc5322(),
-            gtube = GTUBE.concat(),
         );
         TestMessage { message_id, subject, bytes: text.into_bytes() }
     }
@@ -65,7 +67,7 @@ mod tests {
     fn a_test_message_is_mail_and_unlike_any_other() {
         let to = Address::parse("alice@example.org").unwrap();
         let now = Timestamp::from_secs(1_800_000_000);
-        let message = TestMessage::with_token("0123", &to, "mx.example.org", now);
+        let message = TestMessage::with_token("0123", &to, None, "mx.example.org", now);
         assert_eq!(message.message_id, "<lazaret-doctor.0123@mx.example.org>");
         assert!(is_test(&message.message_id) && is_test("lazaret-doctor.x@y") && !is_test("<x@lazaret-doctor.y>"));
         let field =
@@ -78,7 +80,12 @@ mod tests {
             text.is_ascii() && text.lines().all(|line| line.len() < 100) && !text.replace("\r\n", "").contains('\n')
         );
         assert!(text.contains("\r\nXJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"));
-        let new = || TestMessage::new(&to, "mx", now).unwrap();
+        let new = || TestMessage::new(&to, None, "mx", now).unwrap();
+        let other = TestMessage::with_token("0123", &to, Some("my rule"), "mx", now).bytes;
+        let other = String::from_utf8(other).unwrap();
+        assert!(
+            other.contains("message 0123 my rule\r\n") && other.contains("\r\nmy rule\r\n") && !other.contains("GTUBE")
+        );
         assert_ne!(new().message_id, new().message_id);
     }
 }

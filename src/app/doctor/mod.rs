@@ -39,6 +39,8 @@ pub struct Options {
     pub release: bool,
     /// rspamd's controller, `http://host:port`.
     pub controller: Option<String>,
+    /// What the filter takes for spam, in place of GTUBE.
+    pub text: Option<String>,
     /// The recipient's mailbox.
     pub mailbox: Option<Mailbox>,
 }
@@ -47,7 +49,16 @@ impl Options {
     /// The usual ones for a recipient.
     pub fn new(to: Address) -> Options {
         let through = ("127.0.0.1".to_string(), 25);
-        Options { to, from: String::new(), through, keep: false, release: true, controller: None, mailbox: None }
+        Options {
+            to,
+            from: String::new(),
+            through,
+            keep: false,
+            release: true,
+            controller: None,
+            text: None,
+            mailbox: None,
+        }
     }
 }
 

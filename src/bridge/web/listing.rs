@@ -16,6 +16,7 @@ use crate::page::request::encoded;
 use crate::page::response::Response;
 use crate::page::texts::{Common, Site as Texts};
 use crate::quarantine::{Quarantine, Scope};
+use crate::store::cache::Window;
 use crate::store::{Located, Reach, Row};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -68,21 +69,22 @@ impl Hunt {
         let mut turn = Turn::new(store);
         let none = UidRanges::new();
         let against = Against { recent: &none, now: store.now() };
-        let window = RefCell::default();
+        let window = RefCell::<Window>::default();
         loop {
             let above = self.list.rank(self.below);
             let first = above.saturating_sub(limits::PIECE_ROWS as u32);
-            let uids: UidRanges = (first + 1..=above).filter_map(|seq| self.list.uid(seq)).collect();
-            if uids.is_empty() {
+            let Some(lowest) = self.list.uid(first + 1).filter(|_| above > first) else {
                 self.below = 0;
                 return false;
-            }
+            };
+            let uids: UidRanges = self.list.iter_from(lowest).take((above - first) as usize).collect();
             let mut rows = Vec::with_capacity(limits::PIECE_ROWS);
             store.rows(self.reach, self.kept, &uids, |row, _| {
                 rows.push(*row);
                 true
             });
-            while let Some(row) = rows.pop() {
+            window.borrow_mut().expect(rows.iter().map(|row| row.key));
+            for (nth, row) in rows.iter().enumerate().rev() {
                 if self.found.len() >= self.most {
                     return false;
                 }
@@ -91,7 +93,7 @@ impl Hunt {
                     return store.now() < self.deadline;
                 }
                 let uid = row.uid;
-                let mut message = Message::new(store, self.reach, self.kept, &row).among(&window);
+                let mut message = Message::new(store, self.reach, self.kept, row).among(&window, nth);
                 let matches = search::matches(&self.query.key, &mut message, &against)
                     .and_then(|matches| Ok(matches && self.has_score(&mut message)?));
                 match matches {
@@ -102,9 +104,7 @@ impl Hunt {
                 }
                 self.below = uid;
             }
-            if let Some((lowest, _)) = uids.iter().next() {
-                self.below = lowest;
-            }
+            self.below = lowest;
         }
     }
 

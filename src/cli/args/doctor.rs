@@ -21,6 +21,10 @@ pub struct Doctor {
     #[argh(option, default = "Sender(String::new())", from_str_fn(sender))]
     pub from: Sender,
 
+    /// what the filter takes for spam, in place of GTUBE: it stands in subject and text
+    #[argh(option, from_str_fn(text))]
+    pub text: Option<String>,
+
     /// rspamd's controller, like http://127.0.0.1:11334: what it says that it rejected is compared with what is here
     #[argh(option)]
     pub controller: Option<String>,
@@ -57,6 +61,12 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_string(), port))
 }
 
+/// One line of plain ASCII: nothing in it begins a header field of its own, or is folded.
+fn text(text: &str) -> Result<String, String> {
+    let is_plain = !text.is_empty() && text.len() <= 200 && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if is_plain { Ok(text.to_string()) } else { Err("expected a line of ASCII, 200 letters at most".to_string()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +75,10 @@ mod tests {
     fn hosts_and_ports() {
         assert_eq!(host_and_port("mail.example.org:2525"), Ok(("mail.example.org".to_string(), 2525)));
         assert_eq!(host_and_port("[::1]:25"), Ok(("::1".to_string(), 25)));
+        assert!(text("my rule").is_ok());
+        for bad in ["", "a\r\nBcc: x", "\u{e4}"] {
+            assert!(text(bad).is_err(), "{bad}");
+        }
         for bad in ["", "25", "a:", ":25", "a:0", "a:x", "a b:25", "smtp://a:25", "a:99999"] {
             assert!(host_and_port(bad).is_err(), "{bad}");
         }

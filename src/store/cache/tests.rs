@@ -301,15 +301,19 @@ fn a_window_finds_what_a_single_look_finds() {
         cache.put(key(&format!("id{n}")), n as u64, &text(n));
     }
     let mut window = Window::default();
-    let mut look = |n: usize| cache.look(key(&format!("id{n}")), n as u64, &mut window, <[u8]>::to_vec);
     for order in [(0..600).collect::<Vec<_>>(), (0..600).rev().collect(), (0..600).map(|n| n * 211 % 600).collect()] {
-        for n in order {
-            assert_eq!(look(n), Some(text(n)), "{n}");
-            if n > 500 {
-                // It goes where the window ended when it was read.
-                cache.put(key(&format!("id{n}")), n as u64, &text(n));
+        for some in order.chunks(100) {
+            window.expect(some.iter().map(|n| key(&format!("id{n}"))));
+            for (nth, &n) in some.iter().enumerate() {
+                assert_eq!(cache.look(nth, n as u64, &mut window, <[u8]>::to_vec), Some(text(n)), "{n}");
+                if n > 500 {
+                    // It goes where the window ended when it was read.
+                    cache.put(key(&format!("id{n}")), n as u64, &text(n));
+                }
             }
         }
     }
-    assert_eq!(look(600), None);
+    window.expect([key("id600"), key("id1")].into_iter());
+    let mut look = |nth, size| cache.look(nth, size, &mut window, <[u8]>::to_vec);
+    assert_eq!([look(0, 600), look(1, 1), look(1, 2), look(2, 1)], [None, Some(text(1)), None, None]);
 }

@@ -9,9 +9,14 @@ const BLOCK: u64 = 64 << 10;
 /// What is read beyond, since the last record of a block does not end with it.
 const BEYOND: u64 = 4 << 10;
 
-/// What was read last of a segment.
+/// Messages that are looked at one after the other, and what was read last of a segment.
 #[derive(Default)]
 pub struct Window {
+    /// The keys of the messages.
+    pub(super) keys: Vec<u64>,
+    /// Where their records lie, when one of them was asked for. All are looked up at once: one by one, each look at the index
+    /// would wait for memory.
+    pub(super) places: Vec<Option<u32>>,
     /// The segment, by number and by file.
     segment: Option<(u32, Arc<File>)>,
     start: u64,
@@ -23,6 +28,13 @@ pub struct Window {
 }
 
 impl Window {
+    /// The messages with these keys will be looked at; they are called by their place in this list.
+    pub fn expect(&mut self, keys: impl Iterator<Item = u64>) {
+        self.places.clear();
+        self.keys.clear();
+        self.keys.extend(keys);
+    }
+
     /// The record at this offset of a segment, proven. `open` gives the segment's file, unless it is the one of the record
     /// before: a segment that was removed meanwhile still says what it said.
     pub(super) fn record(&mut self, number: u32, at: u64, open: impl FnOnce() -> Option<Arc<File>>) -> Option<&[u8]> {
