@@ -206,6 +206,17 @@ pub fn all() -> Vec<Scenario> {
                 w.drain();
             },
         ),
+        scenario(
+            "reports by mail",
+            |_| {},
+            |w| {
+                let reports = w.reports();
+                w.report(&reports, "report1", after(Folder::Spam, true));
+                w.report(&reports, "report2", after(Folder::Spam, true));
+                w.report(&reports, "report1", after(Folder::Spam, true));
+                w.drain();
+            },
+        ),
         scenario("new blocks of UIDs and MODSEQs", use_up_block, |w| {
             for word in ["three", "four", "five"] {
                 w.store(word, &[ALICE]);
