@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """`lazaret doctor` beside a running server, with a real Postfix, rspamd, SpamAssassin and Dovecot: with everything in order all
 steps hold and nothing is left behind; each fault is found at its own step, with its own advice, and is cleaned up after, too.
+With the argument `all` also the way of rspamd's exporter, and what can be wrong on the way in (`scripts/interop doctor`).
 Needs root.
 """
 import atexit
@@ -14,6 +15,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -121,6 +123,14 @@ def nothing_is_left(what, report=None):
 
 def in_mailbox(mark=b"Lazaret doctor: test message"):
     return sum(mark in message for message in mailbox.messages())
+
+
+def settled():
+    """What has reached the mailbox, when nothing more comes: Postfix takes a release before the mailbox does."""
+    count = -1
+    while count != (count := in_mailbox()):
+        time.sleep(2)
+    return count
 
 
 def reject_past_lazaret():
@@ -260,7 +270,7 @@ def in_order():
 
         for step in ("filter", "mail", "page", "handed"):
             with check.part(f"interrupted after {step}"):
-                before = in_mailbox()
+                before = settled()
                 command = [BINARY, "-c", CONFIG, "doctor", "--json", "--to", ALICE, "--through", f"127.0.0.1:{site.port}"]
                 doctor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
                 seen, left = [], 2 if step == "filter" else 1
@@ -276,7 +286,8 @@ def in_order():
                 check("it ends, and says so", code == 1 and "interrupted" in [s["step"] for s in seen], seen)
                 check("it has cleaned up", [s["outcome"] for s in seen if s["step"] == "cleaned"] in (["ok"], []), seen)
                 nothing_is_left(f"interrupted after {step}", seen)
-                check("what reached the mailbox was said", in_mailbox() - before <= sum(s["step"] == "mailbox" for s in seen), seen)
+                said = sum(s["step"] == "mailbox" for s in seen)
+                check("what reached the mailbox was said", wait_for(lambda n=before + said: in_mailbox() == n, 30), (in_mailbox() - before, seen))
 
         with check.part("--keep"):
             report = Report("--keep", "--no-release")
@@ -369,7 +380,7 @@ def faults_of_the_way_out():
 
 def past_compared():
     """What was rejected past Lazaret in an earlier part is found each time."""
-    return ["compared"]
+    return ["compared"] if faults_of_the_way_in in PARTS else []
 
 
 def faults_of_others():
@@ -391,6 +402,9 @@ def faults_of_others():
         nothing_is_left("a stopped server", report)
 
 
+PARTS = [in_order, faults_of_the_way_out, faults_of_others]
+if sys.argv[1:] == ["all"]:
+    PARTS[1:1] = [by_the_exporter, faults_of_the_way_in]
 mailbox = MailServer()
 certificate(f"{home}/tls")
 with open(f"{home}/users", "w"):
@@ -424,11 +438,10 @@ with Rspamd() as rspamd, Rspamd({"metadata_exporter.conf": tells}) as teller, Sp
     )
     with postfix.Postfix(UNPACKED, mailbox.port, lines, services) as site:
         try:
-            in_order()
-            by_the_exporter()
-            faults_of_the_way_in()
-            faults_of_the_way_out()
-            faults_of_others()
+            for part in PARTS:
+                began = time.monotonic()
+                part()
+                print(f"{part.__name__}: {time.monotonic() - began:.0f} s", flush=True)
         finally:
             if check.failed:
                 print(site.logged())

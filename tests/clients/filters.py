@@ -177,6 +177,16 @@ class Spamd(Program):
             subprocess.run(["chown", "-R", "nobody", self.folder], check=True)
             command += ["-u", "nobody"]
         self.start(command, lambda: listens(self.port), env={**os.environ, "HOME": f"{self.folder}/home"})
+        self.scan()
+
+    def scan(self):
+        """Its first look at a message reads all rules, which takes longer than a mail server's patience on a busy machine."""
+        with socket.create_connection(("127.0.0.1", self.port), 90) as connection:
+            text = b"Subject: first\r\n\r\nx\r\n"
+            connection.sendall(b"CHECK SPAMC/1.5\r\nContent-length: %d\r\n\r\n%s" % (len(text), text))
+            answer = connection.recv(100)
+            if b"EX_OK" not in answer:
+                raise RuntimeError(f"spamd does not scan: {answer!r}")
 
     def learned(self):
         return sa_learned(f"{self.folder}/home/bayes")
