@@ -174,7 +174,7 @@ where
         loop {
             let step = self.core.step(self.clock.now(), &mut self.out);
             let waits = !matches!(step, Step::Again | Step::Ask(_));
-            let send = self.out.len() > limits::OUTPUT_BYTES || waits && !self.out.is_empty();
+            let send = self.out.len() >= limits::OUTPUT_BYTES || waits && !self.out.is_empty();
             if send && let Err(ended) = self.send(stream).await {
                 return Phase::Ended(ended);
             }

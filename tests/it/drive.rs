@@ -2,7 +2,7 @@
 
 use event_listener::{Event, EventListener};
 use futures_rustls::TlsConnector;
-use lazaret::base::{Core, FileRange, Form, Step, Timestamp};
+use lazaret::base::{Core, FileRange, Form, Step, Timestamp, limits};
 use lazaret::bridge::{Answered, Bridge, Place};
 use lazaret::net::listen::Accepted;
 use lazaret::net::tls::{Tls, Trust, client_config, create_self_signed};
@@ -127,6 +127,8 @@ impl Core for Toy {
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<String> {
         match self.next {
             Next::Flood(0) => self.next = Next::Read,
+            // As the IMAP core does: nothing more is written until this is sent.
+            Next::Flood(_) if out.len() >= limits::OUTPUT_BYTES => return Step::Again,
             Next::Flood(left) => {
                 let now = left.min(16 << 10);
                 out.extend_from_slice(&vec![b'x'; now]);
@@ -251,6 +253,19 @@ fn questions_and_pipelining() {
         assert_eq!(ask(&mut client, "ask panic").await, "busy\n");
         assert_eq!(ask(&mut client, "ask again").await, "AGAIN\n");
         assert_eq!(ask(&mut client, "quit").await, "bye\n");
+        assert!(matches!(server.await, Ended::Closed));
+    });
+}
+
+#[test]
+fn output_that_fills_its_buffer_to_the_byte_is_sent() {
+    let bench = Bench::new("full");
+    within(20, async {
+        let (mut client, server) = pair().await;
+        let server = smol::spawn(bench.connection().run(server, None));
+        client.write_all(format!("flood {}\nquit\n", 3 * limits::OUTPUT_BYTES).as_bytes()).await.unwrap();
+        let answer = line(&mut client).await;
+        assert_eq!(answer.len(), 3 * limits::OUTPUT_BYTES + "bye\n".len());
         assert!(matches!(server.await, Ended::Closed));
     });
 }
