@@ -24,12 +24,7 @@ const AHEAD: u64 = 4 << 20;
 
 /// Parses a message for the cache, unless it is large or was parsed before.
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
-    let mut found = None;
-    store.rows(Reach::All, kept, &UidRanges::one(uid, uid), |row, _| {
-        found = Some(*row);
-        false
-    });
-    let Some(row) = found.filter(|row| row.size <= AHEAD) else { return };
+    let Some(row) = store.row(Reach::All, kept, uid).filter(|row| row.size <= AHEAD) else { return };
     if let Err(error) = Message::new(store, Reach::All, kept, &row).body_structure() {
         // It may have been removed again; whoever asks for it is told what is wrong.
         log::debug!("message {uid} was not parsed ahead: {error}");
@@ -371,12 +366,7 @@ mod tests {
     }
 
     fn message(store: &Store, uid: u32) -> Message<'_> {
-        let mut found = None;
-        store.rows(Reach::All, Kept::Caught, &UidRanges::one(uid, uid), |row, _| {
-            found = Some(*row);
-            false
-        });
-        Message::new(store, Reach::All, Kept::Caught, &found.unwrap())
+        Message::new(store, Reach::All, Kept::Caught, &store.row(Reach::All, Kept::Caught, uid).unwrap())
     }
 
     /// All that a listing asks for, one question a `Message` as well as all of one.

@@ -5,10 +5,9 @@ use crate::base::{Timestamp, limits};
 use crate::mail::{Address, Class, Kind, header};
 use crate::quarantine::directory::Resolution;
 use crate::quarantine::{Arrival, Quarantine, Refused};
-use crate::store::repeats::{Claim, Repeats};
+use crate::store::repeats::{self, Claim, Repeats};
 use crate::verdict::Action;
 use crate::verdict::exporter::{self, Told, Untold};
-use ring::digest::{Context, SHA256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -171,7 +170,7 @@ impl Exports {
         arrival.form = Arrival::form_of(arrival.message);
         let mut ids = Vec::new();
         let mut refused = None;
-        let half = digest([told.sender.as_bytes(), arrival.message]);
+        let half = repeats::key([told.sender.as_bytes(), arrival.message]);
         let is_half = self.halves().contains_key(&half);
         let results = match is_half {
             true => self.quarantine.admit_once(&arrival),
@@ -227,15 +226,5 @@ fn key(told: &Told, has_message: bool) -> String {
     if told.client.queue_id.is_none() && has_message == [1] {
         parts.push(told.message.as_deref().unwrap_or_default());
     }
-    digest(parts)
-}
-
-/// Of some parts, so that no two lists of them have the same.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hash = Context::new(&SHA256);
-    for part in parts {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    repeats::key(parts)
 }

@@ -10,8 +10,7 @@ use crate::mail::{Address, header, received};
 use crate::quarantine::folders::Folder;
 use crate::quarantine::policy::Why;
 use crate::quarantine::{Account, Failed, Quarantine, Refused, Scope};
-use crate::store::repeats::{Claim, Repeats};
-use ring::digest::{Context, SHA256};
+use crate::store::repeats::{self, Claim, Repeats};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -167,12 +166,7 @@ impl Drop for Claims<'_> {
 
 /// What makes two reports the same.
 fn key(account: &Account, target: Folder, message: &[u8]) -> String {
-    let mut hash = Context::new(&SHA256);
-    for part in [account.login.as_bytes(), target.row().names[0].as_bytes(), message] {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    repeats::key([account.login.as_bytes(), target.row().names[0].as_bytes(), message])
 }
 
 #[cfg(test)]

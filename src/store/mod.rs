@@ -239,6 +239,16 @@ impl Store {
         }
     }
 
+    /// The row with this UID, if it is seen.
+    pub fn row(&self, sight: impl Into<Sight>, kept: Kept, uid: u32) -> Option<Row> {
+        let mut found = None;
+        self.rows(sight, kept, &UidRanges::one(uid, uid), |row, _| {
+            found = Some(*row);
+            false
+        });
+        found
+    }
+
     /// Calls `each` with every row of a folder, of all trees and flags as they are shared, descending, while it says to go on.
     /// `each` must be quick: the folder is locked.
     pub fn newest_rows(&self, kept: Kept, mut each: impl FnMut(&Row) -> bool) {

@@ -11,6 +11,7 @@
 
 use crate::base::{Fault, Timestamp, limits};
 use crate::disk::Disk;
+use ring::digest::{Context, SHA256};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,16 @@ pub enum Claim {
     Known,
     /// Somebody stores it.
     Busy,
+}
+
+/// A key made of some parts; no two lists of them have the same.
+pub fn key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Context::new(&SHA256);
+    for part in parts {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Repeats {

@@ -102,14 +102,9 @@ impl Visit {
         let mut all = Vec::new();
         for request in requests.into_iter().take(limits::LIST_ROWS * 2) {
             let (mut subject, mut from) = (String::new(), String::new());
-            let mut found = None;
-            let uid = UidRanges::one(request.uid, request.uid);
-            self.quarantine().store.rows(Reach::All, request.kept, &uid, |row, _| {
-                found = Some(*row);
-                false
-            });
-            if let Some(row) = found {
-                let mut message = Message::new(&self.quarantine().store, Reach::All, request.kept, &row);
+            let store = &self.quarantine().store;
+            if let Some(row) = store.row(Reach::All, request.kept, request.uid) {
+                let mut message = Message::new(store, Reach::All, request.kept, &row);
                 match Opening::read(&mut message).map_err(unreadable) {
                     Ok(opening) => {
                         subject = cut(&opening.field(b"subject"));
