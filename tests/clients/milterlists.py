@@ -22,10 +22,7 @@ try:
     import dkim
 except ImportError:
     need("python3-dkim")
-ROOT = postfix.find()
-if ROOT is None:
-    print("skipped: Postfix missing (or not root)", flush=True)
-    raise SystemExit(77)
+ROOT = postfix.need()
 check = Checks()
 home = tempfile.mkdtemp(prefix="milterlists-")
 DATA = f"{home}/data"

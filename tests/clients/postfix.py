@@ -22,6 +22,15 @@ QUEUES = "incoming active bounce corrupt defer deferred flush hold maildrop pid 
 
 
 @functools.cache
+def need():
+    """What `find` finds; the test is skipped when Postfix cannot be had."""
+    found = find()
+    if found is None:
+        print("skipped: Postfix missing", flush=True)
+        raise SystemExit(77)
+    return found
+
+
 def find():
     """The folder in which Postfix's files lie, "" when it is installed, None when it cannot be had."""
 
