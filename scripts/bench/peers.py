@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import imapload
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BINARY = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "debug/lazaret")
@@ -22,6 +24,7 @@ def corpus(place, count, seed, form):
     """A Maildir of `count` messages; made once. `form`: crlf or lf."""
     folder = os.path.join(place, f"{form}-{count}-{seed}")
     if not os.path.exists(folder + ".whole"):
+        os.makedirs(place, exist_ok=True)
         need = count * 20_000 * 4
         if shutil.disk_usage(place).free < need:
             sys.exit(f"{place}: {need >> 30} GB are needed")
@@ -38,27 +41,10 @@ def machine():
     return f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, {memory} GB, Linux {platform.release()}"
 
 
-def processes(pid):
-    """A process and all below it."""
-    children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as stat:
-                    children.setdefault(int(stat.read().rsplit(")", 1)[1].split()[1]), []).append(int(entry))
-            except OSError:
-                pass
-    found, left = [], [pid]
-    while left:
-        found.append(left.pop())
-        left += children.get(found[-1], [])
-    return found
-
-
 def anonymous(pid):
     """Bytes of memory that are no file's, of a process and all below it."""
     total = 0
-    for one in processes(pid):
+    for one in imapload.tree(pid):
         try:
             with open(f"/proc/{one}/status") as status:
                 total += int(re.search(r"RssAnon:\s+(\d+)", status.read())[1]) * 1024
@@ -183,8 +169,6 @@ class Dovecot(Server):
         self.script("fill", "big", self.mail)
         self.start()
         run(sys.executable, f"{HERE}/imapload.py", "--port", str(self.port), "--user", "big", "--mailbox", "INBOX", "select", "--count", "1")
-        import imapload
-
         c = imapload.Conn("127.0.0.1", self.port)
         c.login("big", "pass")
         c.cmd(f"CREATE {self.target}", ok=False)
