@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.request
 
-from lazaret import free_port, wait_for
+from lazaret import TODAY, free_port, wait_for
 
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 # Makes spam of what a test marks: rules with words of their own, and points that add up.
@@ -247,7 +247,7 @@ $banned_filename_re = new_RE(qr'[.]exe$'i);
 def mail(subject, body="Hello.", recipient="alice@example.org", mark="x"):
     """A plain message."""
     return (f"From: Sender <sender@spam.example>\r\nTo: {recipient}\r\nSubject: {subject}\r\nMessage-ID: <{mark}@spam.example>\r\n"
-            f"Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{body}\r\n").encode()
+            f"Date: {TODAY}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{body}\r\n").encode()
 
 
 if __name__ == "__main__":

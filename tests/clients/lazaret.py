@@ -3,6 +3,7 @@
 Python 3 of the system, standard library only. LAZARET names the binary (default: target/debug/lazaret of this tree).
 """
 import contextlib
+import email.utils
 import glob
 import imaplib
 import json
@@ -23,6 +24,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("LAZARET", os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "debug/lazaret"))
 SAMPLES = os.path.join(ROOT, "tests/mail/demo")
+# What every message says of its date: filters give points to what is old.
+TODAY = email.utils.formatdate()
 ACTIONS = ["Release & Train", "Release", "Not Spam", "Spam"]
 imaplib._MAXLINE = 10_000_000  # samples have long lines
 
@@ -239,8 +242,8 @@ def marked(mark, recipient="alice@example.org"):
     """A message that no other resembles, with what tends to break on the way: dots, trailing blanks, 8 bit."""
     return (
         f"Received: from mail.partner.example (mail.partner.example [192.0.2.7])\r\n\tby mx.example.org with ESMTP id {mark};"
-        f" Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: Partner <partner@partner.example>\r\nTo: {recipient}\r\nSubject: mark {mark}\r\n"
-        f"Message-ID: <{mark}@partner.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+        f" {TODAY}\r\nFrom: Partner <partner@partner.example>\r\nTo: {recipient}\r\nSubject: mark {mark}\r\n"
+        f"Message-ID: <{mark}@partner.example>\r\nDate: {TODAY}\r\nMIME-Version: 1.0\r\n"
         f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
         f"mark {mark} \r\n.\r\n..two dots\r\n\tGrüße  \r\nFrom the start of a line\r\n\r\n"
     ).encode()

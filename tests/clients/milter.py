@@ -405,7 +405,7 @@ def with_headers():
         check("what it marked is refused", answer and answer.code == 550, answer)
         check("and kept, with its fields", len(having("before@spam")) == 1 and b"\r\nX-Spamd-Result: default: " in having("before@spam")[0][1], having("before@spam"))
         forged = b"X-Spamd-Result: default: True [99.00 / 15.00]; FORGED(99.00)[]\r\nX-Spam-Flag: YES\r\n" + mail("forged", mark="forged")
-        check("what the sender forged counts for nothing", refused(forged, port=port) is None)
+        check("what the sender forged counts for nothing", refused(forged, port=port) is None, having("forged@spam"))
         check("and is delivered", wait_for(lambda: sink.having("forged@spam")))
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 
-from lazaret import BINARY, ROOT, Checks, free_port, need, wait_for
+from lazaret import BINARY, ROOT, TODAY, Checks, free_port, need, wait_for
 
 need("rspamd", "rspamadm", "openssl")
 sys.path.append("/usr/lib/python3/dist-packages")
@@ -137,7 +137,7 @@ dns {{ nameserver = "127.0.0.1:1"; timeout = 0.1s; retransmits = 1; fake_records
 def letter(author, more=""):
     return (
         f"From: Somebody <{author}>\r\n{more}To: {ALICE}\r\nSubject: a letter\r\nMessage-ID: <1@elsewhere.example>\r\n"
-        "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nHow are you?\r\n"
+        f"Date: {TODAY}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nHow are you?\r\n"
     ).encode()
 
 

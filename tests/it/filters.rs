@@ -10,7 +10,7 @@ use lazaret::verdict::{Action, Edit, Request, Verdict};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Both filters, until it is dropped.
 struct Filters {
@@ -58,9 +58,12 @@ impl Drop for Filters {
 }
 
 fn ask(asked: &Asked, subject: &str, body: &str) -> Verdict {
+    // Of today: filters give points to what is old.
+    let at = Timestamp::from_system(SystemTime::now());
     let message = format!(
         "From: Sender <sender@spam.example>\r\nTo: alice@example.org\r\nSubject: {subject}\r\nMessage-ID: <x@spam.example>\r\n\
-         Date: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\n{body}\r\n"
+         Date: {}\r\n\r\n{body}\r\n",
+        at.rfc5322()
     );
     let request = Request {
         sender: "sender@spam.example".into(),
@@ -73,7 +76,7 @@ fn ask(asked: &Asked, subject: &str, body: &str) -> Verdict {
             ..Client::default()
         },
         server: "mx.example.org".into(),
-        at: Timestamp::from_secs(1_795_255_200),
+        at,
     };
     smol::block_on(asked.ask(&request, message.into_bytes())).unwrap_or_else(|e| panic!("{asked}: {subject}: {e}"))
 }
