@@ -1,11 +1,27 @@
 #!/usr/bin/python3
-"""bare.py DIR WIDTH: seconds a file of a plain loop of write, fsync, rename and fsync of the directory, WIDTH processes at once."""
+"""What the disk and the kernel cost alone: seconds a file.
+
+bare.py DIR WIDTH     a plain loop of write, fsync, rename and fsync of the directory, WIDTH processes at once; DIR is made anew
+bare.py DIR renames   a plain loop that gives every file in DIR another name; all have their own again afterwards
+"""
 import os
 import shutil
 import sys
 import time
 
-PLACE, WIDTH, COUNT = sys.argv[1], int(sys.argv[2]), 400
+PLACE = sys.argv[1]
+if sys.argv[2] == "renames":
+    directory = os.open(PLACE, os.O_RDONLY)
+    names = [(name, f"{name}F") for name in os.listdir(directory)]
+    began = time.perf_counter()
+    for name, other in names:
+        os.rename(name, other, src_dir_fd=directory, dst_dir_fd=directory)
+    print((time.perf_counter() - began) / len(names))
+    for name, other in names:
+        os.rename(other, name, src_dir_fd=directory, dst_dir_fd=directory)
+    sys.exit()
+
+WIDTH, COUNT = int(sys.argv[2]), 400
 MESSAGE = b"x" * 76 + b"\r\n"
 shutil.rmtree(PLACE, ignore_errors=True)
 os.makedirs(f"{PLACE}/tmp")
