@@ -9,6 +9,7 @@
 //! - a rename never leaves neither name, if the target's directory is synced before the source's.
 
 pub mod foreign;
+pub mod list;
 mod ties;
 pub mod wire;
 

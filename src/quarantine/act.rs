@@ -408,11 +408,10 @@ impl Quarantine {
         let asked = self.queue.messages();
         for kept in Kept::ALL {
             let mut stale = UidRanges::new();
-            self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
+            self.store.shared_rows(kept, |row, folder| {
                 if !(row.flags & PENDING).is_empty() && !asked.contains(&folder.name(row).base) {
                     stale.add(row.uid, row.uid);
                 }
-                true
             });
             self.store.set_flags(Reach::All, kept, &stale, Flagging::Remove, PENDING)?;
         }

@@ -71,7 +71,7 @@ impl Quarantine {
             self.store.all_trees().iter().map(|t| (t.id, self.options.retention.of(kept, &t.address))).collect();
         let mut due = UidRanges::new();
         let mut rest: HashMap<TreeId, Vec<(u32, u64)>> = HashMap::new();
-        self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, _| {
+        self.store.shared_rows(kept, |row, _| {
             let keep = trees.get(&row.tree).copied().unwrap_or_default();
             if keep.age.is_some_and(|age| Timestamp::from_secs(start(row)).after(age) <= now) {
                 due.add(row.uid, row.uid);
@@ -80,7 +80,6 @@ impl Quarantine {
             } else if keep.count.is_some() || keep.bytes.is_some() {
                 rest.entry(row.tree).or_default().push((row.uid, row.size));
             }
-            true
         });
         for (tree, rows) in rest {
             let keep = trees.get(&tree).copied().unwrap_or_default();

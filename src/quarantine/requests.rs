@@ -209,7 +209,7 @@ impl Quarantine {
         let messages: HashMap<&Base, &queue::Request> = all.iter().map(|r| (&r.message, r)).collect();
         for kept in Kept::ALL {
             let (mut add, mut remove) = (UidRanges::new(), UidRanges::new());
-            self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
+            self.store.shared_rows(kept, |row, folder| {
                 let shown = row.flags.has(Flags::RELEASE_REQUESTED);
                 if shown || !messages.is_empty() {
                     let requested = messages.contains_key(&folder.name(row).base);
@@ -219,7 +219,6 @@ impl Quarantine {
                         _ => {}
                     }
                 }
-                true
             });
             for (how, uids) in [(Flagging::Add, add), (Flagging::Remove, remove)] {
                 if !uids.is_empty() {
@@ -285,11 +284,10 @@ impl Quarantine {
         }
         for kept in Kept::ALL {
             let mut uids = Vec::new();
-            self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
+            self.store.shared_rows(kept, |row, folder| {
                 if wanted.contains(&folder.name(row).base) {
                     uids.push(row.uid);
                 }
-                true
             });
             for message in uids.into_iter().filter_map(|uid| self.store.locate(kept, uid)) {
                 found.entry(message.name.base.clone()).or_default().push((kept, message));

@@ -96,7 +96,7 @@ impl Quarantine {
         let still = self.queue.verbs_of(&messages);
         for kept in Kept::ALL {
             let mut stale: HashMap<Flags, UidRanges> = HashMap::new();
-            self.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
+            self.store.shared_rows(kept, |row, folder| {
                 let mut pending = row.flags & PENDING;
                 if !pending.is_empty() {
                     let base = folder.name(row).base;
@@ -106,7 +106,6 @@ impl Quarantine {
                         stale.entry(pending).or_default().add(row.uid, row.uid);
                     }
                 }
-                true
             });
             for (pending, uids) in stale {
                 self.store.set_flags(Reach::All, kept, &uids, Flagging::Remove, pending)?;

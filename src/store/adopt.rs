@@ -1,7 +1,7 @@
 //! Adoption: a file of another program in a `new/` or `cur/` gets a UID by a rename, its date and flags from its name, its
 //! sizes from reading it once; its bytes stay as they are, it has no trace, and its retention starts now.
 
-use super::scan::Seen;
+use super::listing::Seen;
 use super::{Half, Store};
 use crate::base::{Context, Fault};
 use crate::mail::name::Base;

@@ -7,7 +7,6 @@ use super::trees::{DomainId, Half, TreeId};
 use crate::base::{Flags, UidRanges};
 use crate::mail::name::{self, Base, Name, Stamp};
 use crate::mail::{Class, Kept, Kind};
-use std::collections::HashMap;
 
 /// Rows in a chunk, at the most.
 const CHUNK: usize = 1024;
@@ -51,15 +50,15 @@ pub struct Row {
 #[derive(Default)]
 pub struct Folder {
     chunks: Vec<Chunk>,
-    /// Names that a row cannot hold (foreign bases, LF form, recipients left), as text: a third of the memory of values,
-    /// and an adopted Maildir has 100,000 of them. What they say of UID and flags is out of date.
-    odd: HashMap<u32, Box<str>>,
     host: Box<str>,
     len: usize,
 }
 
 struct Chunk {
     rows: Vec<Row>,
+    /// Names that a row cannot hold (foreign bases, LF form, recipients left) by UID, as text: a third of the memory of
+    /// values, and an adopted Maildir has 100,000 of them. What they say of UID and flags is out of date.
+    odd: Vec<(u32, Box<str>)>,
     /// At least the highest modseq of its rows.
     modseq: u64,
 }
@@ -111,20 +110,14 @@ impl Folder {
     pub(super) fn put(&mut self, mut row: Row, odd: Option<Box<str>>) {
         debug_assert!(self.chunks.last().is_none_or(|c| c.last() < row.uid));
         row.odd = odd.is_some();
-        if let Some(text) = odd {
-            self.odd.insert(row.uid, text);
-        }
         self.len += 1;
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.rows.len() < CHUNK => {
-                chunk.modseq = chunk.modseq.max(row.modseq);
-                chunk.rows.push(row);
-            }
-            _ => {
-                let mut rows = Vec::with_capacity(16);
-                rows.push(row);
-                self.chunks.push(Chunk { rows, modseq: row.modseq });
-            }
+        if self.chunks.last().is_none_or(|chunk| chunk.rows.len() >= CHUNK) {
+            self.chunks.push(Chunk { rows: Vec::with_capacity(16), odd: Vec::new(), modseq: 0 });
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.modseq = chunk.modseq.max(row.modseq);
+            chunk.odd.extend(odd.map(|text| (row.uid, text)));
+            chunk.rows.push(row);
         }
     }
 
@@ -135,10 +128,10 @@ impl Folder {
             row.odd = odd.is_some();
             (row.stamp, row.retain_from, row.saved) = (stamp(name), retain_from(name), saved(name, kept));
         });
-        match odd {
-            Some(text) => drop(self.odd.insert(uid, text)),
-            None => drop(self.odd.remove(&uid)),
-        }
+        let Some(chunk) = self.find(uid).and_then(|(chunk, _)| self.chunks.get_mut(chunk)) else { return };
+        let at = chunk.odd.partition_point(|(other, _)| *other < uid);
+        let known = chunk.odd.get(at).is_some_and(|(other, _)| *other == uid);
+        chunk.odd.splice(at..at + usize::from(known), odd.map(|text| (uid, text)));
     }
 
     /// Removes the rows with these UIDs and returns those that were there.
@@ -153,12 +146,10 @@ impl Folder {
                     }
                     stays
                 });
+                chunk.odd.retain(|(uid, _)| !uids.contains(*uid));
             }
         }
         self.chunks.retain(|c| !c.rows.is_empty());
-        for row in gone.iter().filter(|r| r.odd) {
-            self.odd.remove(&row.uid);
-        }
         self.len -= gone.len();
         gone
     }
@@ -225,18 +216,28 @@ impl Folder {
     }
 
     fn odd_of(&self, row: &Row) -> Option<&str> {
-        if row.odd { self.odd.get(&row.uid).map(|text| &**text) } else { None }
+        if !row.odd {
+            return None;
+        }
+        let odd = &self.chunks.get(self.chunks.partition_point(|c| c.last() < row.uid))?.odd;
+        let at = odd.binary_search_by_key(&row.uid, |(uid, _)| *uid).ok()?;
+        odd.get(at).map(|(_, text)| &**text)
     }
 
     /// The text of a name, unless a row holds all that it says.
-    pub(super) fn odd_text(&self, name: &Name) -> Option<Box<str>> {
+    fn odd_text(&self, name: &Name) -> Option<Box<str>> {
+        self.is_odd(name).then(|| name.to_string().into())
+    }
+
+    /// Whether a name says what a row cannot hold.
+    pub(super) fn is_odd(&self, name: &Name) -> bool {
         let plain = matches!(&name.base, Base::Ours(_, host) if **host == *self.host)
             && name.size.is_some()
             && name.wire_size.is_none()
             && name.left.is_none()
             && name.more.is_empty()
             && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok());
-        (!plain).then(|| name.to_string().into())
+        !plain
     }
 }
 

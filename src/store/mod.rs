@@ -30,6 +30,7 @@ mod change;
 mod changes;
 mod history;
 pub mod journal;
+mod listing;
 pub mod lists;
 pub mod marks;
 pub mod passwd;
@@ -260,6 +261,13 @@ impl Store {
         }
     }
 
+    /// Calls `each` with every row of a folder, of all trees and flags as they are shared, ascending. `each` must be quick:
+    /// the folder is locked.
+    pub fn shared_rows(&self, kept: Kept, mut each: impl FnMut(&Row, &Folder)) {
+        let folder = self.folder(kept);
+        folder.iter().for_each(|row| each(row, &folder));
+    }
+
     /// Rows that are seen and changed after `modseq`, ascending; flags as the account sees them.
     pub fn changed_since(&self, sight: impl Into<Sight>, kept: Kept, modseq: u64) -> Vec<Row> {
         let Sight { reach, eye } = sight.into();
@@ -415,9 +423,9 @@ fn seen_row(row: &Row, seen: Option<&SeenSet>) -> Row {
     match seen {
         None => *row,
         Some(set) => {
-            let own = if set.has(row.uid) { Flags::SEEN } else { Flags::NONE };
-            let modseq = row.modseq.max(set.changed_at(row.uid));
-            Row { flags: row.flags.without(Flags::SEEN) | own, modseq, ..*row }
+            let (seen, changed) = set.of(row.uid);
+            let own = if seen { Flags::SEEN } else { Flags::NONE };
+            Row { flags: row.flags.without(Flags::SEEN) | own, modseq: row.modseq.max(changed), ..*row }
         }
     }
 }

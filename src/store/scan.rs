@@ -6,17 +6,17 @@
 use super::catalogue::{Folder, Row};
 use super::changes::{self, Past};
 use super::history::{Figures, History};
+use super::listing::{Listed, Listing, Seen};
 use super::marks::{Found, Marks};
-use super::trees::{Trees, address_of, modified};
+use super::trees::{Trees, address_of};
 use super::{Cache, Clock, Half, Reach, Store, Tree, TreeId, Views};
 use crate::base::{Context, Fault, UidRanges};
 use crate::disk::Disk;
+use crate::mail::Kept;
 use crate::mail::name::Base;
-use crate::mail::{Kept, Name};
 use std::collections::HashMap;
 use std::fs::DirEntry;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -39,104 +39,6 @@ pub struct Report {
     pub odd: Vec<String>,
 }
 
-/// A file as a listing shows it.
-pub(super) struct Seen {
-    pub kept: Kept,
-    pub half: Half,
-    pub tree: Arc<Tree>,
-    /// Its name on disk. Other programs may write what we would spell differently (flags in another order).
-    pub called: Box<str>,
-}
-
-/// A file whose name says all that a row and a name can hold.
-struct Listed {
-    kept: Kept,
-    row: Row,
-    /// The text of a name that the row cannot hold.
-    odd: Option<Box<str>>,
-    /// A hash of tree and message id.
-    id: u64,
-}
-
-/// What start-up has listed.
-struct Listing {
-    /// UIDs from this one on were never given.
-    believed: u32,
-    /// An empty folder: it knows which names a row can hold.
-    blank: Folder,
-    /// Files with a believable UID and the name that we would write: nearly all, and 112 bytes each.
-    files: Vec<Listed>,
-    /// All others.
-    strange: Vec<Seen>,
-}
-
-impl Listing {
-    fn take(&mut self, file: Seen) {
-        let name = file.name();
-        match self.listed(&file, &name).filter(|_| file.is_called(&name)) {
-            Some(listed) => self.files.push(listed),
-            None => self.strange.push(file),
-        }
-    }
-
-    /// What a name says, when it can be believed.
-    fn listed(&self, file: &Seen, name: &Name) -> Option<Listed> {
-        let uid = name.uid.filter(|&uid| uid < self.believed)?;
-        let row = Row::of(name, (file.kept, file.half), uid, file.tree.id, file.tree.domain, name.size_on_wire()?, 0);
-        let listed = || Listed { kept: file.kept, row, odd: self.blank.odd_text(name), id: id_of(file, name) };
-        name.size.map(|_| listed())
-    }
-
-    fn highest(&self) -> u32 {
-        let files = self.files.iter().map(|f| f.row.uid).max().unwrap_or(0);
-        let strange = self.strange.iter().filter_map(|f| f.name().uid).filter(|&u| u < self.believed).max();
-        files.max(strange.unwrap_or(0))
-    }
-
-    /// Files with one id in one tree need a closer look: they become strange.
-    fn mistrust_twins(&mut self, trees: &Trees) {
-        let strange = self.strange.iter().map(|f| id_of(f, &f.name()));
-        let mut ids: Vec<u64> = self.files.iter().map(|f| f.id).chain(strange).collect();
-        ids.sort_unstable();
-        let twins: Vec<u64> =
-            ids.windows(2).filter_map(|w| (w.first() == w.last()).then(|| w.first())?.copied()).collect();
-        let files = self.files.extract_if(.., |f| twins.binary_search(&f.id).is_ok());
-        self.strange.extend(files.filter_map(|f| f.seen(&self.blank, trees)));
-    }
-}
-
-impl Listed {
-    /// The file, as a listing shows it.
-    fn seen(self, blank: &Folder, trees: &Trees) -> Option<Seen> {
-        let tree = trees.get(self.row.tree)?.clone();
-        let called = self.odd.unwrap_or_else(|| blank.name(&self.row).to_string().into());
-        Some(Seen { kept: self.kept, half: self.row.half, tree, called })
-    }
-}
-
-/// Two files with one id in one tree have the same.
-fn id_of(file: &Seen, name: &Name) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (file.tree.id, &name.base).hash(&mut hasher);
-    hasher.finish()
-}
-
-impl Seen {
-    /// What its name says. Nothing is listed whose name cannot be read.
-    pub(super) fn name(&self) -> Name {
-        Name::parse(&self.called).unwrap_or_else(|| Name::new(Base::Foreign(self.called.clone()), 0))
-    }
-
-    pub(super) fn path(&self) -> PathBuf {
-        self.tree.half(self.kept, self.half).join(&*self.called)
-    }
-
-    /// Whether the name on disk is the one that we would write.
-    pub(super) fn is_called(&self, name: &Name) -> bool {
-        *self.called == *name.to_string()
-    }
-}
-
 impl Store {
     /// Reads the tree. The caller holds the data directory's lock.
     pub fn open(disk: Disk, host: &str, pid: u32, clock: Clock) -> Result<(Store, Report), Fault> {
@@ -150,8 +52,8 @@ impl Store {
         let mut trees = Trees::default();
         // Without marks of our own, whatever the names say is the best that is known.
         let believed = if found == Found::New { u32::MAX / 2 } else { marks.next_uid() };
-        let mut files = Listing { believed, blank: Folder::new(&host), files: Vec::new(), strange: Vec::new() };
-        list_all(&disk, &mail, &mut trees, &mut files, &mut report)?;
+        let folders = find_all(&disk, &mail, &mut trees, &mut report)?;
+        let files = Listing::of(folders, believed, &host, &mut report)?;
         let highest = files.highest();
         let mut marks = if highest >= marks.next_uid() { Marks::open(&disk, highest, clock())?.0 } else { marks };
         report.trees = trees.iter().count();
@@ -183,12 +85,10 @@ impl Store {
 
     /// Puts the listed files into the catalogue.
     fn fill(&self, mut files: Listing, mut past: Option<Past>, now: u64, report: &mut Report) -> Result<(), Fault> {
-        files.mistrust_twins(&self.trees());
-        self.drop_doubles(&mut files.strange, report)?;
-        let by_uid = |a: &Listed, b: &Listed| (a.row.uid, a.odd.is_some()).cmp(&(b.row.uid, b.odd.is_some()));
-        files.files.sort_unstable_by(by_uid);
+        let mut twins = files.take_twins(&self.trees());
+        self.drop_doubles(&mut twins, report)?;
+        files.strange.append(&mut twins);
         let mut foreign = self.name_strange(&mut files)?;
-        files.files.sort_unstable_by(by_uid);
         let mut last = 0;
         for file in files.files {
             if file.row.uid == last {
@@ -206,7 +106,10 @@ impl Store {
             report.messages += 1;
         }
         for kept in Kept::ALL {
-            self.folder(kept).iter().filter_map(|row| self.tree_by_id(row.tree)).for_each(|tree| tree.set_held(kept));
+            let mut last = None;
+            for row in self.folder(kept).iter().filter(|row| last.replace(row.tree) != Some(row.tree)) {
+                self.trees().get(row.tree).inspect(|tree| tree.set_held(kept));
+            }
         }
         for (kept, removal) in past.map(|past| past.gone(now)).unwrap_or_default() {
             self.views.history(|history| history.remove(kept, removal));
@@ -220,16 +123,13 @@ impl Store {
     /// Gives strange files the names that we would write, where what they say can be believed and no other file has the
     /// UID. Returns the others.
     fn name_strange(&self, files: &mut Listing) -> Result<Vec<Seen>, Fault> {
-        let mut strange = std::mem::take(&mut files.strange);
-        strange.sort_by_cached_key(|f| {
-            let name = f.name();
-            (name.uid.unwrap_or(u32::MAX), !f.is_called(&name))
-        });
+        let (mut strange, mut foreign): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut files.strange).into_iter().partition(|f| f.uid.is_some());
+        strange.sort_by_cached_key(|f| (f.uid, !f.is_called(&f.name())));
         let listed = files.files.len();
-        let mut foreign = Vec::new();
         for file in strange {
             let name = file.name();
-            let Some(believed) = files.listed(&file, &name) else {
+            let Some(believed) = files.believed(&file, &name) else {
                 foreign.push(file);
                 continue;
             };
@@ -246,6 +146,7 @@ impl Store {
             }
             files.files.push(believed);
         }
+        files.files.sort_by_key(Listed::order);
         Ok(foreign)
     }
 
@@ -280,13 +181,9 @@ impl Store {
     }
 }
 
-fn list_all(
-    disk: &Disk,
-    mail: &Path,
-    trees: &mut Trees,
-    files: &mut Listing,
-    report: &mut Report,
-) -> Result<(), Fault> {
+/// Gives all trees numbers and returns their folders, with nothing left in `tmp/` that a crash left there.
+fn find_all(disk: &Disk, mail: &Path, trees: &mut Trees, report: &mut Report) -> Result<Vec<(Arc<Tree>, Kept)>, Fault> {
+    let mut folders = Vec::new();
     for domain in entries(mail)? {
         let Some(domain_name) = directory_name(&domain, report) else { continue };
         for local in entries(&domain.path())? {
@@ -298,50 +195,13 @@ fn list_all(
             };
             for kept in Kept::ALL {
                 if tree.path.join(kept.directory()).is_dir() {
-                    list_tree(&tree, kept, files, report)?;
                     report.swept += sweep_tmp(disk, &tree.tmp(kept))?;
+                    folders.push((tree.clone(), kept));
                 }
             }
         }
     }
-    Ok(())
-}
-
-fn list_tree(tree: &Arc<Tree>, kept: Kept, files: &mut Listing, report: &mut Report) -> Result<(), Fault> {
-    for half in [Half::New, Half::Cur] {
-        let directory = tree.half(kept, half);
-        // Before the listing, so that what comes during it is seen by the next look.
-        tree.set_time(kept, half, modified(&directory));
-        list_half(tree, kept, half, |file| files.take(file), &mut report.odd)?;
-    }
-    Ok(())
-}
-
-/// Lists one half of a Maildir folder. What is not a regular file with a name that can be read goes to `odd`.
-pub(super) fn list_half(
-    tree: &Arc<Tree>,
-    kept: Kept,
-    half: Half,
-    mut take: impl FnMut(Seen),
-    odd: &mut Vec<String>,
-) -> Result<(), Fault> {
-    let directory = tree.half(kept, half);
-    let list = match std::fs::read_dir(&directory) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        list => list.during("list", &directory)?,
-    };
-    for entry in list {
-        let entry = entry.during("list", &directory)?;
-        let name = entry.file_name();
-        let called = name.to_str().filter(|text| Name::parse(text).is_some());
-        let regular = entry.file_type().is_ok_and(|t| t.is_file());
-        match called {
-            Some(called) if regular => take(Seen { kept, half, called: called.into(), tree: tree.clone() }),
-            _ if name.as_encoded_bytes().starts_with(b".") => {}
-            _ => odd.push(format!("{}: not a message (a regular file with a Maildir name is)", entry.path().display())),
-        }
-    }
-    Ok(())
+    Ok(folders)
 }
 
 /// Removes what a crash left in `tmp/`: everything with a name of ours; files of other programs after 36 hours, as
@@ -400,7 +260,7 @@ mod tests {
     use super::super::testing::{Scratch, store};
     use super::*;
     use crate::base::Flags;
-    use crate::mail::Address;
+    use crate::mail::{Address, Name};
 
     fn put(root: &Path, at: &str, bytes: &[u8]) {
         let path = root.join(at);

@@ -54,14 +54,9 @@ impl SeenSet {
         Ok(SeenSet { path, state: Mutex::new(State { uids, seen, changed, file: None }) })
     }
 
-    /// Whether a message is seen.
-    pub fn has(&self, uid: u32) -> bool {
-        self.lock().uids.get(&uid).is_some_and(|(seen, _)| *seen)
-    }
-
-    /// When a message's `\Seen` last changed (0: before anybody noted it).
-    pub fn changed_at(&self, uid: u32) -> u64 {
-        self.lock().uids.get(&uid).map_or(0, |(_, at)| *at)
+    /// Whether a message is seen, and when that last changed (0: before anybody noted it).
+    pub fn of(&self, uid: u32) -> (bool, u64) {
+        self.lock().uids.get(&uid).copied().unwrap_or_default()
     }
 
     /// How many messages are seen.
@@ -179,7 +174,7 @@ mod tests {
         let list: UidList = (3..=10).collect();
         for again in [false, true] {
             let set = open(&list);
-            assert!(!set.has(1) && !set.has(2) && !set.has(3) && set.has(4));
+            assert_eq!([1, 2, 3, 4].map(|uid| set.of(uid).0), [false, false, false, true]);
             let at = if again { 65 } else { 60 };
             assert_eq!(set.changed_since(0), HashMap::from([(3, 65), (4, at)]), "none is above the newest");
             assert_eq!(set.set(&[4], false, 65), [4]);
@@ -195,7 +190,7 @@ mod tests {
         std::fs::create_dir_all(disk.path("state/seen")).unwrap();
         std::fs::write(disk.path("state/seen/global.Caught"), "+1\n+2\n-2\nx\n+3 x\n+9 5\n").unwrap();
         let set = SeenSet::open(&disk, "global", "Caught", &(1..=5).collect(), 100).unwrap();
-        assert!(set.has(1) && !set.has(2) && !set.has(3) && set.count() == 1);
-        assert_eq!(set.changed_at(1), 0);
+        assert_eq!([1, 2, 3].map(|uid| set.of(uid)), [(true, 0), (false, 0), (false, 0)]);
+        assert_eq!(set.count(), 1);
     }
 }

@@ -6,7 +6,7 @@
 //! what differs is decided by a second listing under the folder's lock.
 
 use super::catalogue::Row;
-use super::scan::{Seen, list_half};
+use super::listing::{Seen, list_folder};
 use super::trees::modified;
 use super::{Half, Reach, Store, Tree};
 use crate::base::{Fault, Flags, UidRanges};
@@ -89,7 +89,7 @@ impl Store {
 
     /// Reads one folder of one tree again and believes the disk.
     pub(super) fn reread(&self, tree: &Arc<Tree>, kept: Kept) -> Result<Swept, Fault> {
-        let files = self.listing(tree, kept)?;
+        let files = list_folder(tree, kept)?;
         if self.agrees(tree, kept, &files) {
             return Ok(Swept::default());
         }
@@ -98,7 +98,7 @@ impl Store {
         let mut result = Ok(());
         {
             let mut folder = self.folder_mut(kept);
-            let files = self.listing(tree, kept)?;
+            let files = list_folder(tree, kept)?;
             let modseq = self.marks().take_modseq(self.now())?;
             let mut on_disk: HashMap<Base, Vec<Seen>> = HashMap::with_capacity(files.len());
             files.into_iter().for_each(|file| on_disk.entry(file.name().base).or_default().push(file));
@@ -149,16 +149,6 @@ impl Store {
         };
         swept.adopted += self.adopt(foreign, told)?;
         Ok(swept)
-    }
-
-    fn listing(&self, tree: &Arc<Tree>, kept: Kept) -> Result<Vec<Seen>, Fault> {
-        let mut files = Vec::new();
-        let mut odd = Vec::new();
-        for half in [Half::New, Half::Cur] {
-            tree.set_time(kept, half, modified(&tree.half(kept, half)));
-            list_half(tree, kept, half, |file| files.push(file), &mut odd)?;
-        }
-        Ok(files)
     }
 
     fn agrees(&self, tree: &Tree, kept: Kept, files: &[Seen]) -> bool {
