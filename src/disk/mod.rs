@@ -8,6 +8,7 @@
 //! - a name made, renamed or removed in a directory is so after that directory's `sync_dir`; before, it may or may not be;
 //! - a rename never leaves neither name, if the target's directory is synced before the source's.
 
+pub mod directory;
 pub mod foreign;
 pub mod list;
 mod ties;
@@ -121,21 +122,21 @@ impl Disk {
                     .moving(from, to, || rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE))
                     .map_err(io::Error::from)
             })
-            .during(&format!("give the name {} to", to.display()), from)
+            .map_err(|e| Fault::new(format!("give the name {} to", to.display()), from, e))
     }
 
     /// Renames a file over whatever has the new name, in the same directory.
     pub fn replace(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         self.watch(|| Op::Rename { from: self.relative(from), to: self.relative(to), replace: true })
             .and_then(|()| fs::rename(from, to))
-            .during(&format!("give the name {} to", to.display()), from)
+            .map_err(|e| Fault::new(format!("give the name {} to", to.display()), from, e))
     }
 
     /// Gives a file a second name; fails with `AlreadyExists` when the new name is taken.
     pub fn link(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         self.watch(|| Op::Link(self.relative(from), self.relative(to)))
             .and_then(|()| Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?))
-            .during(&format!("give the second name {} to", to.display()), from)
+            .map_err(|e| Fault::new(format!("give the second name {} to", to.display()), from, e))
     }
 
     /// Removes a name.

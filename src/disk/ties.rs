@@ -30,7 +30,19 @@ struct Source {
 impl Ties {
     /// Moves a name from one directory to another.
     pub(super) fn moving<E>(&self, from: &Path, to: &Path, act: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        let (Some(source), Some(target)) = (from.parent(), to.parent()) else { return act() };
+        match (from.parent(), to.parent()) {
+            (Some(source), Some(target)) => self.between(source, target, act),
+            _ => act(),
+        }
+    }
+
+    /// The same, where the directories are known.
+    pub(super) fn between<E>(
+        &self,
+        source: &Path,
+        target: &Path,
+        act: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         if source == target {
             return act();
         }

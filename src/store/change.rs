@@ -1,6 +1,7 @@
 //! What happens to messages where they lie: flags, removal, being taken by the queue.
 
 use super::catalogue::Row;
+use super::halves::Halves;
 use super::{Half, Reach, Sight, Store, Tree, seen_row};
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::{Kept, Name};
@@ -87,6 +88,12 @@ impl Store {
         found.into_iter().filter_map(|(row, name)| self.located(kept, row, name)).collect()
     }
 
+    fn uids_in(&self, reach: Reach, kept: Kept, uids: &UidRanges) -> Vec<u32> {
+        let folder = self.folder(kept);
+        let rows = |(low, high)| folder.iter_from(low).take_while(move |r| r.uid <= high).filter(|r| reach.covers(r));
+        uids.iter().flat_map(rows).map(|row| row.uid).collect()
+    }
+
     fn located(&self, kept: Kept, row: Row, name: Name) -> Option<Located> {
         let tree = self.tree_by_id(row.tree)?;
         let path = tree.half(kept, row.half).join(name.to_string());
@@ -145,7 +152,7 @@ impl Store {
     ) -> Result<Flagged, Fault> {
         let sight = sight.into();
         let change = Change { how, flags, unchanged_since };
-        let wanted: Vec<u32> = self.locate_all(sight.reach, kept, uids).into_iter().map(|l| l.row.uid).collect();
+        let wanted = self.uids_in(sight.reach, kept, uids);
         let mut done = Flagged { rows: Vec::with_capacity(wanted.len()), modified: Vec::new() };
         for batch in wanted.chunks(BATCH) {
             let mut lost = self.set_flags_of(sight.eye, kept, batch, change, &mut done)?;
@@ -211,6 +218,7 @@ impl Store {
                     self.views.touched(eye, kept, &rows, modseq);
                 }
             }
+            let mut halves = Halves::new(self, kept);
             let mut changes = Vec::new();
             for uid in uids {
                 let Some(row) = folder.get(uid).copied() else { continue };
@@ -219,7 +227,7 @@ impl Store {
                     done.rows.push(seen_row(&row, seen.as_deref()));
                     continue;
                 }
-                match self.rename_flags(kept, &row, folder.name(&row), new) {
+                match rename_flags(&mut halves, &row, folder.name(&row), new) {
                     Ok(()) => {
                         let after = folder.update(uid, |r| {
                             (r.flags, r.half, r.modseq) = (new, Half::Cur, modseq);
@@ -239,18 +247,6 @@ impl Store {
             self.views.flagged(kept, &changes);
         }
         Ok(lost)
-    }
-
-    fn rename_flags(&self, kept: Kept, row: &Row, name: Name, flags: Flags) -> Result<(), Fault> {
-        let Some(tree) = self.tree_by_id(row.tree) else { return Ok(()) };
-        let from = tree.half(kept, row.half).join(name.to_string());
-        let renamed = Name { flags: Some(flags), ..name };
-        let to = tree.half(kept, Half::Cur).join(renamed.to_string());
-        let rename = || tree.change(kept, Half::Cur, || self.disk.rename(&from, &to));
-        match row.half {
-            Half::New => tree.change(kept, Half::New, rename),
-            Half::Cur => rename(),
-        }
     }
 
     /// Makes the name that a message has now durable: its flags, and what else was changed.
@@ -340,4 +336,11 @@ impl Store {
         }
         Ok(removed)
     }
+}
+
+/// Makes a message's name carry these flags.
+fn rename_flags(halves: &mut Halves<'_>, row: &Row, name: Name, flags: Flags) -> Result<(), Fault> {
+    let (from, to) = (halves.of(row.tree, row.half)?, halves.of(row.tree, Half::Cur)?);
+    let old = name.to_string();
+    from.rename(&old, &to, &Name { flags: Some(flags), ..name }.to_string())
 }

@@ -28,6 +28,7 @@ pub mod cache;
 pub mod catalogue;
 mod change;
 mod changes;
+mod halves;
 mod history;
 pub mod journal;
 mod listing;

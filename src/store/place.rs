@@ -1,8 +1,10 @@
 //! How a message enters a folder: from a door, from the queue, or from another folder. Each time it gets a new UID.
 
+use super::adopt::half_of;
 use super::catalogue::{Row, entered};
 use super::{Half, Located, Reach, Store, Tree};
-use crate::base::{Fault, UidRanges};
+use crate::base::path::NAME_MAX;
+use crate::base::{Fault, Timestamp, UidRanges};
 use crate::mail::name::{Base, COPY_OF, SAVED};
 use crate::mail::{Kept, Name};
 use std::path::{Path, PathBuf};
@@ -109,11 +111,6 @@ impl Store {
         self.sync_parents(placed.iter().map(|p| p.path.as_path()))
     }
 
-    /// Adopts a file of the tree itself: a UID and a name that carries it. The caller syncs the directory.
-    pub(super) fn move_in(&self, tree: &Arc<Tree>, kept: Kept, from: &Path, name: Name) -> Result<Placed, Fault> {
-        self.enter(tree, kept, from, name, How::Rename)
-    }
-
     /// Moves messages to another folder of their trees (or copies them: the copy is a message of its own, with an id of
     /// its own). `edit` changes what the name says besides. Durable when it returns. Returns old row and new place of
     /// those that were still there.
@@ -208,24 +205,32 @@ impl Store {
         Ok(())
     }
 
+    /// This name with a UID, and what else it says of its entry into this folder; the text of it, too.
+    pub(super) fn with_uid(&self, mut name: Name, uid: u32, kept: Kept, now: Timestamp) -> (Name, String) {
+        name.uid = Some(uid);
+        name = name.with_field(SAVED, None);
+        if entered(&name, kept).abs_diff(now.secs()) > SAVED_SLACK {
+            name = name.with_field(SAVED, Some(now.secs().to_string()));
+        }
+        let text = name.to_string();
+        if text.len() <= NAME_MAX {
+            return (name, text);
+        }
+        // A foreign base may be as long as a name can be.
+        name = name.with_field(COPY_OF, None);
+        name.base = self.base_instead_of(&name.base);
+        let text = name.to_string();
+        (name, text)
+    }
+
     /// Gives a UID, the name that carries it, and publishes: one step for everybody else, so UIDs become visible in
     /// ascending order.
-    fn enter(&self, tree: &Arc<Tree>, kept: Kept, from: &Path, mut name: Name, how: How) -> Result<Placed, Fault> {
+    fn enter(&self, tree: &Arc<Tree>, kept: Kept, from: &Path, name: Name, how: How) -> Result<Placed, Fault> {
         let _entry = self.entry();
         let uid = self.marks().take_uid()?;
-        name.uid = Some(uid);
-        let now = self.now().secs();
-        name = name.with_field(SAVED, None);
-        if entered(&name, kept).abs_diff(now) > SAVED_SLACK {
-            name = name.with_field(SAVED, Some(now.to_string()));
-        }
-        if !name.fits() {
-            // A foreign base may be as long as a name can be.
-            name = name.with_field(COPY_OF, None);
-            name.base = self.base_instead_of(&name.base);
-        }
-        let half = if name.flags.is_some() { Half::Cur } else { Half::New };
-        let path = tree.half(kept, half).join(name.to_string());
+        let (name, text) = self.with_uid(name, uid, kept, self.now());
+        let half = half_of(&name);
+        let path = tree.half(kept, half).join(text);
         let mut folder = self.folder_mut(kept);
         // Before the rename: a name that is there is published.
         let modseq = self.marks().take_modseq(self.now())?;

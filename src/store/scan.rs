@@ -299,6 +299,48 @@ mod tests {
     }
 
     #[test]
+    fn thousands_of_foreign_files_are_adopted_the_oldest_first_and_found_as_they_were() {
+        let scratch = Scratch::new("many");
+        let open = || Store::open(Disk::new(scratch.path()), "mx.test", 1, super::super::testing::clock()).unwrap();
+        // More than one thread reads at a time, and more than one name in each tree that says the same second.
+        for number in 0..3000u64 {
+            let (tree, half) =
+                (["alice", "bob", "carol"][number as usize % 3], ["cur", "new"][number as usize / 3 % 2]);
+            let name = format!("{}.H{number}.box", 1_600_000_000 + number * 7919 % 3000 / 2);
+            put(
+                scratch.path(),
+                &format!("mail/x.test/{tree}/Caught/{half}/{name}"),
+                format!("a: {number}\n").as_bytes(),
+            );
+        }
+        // Its flags say that it belongs into cur/, which is not there yet.
+        put(scratch.path(), "mail/x.test/dave/Caught/new/1500000000.H.box:2,F", b"a\r\n");
+        let rows = |store: &Store| {
+            let mut rows = Vec::new();
+            store.shared_rows(Kept::Caught, |row, folder| rows.push((*row, folder.name(row))));
+            rows
+        };
+        let (store, report) = open();
+        assert_eq!((report.adopted, report.messages, report.odd), (3001, 3001, Vec::new()));
+        let first = rows(&store);
+        assert!(first.is_sorted_by_key(|(row, _)| (row.arrival(), row.uid)), "UIDs ascend with the dates");
+        assert!(first.first().is_some_and(|(row, _)| row.half == Half::Cur && row.flags.has(Flags::FLAGGED)));
+        for (row, name) in first.iter().skip(1) {
+            let text = std::fs::read_to_string(store.locate(Kept::Caught, row.uid).unwrap().path).unwrap();
+            assert_eq!((row.size, name.size), (text.len() as u64 + 1, Some(text.len() as u64)));
+            assert!(name.id().ends_with(&format!(".H{}.box", text.trim_start_matches("a: ").trim_end())));
+        }
+        store.close().unwrap();
+        drop(store);
+        let (store, report) = open();
+        assert_eq!((report.adopted, report.messages), (0, 3001));
+        let described = |rows: &[(Row, Name)]| {
+            rows.iter().map(|(row, name)| (row.uid, row.modseq, name.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(described(&rows(&store)), described(&first));
+    }
+
+    #[test]
     fn copies_with_one_uid_in_whatever_spelling_become_messages_of_their_own() {
         let scratch = Scratch::new("spelled");
         let first = store(scratch.path());

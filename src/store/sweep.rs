@@ -74,11 +74,15 @@ impl Store {
     }
 
     fn look(&self, tree: &Arc<Tree>, kept: Kept, anyway: bool) -> Swept {
-        let differs = [Half::New, Half::Cur].into_iter().any(|half| {
-            let time = modified(&tree.half(kept, half));
-            time != tree.time(kept, half)
-        });
-        if !differs && !anyway {
+        let differs =
+            || [Half::New, Half::Cur].into_iter().any(|half| modified(&tree.half(kept, half)) != tree.time(kept, half));
+        // Between a change of ours and the note of its time it only seems so; with the folder locked it does not.
+        let differs_indeed = || {
+            let _folder = self.folder(kept);
+            differs()
+        };
+        let is_due = anyway || differs() && differs_indeed();
+        if !is_due {
             return Swept::default();
         }
         self.reread(tree, kept).unwrap_or_else(|fault| {

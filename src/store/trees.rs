@@ -98,10 +98,15 @@ impl Tree {
     /// changed the half before: ours must not hide theirs from the next look.
     pub fn change<T>(&self, kept: Kept, half: Half, change: impl FnOnce() -> T) -> T {
         let directory = self.half(kept, half);
-        let alone = modified(&directory) == self.time(kept, half);
+        self.change_of(kept, half, || modified(&directory), change)
+    }
+
+    /// The same, where it is known how to look at the half's modification time.
+    pub fn change_of<T>(&self, kept: Kept, half: Half, modified: impl Fn() -> u64, change: impl FnOnce() -> T) -> T {
+        let alone = modified() == self.time(kept, half);
         let result = change();
         if alone {
-            self.set_time(kept, half, modified(&directory));
+            self.set_time(kept, half, modified());
         }
         result
     }

@@ -227,7 +227,7 @@ impl Views {
     pub fn added(&self, kept: Kept, rows: &[Row]) {
         let mut state = self.state();
         rows.iter().for_each(|row| state.history.note(kept, row));
-        state.each(kept, rows, |_| true, |view, rows| rows.iter().for_each(|row| view.enter(row)));
+        state.each(kept, rows, |row| row, |_| true, |view, rows| rows.iter().for_each(|row| view.enter(row)));
     }
 
     /// Rows left: called under the folder's write lock.
@@ -239,6 +239,7 @@ impl Views {
         state.each(
             kept,
             rows,
+            |row| row,
             |_| true,
             |view, rows| {
                 let gone: UidRanges = rows.iter().map(|row| row.uid).collect();
@@ -255,17 +256,15 @@ impl Views {
 
     /// Flags of rows changed (before, after): called under the folder's write lock.
     pub fn flagged(&self, kept: Kept, changes: &[(Flags, Row)]) {
-        let rows: Vec<Row> = changes.iter().map(|(_, row)| *row).collect();
-        let before: HashMap<u32, Flags> = changes.iter().map(|(flags, row)| (row.uid, *flags)).collect();
         let mut state = self.state();
-        rows.iter().for_each(|row| state.history.note(kept, row));
+        changes.iter().for_each(|(_, row)| state.history.note(kept, row));
         state.each(
             kept,
-            &rows,
+            changes,
+            |(_, row)| row,
             |_| true,
-            |view, rows| {
-                for row in rows {
-                    let old = before.get(&row.uid).copied().unwrap_or(row.flags);
+            |view, changes| {
+                for (old, row) in changes {
                     view.modseq = view.modseq.max(row.modseq);
                     let swing =
                         |count: u32, was: bool, is: bool| (count + u32::from(is)).saturating_sub(u32::from(was));
@@ -280,7 +279,7 @@ impl Views {
     pub fn touched(&self, eye: Reach, kept: Kept, rows: &[Row], modseq: u64) {
         let mut state = self.state();
         state.history.raise(eye, kept, Figures { uid_next: 0, modseq });
-        state.each(kept, rows, |sight| sight.eye == eye, |view, _| view.modseq = view.modseq.max(modseq));
+        state.each(kept, rows, |row| row, |sight| sight.eye == eye, |view, _| view.modseq = view.modseq.max(modseq));
     }
 
     /// Looks at, or changes, what is remembered.
@@ -306,19 +305,27 @@ impl Views {
 }
 
 impl State {
-    /// Hands each of these views that covers some of the rows those that it covers.
-    fn each(&self, kept: Kept, rows: &[Row], which: impl Fn(Sight) -> bool, mut change: impl FnMut(&mut View, &[Row])) {
-        let mut by_sight: HashMap<Sight, Vec<Row>> = HashMap::new();
-        for row in rows {
-            for sight in Sight::of(row.tree, row.domain) {
+    /// Hands each of these views what changed of the rows that it covers.
+    fn each<T: Copy>(
+        &self,
+        kept: Kept,
+        changes: &[T],
+        row_of: impl Fn(&T) -> &Row,
+        which: impl Fn(Sight) -> bool,
+        mut change: impl FnMut(&mut View, &[T]),
+    ) {
+        let mut by_sight: HashMap<Sight, Vec<T>> = HashMap::new();
+        for run in changes.chunk_by(|a, b| row_of(a).tree == row_of(b).tree) {
+            let sights = run.first().map(&row_of).map(|row| Sight::of(row.tree, row.domain));
+            for sight in sights.into_iter().flatten() {
                 if which(sight) && self.cells.contains_key(&(sight, kept)) {
-                    by_sight.entry(sight).or_default().push(*row);
+                    by_sight.entry(sight).or_default().extend_from_slice(run);
                 }
             }
         }
-        for (sight, rows) in by_sight {
+        for (sight, changes) in by_sight {
             if let Some(cell) = self.cells.get(&(sight, kept)) {
-                cell.change(|view| change(view, &rows));
+                cell.change(|view| change(view, &changes));
             }
         }
     }
