@@ -2,7 +2,7 @@
 //! tests implement it over a byte string.
 
 use super::text_search::Manner;
-use crate::base::{Flags, Piece};
+use crate::base::{Flags, Piece, Slice};
 use crate::mail::mime::Structure;
 use std::io;
 use std::ops::Range;
@@ -37,7 +37,7 @@ pub trait Content {
     fn id(&self) -> io::Result<String>;
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
-    fn header(&mut self) -> io::Result<Arc<[u8]>>;
+    fn header(&mut self) -> io::Result<Slice>;
 
     /// Whether a field of this name (in lower case) holds a text that was folded in this manner, where that can be told
     /// without the header block.
@@ -46,13 +46,13 @@ pub trait Content {
     }
 
     /// The ENVELOPE, rendered by [`super::envelope::render`].
-    fn envelope(&mut self) -> io::Result<Arc<[u8]>>;
+    fn envelope(&mut self) -> io::Result<Slice>;
 
     /// The BODYSTRUCTURE, rendered by [`super::structure::render_body_structure`].
-    fn body_structure(&mut self) -> io::Result<Arc<[u8]>>;
+    fn body_structure(&mut self) -> io::Result<Slice>;
 
     /// The same without extension data, rendered by [`super::structure::render_body`]; both from a scan.
-    fn body(&mut self) -> io::Result<Arc<[u8]>>;
+    fn body(&mut self) -> io::Result<Slice>;
 
     /// The MIME structure with its offsets.
     fn structure(&mut self) -> io::Result<Arc<Structure>>;
@@ -64,7 +64,7 @@ pub trait Content {
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
 
     /// The PREVIEW, made by [`super::preview::render`]; `None` only when it is `lazy` and would take long.
-    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>>;
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<String>>;
 
     /// The same as [`Content::bytes`], always in memory, cut at `most` bytes.
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>>;

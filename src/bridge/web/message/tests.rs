@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::{Form, Piece};
+use crate::base::{Form, Piece, Slice};
 use crate::imap::content::Row;
 use crate::mail::trace::{Client, Told};
 use crate::page::texts::Language;
@@ -37,19 +37,19 @@ impl Content for Stored {
         Ok("id".into())
     }
 
-    fn header(&mut self) -> io::Result<Arc<[u8]>> {
-        Ok(self.bytes[..header::end(&self.bytes)].into())
+    fn header(&mut self) -> io::Result<Slice> {
+        Ok(self.bytes[..header::end(&self.bytes)].to_vec().into())
     }
 
-    fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
+    fn envelope(&mut self) -> io::Result<Slice> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn body_structure(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body_structure(&mut self) -> io::Result<Slice> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn body(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body(&mut self) -> io::Result<Slice> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -66,7 +66,7 @@ impl Content for Stored {
         Ok(())
     }
 
-    fn preview(&mut self, _: bool) -> io::Result<Option<Arc<str>>> {
+    fn preview(&mut self, _: bool) -> io::Result<Option<String>> {
         Ok(None)
     }
 
