@@ -2,9 +2,9 @@
 
 use super::cached::Parsed;
 use super::fields;
-use crate::base::{FileRange, Form, Piece, Slice, UidRanges, limits};
+use crate::base::{FileRange, Form, Slice, UidRanges, limits};
 use crate::disk::wire::Reader;
-use crate::imap::content::{Content, Row};
+use crate::imap::content::{Bytes, Content, Row};
 use crate::imap::text_search::Manner;
 use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
@@ -211,12 +211,22 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Bytes that are in memory, or are few enough to be read into it.
+    fn held(&mut self, range: &Range<u64>) -> io::Result<Option<Slice>> {
+        if let Some(bytes) = self.of_header(range) {
+            return Ok(Some(bytes));
+        }
+        let Some(whole) = self.whole()? else { return Ok(None) };
+        let size = whole.len() as u64;
+        Ok(Slice::of(&whole, range.start.min(size) as usize..range.end.min(size) as usize))
+    }
+
     /// Bytes that lie within the header, when what the cache has was looked at already: whoever wants part of a header asked
     /// for the structure before, and whoever wants the message needs the file anyway.
-    fn of_header(&self, range: &Range<u64>) -> Option<Vec<u8>> {
+    fn of_header(&self, range: &Range<u64>) -> Option<Slice> {
         let header = self.cached.as_ref()?.as_ref()?.header()?;
         let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
-        header.get(start..end).map(<[u8]>::to_vec)
+        header.part(start..end)
     }
 }
 
@@ -224,7 +234,11 @@ fn read_all(range: FileRange, most: usize) -> io::Result<Vec<u8>> {
     let mut reader = Reader::new(range);
     let mut bytes = Vec::new();
     while !reader.is_done() && bytes.len() < most {
-        bytes.append(&mut reader.next_piece()?);
+        let mut piece = reader.next_piece()?;
+        match bytes.is_empty() {
+            true => bytes = piece,
+            false => bytes.append(&mut piece),
+        }
     }
     bytes.truncate(most);
     Ok(bytes)
@@ -312,16 +326,11 @@ impl Content for Message<'_> {
         Ok(structure)
     }
 
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
-        if let Some(bytes) = self.of_header(&range) {
-            return Ok(Piece::Bytes(bytes));
-        }
-        if let Some(whole) = self.whole()? {
-            let size = whole.len() as u64;
-            let (start, end) = (range.start.min(size) as usize, range.end.min(size) as usize);
-            return Ok(Piece::Bytes(whole.get(start..end).unwrap_or_default().to_vec()));
-        }
-        Ok(Piece::File(self.range(range)?))
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
+        Ok(match self.held(&range)? {
+            Some(bytes) => Bytes::Held(bytes),
+            None => Bytes::File(self.range(range)?),
+        })
     }
 
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
@@ -339,18 +348,10 @@ impl Content for Message<'_> {
     }
 
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
-        if let Some(mut bytes) = self.of_header(&range) {
-            bytes.truncate(most);
-            return Ok(bytes);
+        match self.held(&range)? {
+            Some(bytes) => Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec()),
+            None => read_all(self.range(range)?, most),
         }
-        if let Some(whole) = self.whole()? {
-            let size = whole.len() as u64;
-            let (start, end) = (range.start.min(size) as usize, range.end.min(size) as usize);
-            let bytes = whole.get(start..end).unwrap_or_default();
-            return Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec());
-        }
-        let range = self.range(range)?;
-        read_all(range, most)
     }
 }
 

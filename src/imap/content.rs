@@ -2,7 +2,7 @@
 //! tests implement it over a byte string.
 
 use super::text_search::Manner;
-use crate::base::{Flags, Piece, Slice};
+use crate::base::{FileRange, Flags, Slice};
 use crate::mail::mime::Structure;
 use std::io;
 use std::ops::Range;
@@ -25,6 +25,15 @@ pub struct Row {
     pub saved: u64,
     /// Bytes of the trace on top of it.
     pub trace: u32,
+}
+
+/// Some bytes of a message in wire form.
+#[derive(Debug, Clone)]
+pub enum Bytes {
+    /// In memory.
+    Held(Slice),
+    /// In its file.
+    File(FileRange),
 }
 
 /// Access to one message. Offsets count from its first byte in wire form (CRLF). Every call may read the disk; what is
@@ -58,7 +67,7 @@ pub trait Content {
     fn structure(&mut self) -> io::Result<Arc<Structure>>;
 
     /// Bytes of the message in wire form: in memory when they are few, a range of the file when they are many.
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece>;
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes>;
 
     /// Hands out the same with each NUL as it is, piece by piece, until `sink` has had enough and says `false`.
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;

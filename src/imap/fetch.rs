@@ -1,7 +1,7 @@
 //! Renders FETCH lines (RFC 3501 7.4.2). Called where the message can be read.
 
 use super::binary::{self, Trouble};
-use super::content::Content;
+use super::content::{Bytes, Content};
 use super::items::Item;
 use super::objectid;
 use super::question::Fetch;
@@ -170,7 +170,7 @@ impl<'a> Lines<'a> {
         if binary.has_nul {
             self.text.push(b'~');
         }
-        self.piece(binary.piece);
+        self.bytes(binary.bytes);
         Ok(())
     }
 
@@ -218,28 +218,26 @@ impl<'a> Lines<'a> {
             self.text.extend_from_slice(b"\"\"");
             return Ok(());
         }
-        self.piece(content.bytes(range)?);
+        self.bytes(content.bytes(range)?);
         Ok(())
     }
 
-    fn piece(&mut self, piece: Piece) {
-        match piece {
-            Piece::Bytes(bytes) => self.bytes(bytes),
-            Piece::File(file) => {
-                literal(&mut self.text, file.len as usize);
-                self.cut();
-                self.done.push(Piece::File(file));
+    fn bytes(&mut self, bytes: Bytes) {
+        match bytes {
+            Bytes::Held(bytes) if bytes.len() < limits::OUTPUT_BYTES => {
+                literal(&mut self.text, bytes.len());
+                self.text.extend_from_slice(&bytes);
             }
-        }
-    }
-
-    fn bytes(&mut self, bytes: Vec<u8>) {
-        literal(&mut self.text, bytes.len());
-        if bytes.len() < limits::OUTPUT_BYTES {
-            self.text.extend_from_slice(&bytes);
-        } else {
-            self.cut();
-            self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
+            Bytes::Held(bytes) => {
+                literal(&mut self.text, bytes.len());
+                self.cut();
+                self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
+            }
+            Bytes::File(range) => {
+                push(&mut self.text, format_args!("{{{}}}\r\n", range.len));
+                self.cut();
+                self.done.push(Piece::File(range));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A mail store in memory: folders, messages, and what FETCH, SEARCH, STORE and MOVE do with them.
 
-use lazaret::base::{Flags, Form, Piece, Slice, UidList, UidRanges};
-use lazaret::imap::content::{Content, Row};
+use lazaret::base::{Flags, Form, Slice, UidList, UidRanges};
+use lazaret::imap::content::{Bytes, Content, Row};
 use lazaret::imap::gather::{self, Gathering, Order};
 use lazaret::imap::question::{
     Answer, Fetch, Figures, FlagRow, Folder, Found, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
@@ -220,13 +220,13 @@ impl Content for Stored {
     fn structure(&mut self) -> io::Result<Arc<Structure>> {
         Ok(Arc::new(Structure::of(&self.message.bytes, Form::Crlf)))
     }
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
         let bytes = self.wire(range);
         if bytes.len() < 1000 {
-            return Ok(Piece::Bytes(bytes));
+            return Ok(Bytes::Held(bytes.into()));
         }
         let len = bytes.len() as u64;
-        Ok(Piece::File(lazaret::base::FileRange {
+        Ok(Bytes::File(lazaret::base::FileRange {
             file: Arc::new(temporary(&bytes)?),
             start: 0,
             len,

@@ -1,6 +1,6 @@
 use super::*;
-use crate::base::{Form, Piece, Slice};
-use crate::imap::content::Row;
+use crate::base::{Form, Slice};
+use crate::imap::content::{Bytes, Row};
 use crate::mail::trace::{Client, Told};
 use crate::page::texts::Language;
 use crate::page::{message as page, sanitise};
@@ -57,8 +57,8 @@ impl Content for Stored {
         Ok(Arc::new(Structure::of(&self.bytes, Form::Crlf)))
     }
 
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
-        Ok(Piece::Bytes(self.range(range)))
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
+        Ok(Bytes::Held(self.range(range).into()))
     }
 
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
