@@ -5,6 +5,7 @@ use super::control;
 use super::lock::Lock;
 use super::map;
 use crate::base::{Timestamp, limits};
+use crate::bridge::crew::Crew;
 use crate::bridge::exporter::Exports;
 use crate::bridge::imap::{ImapBridge, Shared};
 use crate::bridge::lmtp::{Door, LmtpBridge};
@@ -156,6 +157,7 @@ impl Server {
             accounts: self.accounts.clone(),
             subscriptions: Subscriptions::new(self.quarantine.store.disk()),
             ordering: Arc::new(Memory::new(limits::ORDER_BYTES)),
+            crew: Crew::new(),
         });
         let host = map::host(config);
         let plain_on_loopback = config.imap.plain_login_on_loopback;

@@ -91,3 +91,18 @@ pub enum Piece {
     /// Bytes that the driver copies from a file.
     File(FileRange),
 }
+
+impl Piece {
+    /// Bytes in it.
+    pub fn len(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::File(range) => range.len,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -97,7 +97,13 @@ impl Flags {
 
     /// The IMAP names of the flags in the set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        TABLE.iter().enumerate().filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, (name, _))| *name)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            // the lowest one that is left
+            let bit = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            TABLE.get(bit as usize).map(|(name, _)| *name)
+        })
     }
 
     /// The Maildir letters of the set, in ASCII order as Maildir asks.

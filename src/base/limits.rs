@@ -93,6 +93,8 @@ pub const LOGIN_TIME: Duration = Duration::from_secs(60);
 pub const OUTPUT_BYTES: usize = 32 << 10;
 /// A piece of an answer, and of a file that is copied.
 pub const PIECE_BYTES: usize = 64 << 10;
+/// Messages that several threads parse or search together before their turn may be over.
+pub const GROUP: usize = 32;
 /// Rows in one piece of an answer.
 pub const PIECE_ROWS: usize = 256;
 /// Longest mailbox name, in bytes.

@@ -1,4 +1,4 @@
-//! Ground that knows nothing of mail: limits, time values, secrets, path encoding, UID lists, and the contract that
+//! Ground that knows nothing of mail: limits, time values, secrets, shared bytes, path encoding, UID lists, and the contract that
 //! every protocol core keeps.
 
 pub mod core;
@@ -8,6 +8,7 @@ pub mod flags;
 pub mod limits;
 pub mod path;
 pub mod secret;
+pub mod slice;
 pub mod time;
 pub mod uids;
 
@@ -16,5 +17,6 @@ pub use errand::{Errand, Outcome};
 pub use fault::{Context, Fault};
 pub use flags::Flags;
 pub use secret::Secret;
+pub use slice::Slice;
 pub use time::Timestamp;
 pub use uids::{UidList, UidRanges};

@@ -83,7 +83,13 @@ impl UidList {
 
     /// The UIDs that lie in one of the ranges, ascending.
     pub fn within<'a>(&'a self, ranges: &'a UidRanges) -> impl Iterator<Item = u32> + 'a {
-        ranges.iter().flat_map(move |(low, high)| self.iter_from(low).take_while(move |&u| u <= high))
+        self.within_from(ranges, 0)
+    }
+
+    /// Those from `from` on.
+    pub fn within_from<'a>(&'a self, ranges: &'a UidRanges, from: u32) -> impl Iterator<Item = u32> + 'a {
+        let left = ranges.iter_from(from);
+        left.flat_map(move |(low, high)| self.iter_from(low.max(from)).take_while(move |&u| u <= high))
     }
 
     /// Adds a UID above all others.
@@ -249,6 +255,12 @@ impl UidRanges {
     /// The ranges, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.0.iter().copied()
+    }
+
+    /// The ranges of which something lies at `from` or above, ascending.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let at = self.0.partition_point(|r| r.1 < from);
+        self.0.get(at..).unwrap_or_default().iter().copied()
     }
 
     /// How many numbers are in the set.

@@ -1,6 +1,6 @@
 //! What the cache holds of one message: all that a listing asks for, as bytes ready to be sent.
 
-use crate::base::limits;
+use crate::base::{Slice, limits};
 use crate::imap::{envelope, structure};
 use crate::mail::mime::Structure;
 use std::ops::Range;
@@ -12,8 +12,9 @@ const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/2 ").as_bytes();
 const FIELDS: usize = 6;
 
 /// One message, parsed.
+#[derive(Clone)]
 pub struct Parsed {
-    bytes: Vec<u8>,
+    bytes: Slice,
     fields: [Range<usize>; FIELDS],
 }
 
@@ -38,11 +39,11 @@ impl Parsed {
             bytes.extend_from_slice(part);
             bytes.len() - part.len()..bytes.len()
         });
-        Parsed { bytes, fields }
+        Parsed { bytes: bytes.into(), fields }
     }
 
     /// Reads what [`Parsed::bytes`] gave; `None` for anything else.
-    pub fn read(bytes: Vec<u8>) -> Option<Parsed> {
+    pub fn read(bytes: Slice) -> Option<Parsed> {
         let (lengths, _) = bytes.strip_prefix(FORM)?.split_at_checked(4 * FIELDS)?;
         let mut fields: [Range<usize>; FIELDS] = Default::default();
         let mut at = FORM.len() + lengths.len();
@@ -60,37 +61,37 @@ impl Parsed {
     }
 
     /// The raw header block; `None` when it was too long to be kept.
-    pub fn header(&self) -> Option<&[u8]> {
+    pub fn header(&self) -> Option<Slice> {
         Some(self.field(0)).filter(|header| !header.is_empty())
     }
 
     /// The ENVELOPE.
-    pub fn envelope(&self) -> &[u8] {
+    pub fn envelope(&self) -> Slice {
         self.field(1)
     }
 
     /// The BODYSTRUCTURE.
-    pub fn body_structure(&self) -> &[u8] {
+    pub fn body_structure(&self) -> Slice {
         self.field(2)
     }
 
     /// The BODY.
-    pub fn body(&self) -> &[u8] {
+    pub fn body(&self) -> Slice {
         self.field(3)
     }
 
     /// The structure, without the headers of embedded messages.
     pub fn structure(&self) -> Option<Structure> {
-        Structure::from_bytes(self.field(4))
+        Structure::from_bytes(&self.field(4))
     }
 
     /// The preview.
-    pub fn preview(&self) -> &str {
-        std::str::from_utf8(self.field(5)).unwrap_or_default()
+    pub fn preview(&self) -> String {
+        String::from_utf8_lossy(&self.field(5)).into_owned()
     }
 
-    fn field(&self, number: usize) -> &[u8] {
-        self.fields.get(number).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
+    fn field(&self, number: usize) -> Slice {
+        self.fields.get(number).and_then(|range| self.bytes.part(range.clone())).unwrap_or_default()
     }
 }
 
@@ -111,9 +112,9 @@ mod tests {
     fn survives_a_round_trip() {
         let header = MESSAGE.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         let made = parsed(MESSAGE, header);
-        let read = Parsed::read(made.bytes().to_vec()).unwrap();
-        assert_eq!(read.header().unwrap(), &MESSAGE[..header]);
-        assert_eq!(read.envelope(), made.envelope());
+        let read = Parsed::read(made.bytes.clone()).unwrap();
+        assert_eq!(*read.header().unwrap(), MESSAGE[..header]);
+        assert_eq!(*read.envelope(), *made.envelope());
         assert_eq!(read.preview(), "words");
         assert!(read.envelope().windows(4).any(|w| w == b"\"hi\""));
         assert!(read.body_structure().windows(7).any(|w| w == b"\"inner\""), "of the embedded message too");
@@ -126,17 +127,17 @@ mod tests {
     fn a_long_header_is_left_out() {
         let message = [b"A: ".as_slice(), &b"x".repeat(limits::CACHE_HEADER), b"\r\n\r\n"].concat();
         let made = parsed(&message, message.len());
-        assert_eq!(made.header(), None);
-        assert!(Parsed::read(made.bytes().to_vec()).unwrap().structure().is_some());
+        assert!(made.header().is_none());
+        assert!(Parsed::read(made.bytes.clone()).unwrap().structure().is_some());
     }
 
     #[test]
     fn what_is_cut_short_or_longer_is_nothing() {
         let bytes = parsed(MESSAGE, 20).bytes().to_vec();
         for len in 0..bytes.len() {
-            assert!(Parsed::read(bytes[..len].to_vec()).is_none(), "{len}");
+            assert!(Parsed::read(bytes[..len].to_vec().into()).is_none(), "{len}");
         }
-        assert!(Parsed::read([bytes.as_slice(), b"x"].concat()).is_none());
+        assert!(Parsed::read([bytes.as_slice(), b"x"].concat().into()).is_none());
     }
 
     proptest! {
@@ -145,7 +146,7 @@ mod tests {
             let mut bytes = parsed(MESSAGE, 20).bytes().to_vec();
             let at = at % bytes.len();
             bytes[at] = byte;
-            let all = [Parsed::read(bytes), Parsed::read([FORM, &tail].concat())];
+            let all = [Parsed::read(bytes.into()), Parsed::read([FORM, &tail].concat().into())];
             for parsed in all.into_iter().flatten() {
                 let _ = (parsed.header(), parsed.envelope(), parsed.body(), parsed.body_structure(), parsed.structure());
             }

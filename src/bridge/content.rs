@@ -2,16 +2,15 @@
 
 use super::cached::Parsed;
 use super::fields;
-use crate::base::{FileRange, Form, Piece, UidRanges, limits};
+use crate::base::{FileRange, Form, Slice, UidRanges, limits};
 use crate::disk::wire::Reader;
-use crate::imap::content::{Content, Row};
+use crate::imap::content::{Bytes, Content, Row};
 use crate::imap::text_search::Manner;
 use crate::imap::{envelope, preview};
-use crate::mail::Kept;
 use crate::mail::mime::Structure;
+use crate::mail::{Kept, header};
 use crate::store::cache::Window;
 use crate::store::{Opened, Reach, Row as Known, Sight, Store};
-use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +30,26 @@ pub fn fill(store: &Store, kept: Kept, uid: u32) {
     }
 }
 
+/// Messages that are looked at one after the other: what the store keeps of them is read together.
+#[derive(Default)]
+pub struct Among {
+    cache: Window,
+    fields: Window,
+}
+
+impl Among {
+    /// These will be looked at; they are called by their place in this list.
+    pub fn expect(&mut self, rows: &[Known]) {
+        self.cache.expect(rows.iter().map(|row| row.key));
+        self.fields.expect(rows.iter().map(|row| row.key));
+    }
+
+    /// Whether the cache may have one of them. What it has turns out when it is read.
+    pub fn may_have(&mut self, store: &Store, nth: usize) -> bool {
+        store.cache().may_have(nth, &mut self.cache)
+    }
+}
+
 /// One message. What was read or parsed is kept as long as it lives.
 pub struct Message<'a> {
     store: &'a Store,
@@ -40,11 +59,11 @@ pub struct Message<'a> {
     /// What caches find it by.
     key: u64,
     /// What the cache has; `None` inside: nothing.
-    cached: Option<Option<Arc<Parsed>>>,
+    cached: Option<Option<Parsed>>,
     /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
-    /// Its place among those that a window expects.
-    among: Option<(&'a RefCell<Window>, usize)>,
+    /// Those among which it is looked at, and its place.
+    among: Option<(&'a mut Among, usize)>,
     opened: Option<Opened>,
     whole: Option<Arc<Vec<u8>>>,
     structure: Option<Arc<Structure>>,
@@ -76,9 +95,14 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// One of many that are looked at one after the other, as this window expects: what the store keeps of them is read together.
-    pub fn among(self, window: &'a RefCell<Window>, nth: usize) -> Self {
-        Message { among: Some((window, nth)), ..self }
+    /// One of many.
+    pub fn among(self, among: &'a mut Among, nth: usize) -> Self {
+        Message { among: Some((among, nth)), ..self }
+    }
+
+    /// One that was parsed a moment ago.
+    pub fn parsed(self, parsed: Option<Parsed>) -> Self {
+        Message { cached: parsed.map(Some), ..self }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
@@ -107,25 +131,33 @@ impl<'a> Message<'a> {
 
     /// What the cache has of it. A message that it does not have is parsed for it, if it is small: then this costs little
     /// more than the reading, and the next who asks for whatever of it is served at once.
-    fn cached(&mut self) -> io::Result<Option<Arc<Parsed>>> {
+    fn cached(&mut self) -> io::Result<Option<Parsed>> {
         if let Some(known) = &self.cached {
             return Ok(known.clone());
         }
-        let cache = self.store.cache();
-        let found = cache.get(self.key, self.row.size).and_then(Parsed::read).map(Arc::new);
-        let known = match found {
-            None if cache.is_ready() && self.row.size <= WHOLE => Some(self.parse()?),
+        let (cache, size) = (self.store.cache(), self.row.size);
+        let found = match &mut self.among {
+            Some((among, nth)) => cache.look(*nth, size, &mut among.cache),
+            None => cache.get(self.key, size),
+        };
+        let known = match found.and_then(Parsed::read) {
+            None if self.is_parsed_at_once() => Some(self.parse()?),
             found => found,
         };
         self.cached = Some(known.clone());
         Ok(known)
     }
 
+    /// Whether all of it is parsed when a part of it is asked for.
+    pub fn is_parsed_at_once(&self) -> bool {
+        self.store.cache().is_ready() && self.row.size <= WHOLE
+    }
+
     /// Parses it, and gives the cache what was found.
-    fn parse(&mut self) -> io::Result<Arc<Parsed>> {
+    pub fn parse(&mut self) -> io::Result<Parsed> {
         let scanned = self.scan()?;
         let preview = self.words(&scanned)?;
-        let parsed = Arc::new(Parsed::new(&scanned, &self.read_header()?, &preview));
+        let parsed = Parsed::new(&scanned, &self.read_header()?, &preview);
         self.structure = Some(scanned);
         self.store.cache().put(self.key, self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
@@ -161,29 +193,40 @@ impl<'a> Message<'a> {
         preview::render(structure, &mut |range, most| self.read(range, most))
     }
 
-    fn read_header(&mut self) -> io::Result<Arc<[u8]>> {
+    fn read_header(&mut self) -> io::Result<Slice> {
         if let Some(whole) = self.whole()? {
-            let len = header_len(&whole).min(limits::HEADER_BYTES);
-            return Ok(whole.get(..len).unwrap_or_default().into());
+            let len = header::end(&whole).min(limits::HEADER_BYTES);
+            return Ok(Slice::of(&whole, 0..len).unwrap_or_default());
         }
         let mut most = 16 << 10;
         loop {
             let range = self.range(0..most as u64)?;
-            let bytes = read_all(range, most)?;
-            let len = header_len(&bytes);
+            let mut bytes = read_all(range, most)?;
+            let len = header::end(&bytes);
             if len < bytes.len() || bytes.len() < most || most >= limits::HEADER_BYTES {
-                return Ok(bytes.get(..len).unwrap_or_default().into());
+                bytes.truncate(len);
+                return Ok(bytes.into());
             }
             most = (most * 8).min(limits::HEADER_BYTES);
         }
     }
 
+    /// Bytes that are in memory, or are few enough to be read into it.
+    fn held(&mut self, range: &Range<u64>) -> io::Result<Option<Slice>> {
+        if let Some(bytes) = self.of_header(range) {
+            return Ok(Some(bytes));
+        }
+        let Some(whole) = self.whole()? else { return Ok(None) };
+        let size = whole.len() as u64;
+        Ok(Slice::of(&whole, range.start.min(size) as usize..range.end.min(size) as usize))
+    }
+
     /// Bytes that lie within the header, when what the cache has was looked at already: whoever wants part of a header asked
     /// for the structure before, and whoever wants the message needs the file anyway.
-    fn of_header(&self, range: &Range<u64>) -> Option<Vec<u8>> {
+    fn of_header(&self, range: &Range<u64>) -> Option<Slice> {
         let header = self.cached.as_ref()?.as_ref()?.header()?;
         let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
-        header.get(start..end).map(<[u8]>::to_vec)
+        header.part(start..end)
     }
 }
 
@@ -191,23 +234,14 @@ fn read_all(range: FileRange, most: usize) -> io::Result<Vec<u8>> {
     let mut reader = Reader::new(range);
     let mut bytes = Vec::new();
     while !reader.is_done() && bytes.len() < most {
-        bytes.append(&mut reader.next_piece()?);
+        let mut piece = reader.next_piece()?;
+        match bytes.is_empty() {
+            true => bytes = piece,
+            false => bytes.append(&mut piece),
+        }
     }
     bytes.truncate(most);
     Ok(bytes)
-}
-
-/// Bytes of the header block, its empty line included.
-fn header_len(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(line) = memchr::memchr(b'\n', bytes.get(at..).unwrap_or_default()) {
-        let text = bytes.get(at..at + line).unwrap_or_default();
-        at += line + 1;
-        if text.is_empty() || text == b"\r" {
-            return at;
-        }
-    }
-    bytes.len()
 }
 
 impl Content for Message<'_> {
@@ -224,9 +258,9 @@ impl Content for Message<'_> {
         id.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn header(&mut self) -> io::Result<Arc<[u8]>> {
-        match self.cached()?.as_ref().and_then(|cached| cached.header()) {
-            Some(header) => Ok(header.into()),
+    fn header(&mut self) -> io::Result<Slice> {
+        match self.cached()?.and_then(|cached| cached.header()) {
+            Some(header) => Ok(header),
             None => self.read_header(),
         }
     }
@@ -238,41 +272,41 @@ impl Content for Message<'_> {
         let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
         if self.fields.is_none() {
             let (kept, size) = (self.store.fields(), self.row.size);
-            let found = match self.among {
-                Some((window, nth)) => kept.look(nth, size, &mut window.borrow_mut(), ask),
-                None => kept.get(self.key, size).map(|kept| ask(&kept)),
+            let found = match &mut self.among {
+                Some((among, nth)) => kept.look(*nth, size, &mut among.fields),
+                None => kept.get(self.key, size),
             };
-            if let Some(has) = found {
-                return Ok(has);
+            if let Some(found) = found {
+                return Ok(ask(&found));
             }
             self.fields = Some(self.make_fields()?);
         }
         Ok(self.fields.as_ref().and_then(|made| ask(made.as_deref()?)))
     }
 
-    fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
+    fn envelope(&mut self) -> io::Result<Slice> {
         if let Some(cached) = self.cached()? {
-            return Ok(cached.envelope().into());
+            return Ok(cached.envelope());
         }
         let mut out = Vec::new();
         envelope::render(&self.read_header()?, &mut out);
         Ok(out.into())
     }
 
-    fn body_structure(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body_structure(&mut self) -> io::Result<Slice> {
         let parsed = match self.cached()? {
             Some(cached) => cached,
             None => self.parse()?,
         };
-        Ok(parsed.body_structure().into())
+        Ok(parsed.body_structure())
     }
 
-    fn body(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body(&mut self) -> io::Result<Slice> {
         let parsed = match self.cached()? {
             Some(cached) => cached,
             None => self.parse()?,
         };
-        Ok(parsed.body().into())
+        Ok(parsed.body())
     }
 
     fn structure(&mut self) -> io::Result<Arc<Structure>> {
@@ -292,16 +326,11 @@ impl Content for Message<'_> {
         Ok(structure)
     }
 
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
-        if let Some(bytes) = self.of_header(&range) {
-            return Ok(Piece::Bytes(bytes));
-        }
-        if let Some(whole) = self.whole()? {
-            let size = whole.len() as u64;
-            let (start, end) = (range.start.min(size) as usize, range.end.min(size) as usize);
-            return Ok(Piece::Bytes(whole.get(start..end).unwrap_or_default().to_vec()));
-        }
-        Ok(Piece::File(self.range(range)?))
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
+        Ok(match self.held(&range)? {
+            Some(bytes) => Bytes::Held(bytes),
+            None => Bytes::File(self.range(range)?),
+        })
     }
 
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
@@ -310,27 +339,19 @@ impl Content for Message<'_> {
         Ok(())
     }
 
-    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>> {
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<String>> {
         match self.cached()? {
-            Some(cached) => Ok(Some(cached.preview().into())),
+            Some(cached) => Ok(Some(cached.preview())),
             None if lazy => Ok(None),
-            None => Ok(Some(self.parse()?.preview().into())),
+            None => Ok(Some(self.parse()?.preview())),
         }
     }
 
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
-        if let Some(mut bytes) = self.of_header(&range) {
-            bytes.truncate(most);
-            return Ok(bytes);
+        match self.held(&range)? {
+            Some(bytes) => Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec()),
+            None => read_all(self.range(range)?, most),
         }
-        if let Some(whole) = self.whole()? {
-            let size = whole.len() as u64;
-            let (start, end) = (range.start.min(size) as usize, range.end.min(size) as usize);
-            let bytes = whole.get(start..end).unwrap_or_default();
-            return Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec());
-        }
-        let range = self.range(range)?;
-        read_all(range, most)
     }
 }
 
@@ -375,7 +396,7 @@ mod tests {
         let mut all = Vec::new();
         for ask in [Message::envelope, Message::body_structure, Message::body, Message::header] {
             let alone = ask(&mut message(store, uid)).unwrap();
-            assert_eq!(alone, ask(&mut one).unwrap());
+            assert_eq!(*alone, *ask(&mut one).unwrap());
             all.push(alone.to_vec());
         }
         let structure = message(store, uid).structure().unwrap();

@@ -1,12 +1,15 @@
 //! IMAP's questions, answered by the quarantine.
 
-use super::content::Message;
+use super::cached::Parsed;
+use super::content::{Among, Message};
+use super::crew::Crew;
 use super::memory::Memory;
 use super::search::Ordering;
 use super::turn::Turn;
 use super::{Answered, Bridge, Place};
-use crate::base::{Flags, Piece, UidRanges, limits};
+use crate::base::{Flags, UidRanges, limits};
 use crate::imap::binary::Trouble;
+use crate::imap::items::Item;
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Question, Refusal, Rows, Selected, Store, StoreMode, Stored, Transferred,
 };
@@ -33,6 +36,8 @@ pub struct Shared {
     pub subscriptions: Subscriptions,
     /// For what SORT and THREAD gather.
     pub ordering: Arc<Memory>,
+    /// Who helps with parsing and with searching texts.
+    pub crew: Crew,
 }
 
 /// One connection's side of the rules.
@@ -215,8 +220,7 @@ impl ImapBridge {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
         let mut turn = Turn::new(store);
-        let batch: Vec<u32> =
-            wanted.list.within(&wanted.uids).skip_while(|&u| u < wanted.from).take(limits::PIECE_ROWS + 1).collect();
+        let batch: Vec<u32> = wanted.list.within_from(&wanted.uids, wanted.from).take(limits::PIECE_ROWS + 1).collect();
         let mut rows = Rows { next: batch.get(limits::PIECE_ROWS).copied(), ..Rows::default() };
         let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
         let mut found = self.rows(content, batch);
@@ -225,18 +229,27 @@ impl ImapBridge {
         if wanted.mark_seen {
             rows.changed = self.mark_seen(content, &mut found)?;
         }
-        let mut bytes = 0;
-        for row in found {
-            if bytes > limits::PIECE_BYTES as u64 || turn.is_over() {
+        let mut lines = fetch::Lines::new(wanted);
+        let mut among = Among::default();
+        among.expect(&found);
+        let parses = wanted.items.iter().any(Item::needs_parsing);
+        let mut ahead = Vec::new().into_iter();
+        for (nth, row) in found.iter().enumerate() {
+            if lines.len() > limits::PIECE_BYTES as u64 || turn.is_over() {
                 // What changed already is told with the rows that come later, too.
                 rows.next = Some(row.uid);
                 break;
             }
+            if parses && nth.is_multiple_of(limits::GROUP) {
+                let group = found.get(nth..).unwrap_or_default();
+                ahead = self.parse_ahead(content, group, nth, &mut among).into_iter();
+            }
+            let parsed = ahead.next().flatten();
             let Some(seq) = wanted.list.seq(row.uid) else { continue };
-            let mut message = Message::new(store, content.sight, content.kept, &row);
-            let mark = rows.pieces.len();
-            match fetch::line(seq, wanted, &mut message, &mut rows.pieces) {
-                Ok(()) => bytes += rows.pieces.get(mark..).unwrap_or_default().iter().map(piece_len).sum::<u64>(),
+            let message = Message::new(store, content.sight, content.kept, row);
+            let mut message = message.among(&mut among, nth).parsed(parsed);
+            match lines.add(seq, &mut message) {
+                Ok(()) => {}
                 Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
                 Err(Trouble::Io(error)) => {
                     log::error!("message {} cannot be read: {error}", row.uid);
@@ -246,7 +259,24 @@ impl ImapBridge {
                 Err(trouble) => rows.refused = rows.refused.or(trouble.refusal()),
             }
         }
+        rows.pieces = lines.into_pieces();
         Ok(Answer::Rows(rows))
+    }
+
+    /// Parses those of the first messages of `rows` that the cache does not have, as many at once as may be. `nth` is the place
+    /// of the first among all. Of what cannot be read there is nothing: whoever wants it is told why.
+    fn parse_ahead(&self, content: &Content, rows: &[Row], nth: usize, among: &mut Among) -> Vec<Option<Parsed>> {
+        let store = &self.shared.quarantine.store;
+        let group = rows.iter().take(limits::GROUP).enumerate();
+        let missing = group.map(|(at, row)| (!among.may_have(store, nth + at)).then_some(row));
+        let missing: Vec<Option<&Row>> = missing.collect();
+        if missing.iter().flatten().count() < 2 {
+            return Vec::new();
+        }
+        self.shared.crew.map(&missing, |row| {
+            let mut message = Message::new(store, content.sight, content.kept, (*row)?);
+            message.is_parsed_at_once().then(|| message.parse().ok())?
+        })
     }
 
     pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<Row> {
@@ -374,13 +404,6 @@ fn permanent() -> Flags {
 
 fn flag_row(row: &Row) -> FlagRow {
     FlagRow { uid: row.uid, flags: row.flags, modseq: row.modseq }
-}
-
-fn piece_len(piece: &Piece) -> u64 {
-    match piece {
-        Piece::Bytes(bytes) => bytes.len() as u64,
-        Piece::File(range) => range.len,
-    }
 }
 
 pub(super) fn denial(denied: Denied) -> Refusal {

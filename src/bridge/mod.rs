@@ -3,6 +3,7 @@
 
 mod cached;
 mod content;
+pub mod crew;
 pub mod exporter;
 mod fields;
 mod figures;

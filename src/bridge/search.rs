@@ -1,14 +1,13 @@
 //! SEARCH, SORT and THREAD over the open folder.
 
-use super::content::Message;
+use super::content::{Among, Message};
 use super::imap::ImapBridge;
 use super::memory::{Memory, Share};
 use super::turn::Turn;
 use crate::base::limits;
 use crate::imap::gather::{self, Gathering};
 use crate::imap::question::{Answer, Found, Refusal, Search};
-use crate::store::cache::Window;
-use std::cell::RefCell;
+use crate::store::Row;
 use std::io;
 use std::sync::Arc;
 
@@ -61,34 +60,45 @@ impl ImapBridge {
         let Some(content) = self.content()? else { return Ok(found) };
         let in_order = wanted.order == gather::Order::Mailbox;
         let mut from = wanted.from;
-        let window = RefCell::<Window>::default();
+        let store = &self.shared.quarantine.store;
+        let reads_texts = wanted.key.needs_texts();
+        let mut among = Among::default();
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(found) };
             let rows = self.rows(content, &batch);
-            window.borrow_mut().expect(rows.iter().map(|row| row.key));
-            for (nth, row) in rows.iter().enumerate() {
-                if turn.is_over() || found.uids.len() >= limits::SEARCH_HITS {
-                    found.next = Some(row.uid);
+            among.expect(&rows);
+            for (start, group) in (0..).step_by(limits::GROUP).zip(rows.chunks(limits::GROUP)) {
+                if turn.is_over_before(group.len()) || found.uids.len() >= limits::SEARCH_HITS {
+                    found.next = group.first().map(|row| row.uid);
                     return Ok(found);
                 }
-                let store = &self.shared.quarantine.store;
-                let mut message = Message::new(store, content.sight, content.kept, row).among(&window, nth);
-                let mut one = || -> io::Result<()> {
-                    let Some((modseq, score)) = gather::look(wanted, &mut message)? else { return Ok(()) };
-                    ordering.gathering.add(wanted, &mut message, modseq, score)?;
-                    if in_order {
-                        found.uids.push(row.uid);
-                        found.modseqs.extend(wanted.with_modseqs.then_some(modseq));
-                        found.scores.extend(wanted.with_scores.then_some(score));
-                    }
-                    Ok(())
+                let message = |row: &Row| Message::new(store, content.sight, content.kept, row);
+                // What the store keeps is read faster in a row; texts are looked at by all who have time.
+                let looked = match reads_texts {
+                    true => self.shared.crew.map(group, |row| gather::look(wanted, &mut message(row))),
+                    false => Vec::new(),
                 };
-                match one() {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        log::error!("message {} cannot be searched: {error}", row.uid);
+                let mut looked = looked.into_iter();
+                for (nth, row) in (start..).zip(group) {
+                    let mut message = message(row).among(&mut among, nth);
+                    let looked = looked.next().unwrap_or_else(|| gather::look(wanted, &mut message));
+                    let added = looked.and_then(|looked| {
+                        let Some((modseq, score)) = looked else { return Ok(()) };
+                        ordering.gathering.add(wanted, &mut message, modseq, score)?;
+                        if in_order {
+                            found.uids.push(row.uid);
+                            found.modseqs.extend(wanted.with_modseqs.then_some(modseq));
+                            found.scores.extend(wanted.with_scores.then_some(score));
+                        }
+                        Ok(())
+                    });
+                    match added {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            log::error!("message {} cannot be searched: {error}", row.uid);
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
             from = last.saturating_add(1);

@@ -8,14 +8,14 @@ use std::time::Duration;
 const SLICE: Duration = Duration::from_millis(8);
 
 /// Messages between two looks at the clock, which takes as long as a look at a message whose fields are at hand.
-const STRIDE: u32 = 8;
+const STRIDE: usize = 8;
 
 /// The time that one piece of a scan has. It is never over before the first message: a piece that does nothing has nowhere to
 /// go on from, and ends the command.
 pub struct Turn<'a> {
     store: &'a Store,
     began: Timestamp,
-    asked: u32,
+    asked: usize,
 }
 
 impl<'a> Turn<'a> {
@@ -26,9 +26,14 @@ impl<'a> Turn<'a> {
 
     /// Asked before each message.
     pub fn is_over(&mut self) -> bool {
-        let is_first = self.asked == 0;
-        self.asked = self.asked.wrapping_add(1);
-        !is_first && self.asked.is_multiple_of(STRIDE) && self.store.now().since(self.began) > SLICE
+        self.is_over_before(1)
+    }
+
+    /// Asked before so many messages.
+    pub fn is_over_before(&mut self, messages: usize) -> bool {
+        let before = self.asked;
+        self.asked += messages;
+        before > 0 && before / STRIDE < self.asked / STRIDE && self.store.now().since(self.began) > SLICE
     }
 }
 

@@ -51,12 +51,10 @@ impl Reader {
     /// Reading failed, or the file ends before the range does (`UnexpectedEof`).
     pub fn next_piece(&mut self) -> io::Result<Vec<u8>> {
         let mut piece = Vec::new();
-        let mut raw = vec![0; limits::PIECE_BYTES.min(self.left().saturating_add(1024) as usize)];
         let began = self.at;
         while !self.is_done() && piece.is_empty() && self.at - began < SKIP_BYTES {
-            if raw.len() < limits::PIECE_BYTES && self.wire < self.range.start {
-                raw.resize(limits::PIECE_BYTES, 0);
-            }
+            let far = self.range.start.saturating_sub(self.wire);
+            let mut raw = vec![0; limits::PIECE_BYTES.min(self.left().saturating_add(far) as usize)];
             let count = match self.range.file.read_at(&mut raw, self.at) {
                 Ok(0) => {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than its name says"));
@@ -66,14 +64,14 @@ impl Reader {
                 Err(error) => return Err(error),
             };
             self.at += count as u64;
-            let Some(read) = raw.get(..count) else { continue };
-            match self.range.form {
-                Form::Crlf => self.take(read, &mut piece),
+            raw.truncate(count);
+            piece = match self.range.form {
+                Form::Crlf => self.take(raw),
                 Form::Lf => {
-                    let converted = self.convert(read);
-                    self.take(&converted, &mut piece);
+                    let converted = self.convert(&raw);
+                    self.take(converted)
                 }
-            }
+            };
         }
         Ok(piece)
     }
@@ -82,18 +80,17 @@ impl Reader {
         self.range.len - self.sent
     }
 
-    /// Appends what of these wire bytes lies in the range.
-    fn take(&mut self, bytes: &[u8], piece: &mut Vec<u8>) {
+    /// What of these wire bytes lies in the range.
+    fn take(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
         let skip = self.range.start.saturating_sub(self.wire).min(bytes.len() as u64) as usize;
         self.wire += bytes.len() as u64;
-        let inside = bytes.get(skip..).unwrap_or_default();
-        let wanted = self.left().min(inside.len() as u64) as usize;
-        let from = piece.len();
-        piece.extend_from_slice(inside.get(..wanted).unwrap_or_default());
-        self.sent += wanted as u64;
+        bytes.drain(..skip);
+        bytes.truncate(usize::try_from(self.left()).unwrap_or(usize::MAX));
+        self.sent += bytes.len() as u64;
         if !self.exact {
-            replace_nul(piece.get_mut(from..).unwrap_or_default());
+            replace_nul(&mut bytes);
         }
+        bytes
     }
 
     /// Adds a CR before each LF that has none.

@@ -1,9 +1,9 @@
 //! BINARY: parts without their transfer encoding (RFC 3516, RFC 9051 6.4.5).
 
-use super::content::Content;
+use super::content::{Bytes, Content};
 use super::question::Refusal;
 use super::section::{self, Section, What};
-use crate::base::{Piece, limits};
+use crate::base::limits;
 use crate::mail::mime::{Kind, Part};
 use crate::mail::transfer::Decoder;
 use std::io;
@@ -47,7 +47,7 @@ impl Trouble {
 #[derive(Debug)]
 pub struct Binary {
     /// Its bytes.
-    pub piece: Piece,
+    pub bytes: Bytes,
     /// NUL is among them: only `literal8` may carry it.
     pub has_nul: bool,
 }
@@ -114,7 +114,7 @@ pub fn part(path: &[u32], partial: Option<(u32, u32)>, content: &mut dyn Content
 impl Binary {
     fn of(bytes: Vec<u8>) -> Binary {
         let has_nul = memchr::memchr(0, &bytes).is_some();
-        Binary { piece: Piece::Bytes(bytes), has_nul }
+        Binary { bytes: Bytes::Held(bytes.into()), has_nul }
     }
 }
 
@@ -126,7 +126,7 @@ fn plain(range: Range<u64>, content: &mut dyn Content) -> Result<Binary, Trouble
         !has_nul
     })?;
     if !has_nul {
-        return Ok(Binary { piece: content.bytes(range)?, has_nul });
+        return Ok(Binary { bytes: content.bytes(range)?, has_nul });
     }
     let len = range.end.saturating_sub(range.start);
     decoded(range, Decoder::Identity, 0..len, content).map(Binary::of)

@@ -2,7 +2,7 @@
 //! tests implement it over a byte string.
 
 use super::text_search::Manner;
-use crate::base::{Flags, Piece};
+use crate::base::{FileRange, Flags, Slice};
 use crate::mail::mime::Structure;
 use std::io;
 use std::ops::Range;
@@ -27,6 +27,15 @@ pub struct Row {
     pub trace: u32,
 }
 
+/// Some bytes of a message in wire form.
+#[derive(Debug, Clone)]
+pub enum Bytes {
+    /// In memory.
+    Held(Slice),
+    /// In its file.
+    File(FileRange),
+}
+
 /// Access to one message. Offsets count from its first byte in wire form (CRLF). Every call may read the disk; what is
 /// expensive is kept by the implementation, so calling twice is cheap.
 pub trait Content {
@@ -37,7 +46,7 @@ pub trait Content {
     fn id(&self) -> io::Result<String>;
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
-    fn header(&mut self) -> io::Result<Arc<[u8]>>;
+    fn header(&mut self) -> io::Result<Slice>;
 
     /// Whether a field of this name (in lower case) holds a text that was folded in this manner, where that can be told
     /// without the header block.
@@ -46,25 +55,25 @@ pub trait Content {
     }
 
     /// The ENVELOPE, rendered by [`super::envelope::render`].
-    fn envelope(&mut self) -> io::Result<Arc<[u8]>>;
+    fn envelope(&mut self) -> io::Result<Slice>;
 
     /// The BODYSTRUCTURE, rendered by [`super::structure::render_body_structure`].
-    fn body_structure(&mut self) -> io::Result<Arc<[u8]>>;
+    fn body_structure(&mut self) -> io::Result<Slice>;
 
     /// The same without extension data, rendered by [`super::structure::render_body`]; both from a scan.
-    fn body(&mut self) -> io::Result<Arc<[u8]>>;
+    fn body(&mut self) -> io::Result<Slice>;
 
     /// The MIME structure with its offsets.
     fn structure(&mut self) -> io::Result<Arc<Structure>>;
 
     /// Bytes of the message in wire form: in memory when they are few, a range of the file when they are many.
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece>;
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes>;
 
     /// Hands out the same with each NUL as it is, piece by piece, until `sink` has had enough and says `false`.
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
 
     /// The PREVIEW, made by [`super::preview::render`]; `None` only when it is `lazy` and would take long.
-    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>>;
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<String>>;
 
     /// The same as [`Content::bytes`], always in memory, cut at `most` bytes.
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>>;

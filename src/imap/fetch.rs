@@ -1,47 +1,88 @@
 //! Renders FETCH lines (RFC 3501 7.4.2). Called where the message can be read.
 
 use super::binary::{self, Trouble};
-use super::content::Content;
+use super::content::{Bytes, Content};
 use super::items::Item;
 use super::objectid;
 use super::question::Fetch;
 use super::section::{self, Resolved, Section, What, cut};
-use super::write::{self, push};
+use super::write::{self, number, push};
 use crate::base::{Flags, Piece, Timestamp, limits};
 use std::io;
 use std::ops::Range;
 
-/// Appends one `* seq FETCH (…)` line. `content.row()` must be the row as it was before this FETCH marks anything: when
-/// the FETCH sets `\Seen`, the line shows the flags with it, asked for or not (RFC 3501 6.4.5).
-///
-/// On an error the pieces that were added are taken back, so a line is whole or absent.
-pub fn line(seq: u32, fetch: &Fetch, content: &mut dyn Content, pieces: &mut Vec<Piece>) -> Result<(), Trouble> {
-    let mut line = Line::default();
-    line.write(seq, fetch, content)?;
-    for piece in line.into_pieces() {
-        match (pieces.last_mut(), piece) {
-            (Some(Piece::Bytes(last)), Piece::Bytes(more)) if last.len() + more.len() <= limits::PIECE_BYTES => {
-                last.extend_from_slice(&more);
-            }
-            (_, piece) => pieces.push(piece),
-        }
-    }
-    Ok(())
-}
-
-#[derive(Debug, Default)]
-struct Line {
+/// The lines of an answer, or of a piece of it: one `* seq FETCH (…)` for each message that was added.
+pub struct Lines<'a> {
+    fetch: &'a Fetch,
+    /// What each item that asks for a section is called in every line.
+    names: Vec<Vec<u8>>,
     done: Vec<Piece>,
+    /// What follows them.
     text: Vec<u8>,
+    /// Bytes in the lines that are whole.
+    len: u64,
 }
 
-impl Line {
-    fn write(&mut self, seq: u32, fetch: &Fetch, content: &mut dyn Content) -> Result<(), Trouble> {
+impl<'a> Lines<'a> {
+    /// No line yet.
+    pub fn new(fetch: &'a Fetch) -> Lines<'a> {
+        let names = fetch.items.iter().map(name).collect();
+        Lines { fetch, names, done: Vec::new(), text: Vec::new(), len: 0 }
+    }
+
+    /// Adds the line of a message. `content.row()` must be the row as it was before this FETCH marks anything: when the FETCH
+    /// sets `\Seen`, the line shows the flags with it, asked for or not (RFC 3501 6.4.5).
+    ///
+    /// After an error the lines are as they were before, so each is whole or absent.
+    pub fn add(&mut self, seq: u32, content: &mut dyn Content) -> Result<(), Trouble> {
+        let (pieces, text) = (self.done.len(), self.text.len());
+        let written = self.write(seq, content);
+        if written.is_err() {
+            if let Some(Piece::Bytes(before)) = self.done.drain(pieces..).next() {
+                self.text = before;
+            }
+            self.text.truncate(text);
+            return written;
+        }
+        let added = self.done.get(pieces..).unwrap_or_default().iter().map(Piece::len).sum::<u64>();
+        self.len += added + self.text.len() as u64 - text as u64;
+        if self.text.len() >= limits::OUTPUT_BYTES {
+            self.cut();
+        }
+        written
+    }
+
+    /// Bytes in all lines.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All of them, ready for the wire.
+    pub fn into_pieces(mut self) -> Vec<Piece> {
+        if !self.text.is_empty() {
+            self.cut();
+        }
+        self.done
+    }
+
+    fn cut(&mut self) {
+        self.done.push(Piece::Bytes(std::mem::take(&mut self.text)));
+    }
+
+    fn write(&mut self, seq: u32, content: &mut dyn Content) -> Result<(), Trouble> {
+        let fetch = self.fetch;
         let row = content.row();
         let marks = fetch.mark_seen && !row.flags.has(Flags::SEEN);
         let flags = if marks { row.flags | Flags::SEEN } else { row.flags };
         let recent = fetch.recent.contains(row.uid);
-        push(&mut self.text, format_args!("* {seq} FETCH ("));
+        self.text.extend_from_slice(b"* ");
+        number(&mut self.text, seq);
+        self.text.extend_from_slice(b" FETCH (");
         for (i, item) in fetch.items.iter().enumerate() {
             if i > 0 {
                 self.text.push(b' ');
@@ -51,11 +92,19 @@ impl Line {
                     self.text.extend_from_slice(b"FLAGS ");
                     write::flags(&mut self.text, flags, recent);
                 }
-                Item::Uid => push(&mut self.text, format_args!("UID {}", row.uid)),
-                Item::InternalDate => {
-                    push(&mut self.text, format_args!("INTERNALDATE \"{}\"", Timestamp::from_secs(row.date).imap()));
+                Item::Uid => {
+                    self.text.extend_from_slice(b"UID ");
+                    number(&mut self.text, row.uid);
                 }
-                Item::Size => push(&mut self.text, format_args!("RFC822.SIZE {}", row.size)),
+                Item::InternalDate => {
+                    self.text.extend_from_slice(b"INTERNALDATE \"");
+                    self.text.extend_from_slice(Timestamp::from_secs(row.date).imap().as_bytes());
+                    self.text.push(b'"');
+                }
+                Item::Size => {
+                    self.text.extend_from_slice(b"RFC822.SIZE ");
+                    number(&mut self.text, row.size);
+                }
                 Item::ModSeq => push(&mut self.text, format_args!("MODSEQ ({})", row.modseq)),
                 Item::Envelope => {
                     self.text.extend_from_slice(b"ENVELOPE ");
@@ -70,11 +119,7 @@ impl Line {
                     self.text.extend_from_slice(&content.body_structure()?);
                 }
                 Item::Section { section, partial, .. } => {
-                    push(&mut self.text, format_args!("BODY[{section}]"));
-                    if let Some((start, _)) = partial {
-                        push(&mut self.text, format_args!("<{start}>"));
-                    }
-                    self.text.push(b' ');
+                    self.text.extend_from_slice(self.names.get(i).map_or(b"", Vec::as_slice));
                     self.section(section, *partial, content)?;
                 }
                 Item::Binary { path, partial, .. } => self.binary(path, *partial, content)?,
@@ -125,7 +170,7 @@ impl Line {
         if binary.has_nul {
             self.text.push(b'~');
         }
-        self.piece(binary.piece);
+        self.bytes(binary.bytes);
         Ok(())
     }
 
@@ -140,32 +185,31 @@ impl Line {
             // the whole message needs no structure
             return self.range(0..content.row().size, partial, content);
         }
+        if let (true, What::Fields(names) | What::NotFields(names)) = (section.path.is_empty(), &section.what) {
+            // nor do fields of its header
+            let not = matches!(section.what, What::NotFields(_));
+            self.fields(&content.header()?, names, not, partial);
+            return Ok(());
+        }
         match (section::resolve(section, &*content.structure()?), &section.what) {
             (Some(Resolved::Bytes(range)), _) => self.range(range, partial, content)?,
             (Some(Resolved::Filtered(range)), What::Fields(names)) => {
-                self.fields(range, names, false, partial, content)?
+                self.fields(&content.read(range, limits::HEADER_BYTES)?, names, false, partial);
             }
             (Some(Resolved::Filtered(range)), What::NotFields(names)) => {
-                self.fields(range, names, true, partial, content)?;
+                self.fields(&content.read(range, limits::HEADER_BYTES)?, names, true, partial);
             }
             _ => self.text.extend_from_slice(b"NIL"),
         }
         Ok(())
     }
 
-    fn fields(
-        &mut self,
-        header: Range<u64>,
-        names: &[Vec<u8>],
-        not: bool,
-        partial: Option<(u32, u32)>,
-        content: &mut dyn Content,
-    ) -> io::Result<()> {
-        let header = content.read(header, limits::HEADER_BYTES)?;
-        let fields = section::filter_fields(&header, names, not);
+    fn fields(&mut self, header: &[u8], names: &[Vec<u8>], not: bool, partial: Option<(u32, u32)>) {
+        let fields = section::filter_fields(header, names, not);
         let cut = cut(0..fields.len() as u64, partial);
-        self.bytes(fields.get(cut.start as usize..cut.end as usize).unwrap_or_default().to_vec());
-        Ok(())
+        let fields = fields.get(cut.start as usize..cut.end as usize).unwrap_or_default();
+        literal(&mut self.text, fields.len());
+        self.text.extend_from_slice(fields);
     }
 
     fn range(&mut self, range: Range<u64>, partial: Option<(u32, u32)>, content: &mut dyn Content) -> io::Result<()> {
@@ -174,39 +218,52 @@ impl Line {
             self.text.extend_from_slice(b"\"\"");
             return Ok(());
         }
-        self.piece(content.bytes(range)?);
+        self.bytes(content.bytes(range)?);
         Ok(())
     }
 
-    fn piece(&mut self, piece: Piece) {
-        match piece {
-            Piece::Bytes(bytes) => self.bytes(bytes),
-            Piece::File(file) => {
-                push(&mut self.text, format_args!("{{{}}}\r\n", file.len));
-                self.done.push(Piece::Bytes(std::mem::take(&mut self.text)));
-                self.done.push(Piece::File(file));
+    fn bytes(&mut self, bytes: Bytes) {
+        match bytes {
+            Bytes::Held(bytes) if bytes.len() < limits::OUTPUT_BYTES => {
+                literal(&mut self.text, bytes.len());
+                self.text.extend_from_slice(&bytes);
+            }
+            Bytes::Held(bytes) => {
+                literal(&mut self.text, bytes.len());
+                self.cut();
+                self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
+            }
+            Bytes::File(range) => {
+                push(&mut self.text, format_args!("{{{}}}\r\n", range.len));
+                self.cut();
+                self.done.push(Piece::File(range));
             }
         }
     }
+}
 
-    fn bytes(&mut self, bytes: Vec<u8>) {
-        if bytes.is_empty() {
-            self.text.extend_from_slice(b"\"\"");
-            return;
-        }
-        push(&mut self.text, format_args!("{{{}}}\r\n", bytes.len()));
-        if bytes.len() < limits::OUTPUT_BYTES {
-            self.text.extend_from_slice(&bytes);
-        } else {
-            self.done.push(Piece::Bytes(std::mem::take(&mut self.text)));
-            self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
-        }
+/// What stands before so many bytes; without any, all of it.
+fn literal(text: &mut Vec<u8>, len: usize) {
+    if len == 0 {
+        text.extend_from_slice(b"\"\"");
+        return;
     }
+    text.push(b'{');
+    number(text, len as u64);
+    text.extend_from_slice(b"}\r\n");
+}
 
-    fn into_pieces(mut self) -> Vec<Piece> {
-        self.done.push(Piece::Bytes(self.text));
-        self.done
+/// `BODY[HEADER]<100> `; nothing for an item that asks for no section.
+fn name(item: &Item) -> Vec<u8> {
+    let mut name = Vec::new();
+    if let Item::Section { section, partial, .. } = item {
+        push(&mut name, format_args!("BODY[{section}]"));
+        if let Some((start, _)) = partial {
+            push(&mut name, format_args!("<{start}>"));
+        }
+        name.push(b' ');
     }
+    name
 }
 
 /// `1.2`

@@ -69,6 +69,16 @@ impl Item {
         )
     }
 
+    /// Whether it takes parsing the message.
+    pub fn needs_parsing(&self) -> bool {
+        match self {
+            Item::Envelope | Item::Body | Item::BodyStructure | Item::Preview { .. } => true,
+            Item::Section { section, .. } => *section != Section::default(),
+            Item::Binary { .. } | Item::BinarySize(_) | Item::Rfc822Header | Item::Rfc822Text => true,
+            _ => false,
+        }
+    }
+
     /// Items that stand for themselves.
     pub(super) fn by_name(name: &[u8]) -> Option<Item> {
         const NAMES: &[(&str, Item)] = &[

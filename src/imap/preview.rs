@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Characters (RFC 8970 3.3: at most 256).
 const LENGTH: usize = 200;
 
+/// Bytes that are looked at first.
+const FIRST: usize = 4 << 10;
+
 /// Parts that are tried; others before a text are rare.
 const PARTS: usize = 4;
 
@@ -20,13 +23,20 @@ pub fn render(
 ) -> io::Result<String> {
     for wanted in [&b"plain"[..], b"html"] {
         for part in structure.parts().iter().filter(|part| is_text(part, wanted)).take(PARTS) {
-            let body = read(part.body.clone(), limits::PREVIEW_BYTES)?;
             let content = &part.content;
             let charset = content.parameter("charset");
-            let decoded = text::decode(&body, content.encoding.as_deref(), charset, limits::PREVIEW_BYTES);
-            let words = if wanted == b"html" { words(&text::html_to_text(&decoded)) } else { words(&decoded) };
-            if !words.is_empty() {
-                return Ok(words);
+            // The beginning of most has words enough.
+            for most in [FIRST, limits::PREVIEW_BYTES] {
+                let body = read(part.body.clone(), most)?;
+                let decoded = text::decode(&body, content.encoding.as_deref(), charset, most);
+                let words = if wanted == b"html" { words(&text::html_to_text(&decoded)) } else { words(&decoded) };
+                let is_all = body.len() < most || most == limits::PREVIEW_BYTES;
+                if words.chars().count() + 1 >= LENGTH || is_all && !words.is_empty() {
+                    return Ok(words);
+                }
+                if is_all {
+                    break;
+                }
             }
         }
     }
@@ -100,5 +110,8 @@ mod tests {
         assert_eq!(preview("Content-Type: image/png\n\nx"), "");
         assert_eq!(preview(&format!("\n{}", "ä".repeat(900))).chars().count(), LENGTH);
         assert_eq!(preview(&format!("\n{}", "abcd ".repeat(900))).chars().count(), LENGTH - 1);
+        let late = format!("Content-Type: text/html\n\n<p>a<style>{}</style>late</p>", "x".repeat(2 * FIRST));
+        assert_eq!(preview(&late), "alate");
+        assert_eq!(preview(&format!("\n{}", " ".repeat(2 * limits::PREVIEW_BYTES))), "");
     }
 }

@@ -159,7 +159,7 @@ fn find(path: &[u32], structure: &Structure) -> Option<u32> {
 /// the empty line. A message that ends without one has none in its answer (RFC 3501 6.4.5); when fields are asked for by
 /// name it gets one nevertheless, as Dovecot gives it.
 pub fn filter_fields(block: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(block.len().min(1 << 10));
     let mut end = 0;
     for field in header::fields(block) {
         end = field.range.end;

@@ -10,6 +10,21 @@ pub fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
+/// A number.
+pub fn number(out: &mut Vec<u8>, number: impl Into<u64>) {
+    let mut left = number.into();
+    let mut digits = [b'0'; 20];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += (left % 10) as u8;
+        (left, used) = (left / 10, used + 1);
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
 /// A string: quoted when it may be, else a literal. NUL, which neither may hold, becomes 0x80.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     let quotable = bytes.len() <= 1_000 && bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t'));
@@ -40,9 +55,10 @@ pub fn mailbox(out: &mut Vec<u8>, name: &str, utf8: bool) {
 
 /// A parenthesised flag list.
 pub fn flags(out: &mut Vec<u8>, flags: Flags, recent: bool) {
-    push(out, format_args!("({flags}"));
-    if recent {
-        out.extend_from_slice(if flags.is_empty() { b"\\Recent" } else { b" \\Recent" });
+    out.push(b'(');
+    for (nth, name) in flags.names().chain(recent.then_some("\\Recent")).enumerate() {
+        out.extend_from_slice(if nth == 0 { b"" } else { b" " });
+        out.extend_from_slice(name.as_bytes());
     }
     out.push(b')');
 }
@@ -105,6 +121,9 @@ mod tests {
         let mut out = Vec::new();
         mailbox(&mut out, "a\"ä\\", true);
         assert_eq!(out, "\"a\\\"ä\\\\\"".as_bytes());
+        for value in [0, 9, 10, 4_294_967_295, u64::MAX] {
+            assert_eq!(written(|o| number(o, value)), value.to_string());
+        }
         assert_eq!(written(|o| flags(o, Flags::SEEN, true)), "(\\Seen \\Recent)");
         assert_eq!(written(|o| flags(o, Flags::NONE, true)), "(\\Recent)");
         assert_eq!(written(|o| flags(o, Flags::NONE, false)), "()");

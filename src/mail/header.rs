@@ -53,6 +53,7 @@ fn empty_line(bytes: &[u8]) -> Option<usize> {
 
 impl<'a> Field<'a> {
     /// Whether it has this name, in any case.
+    #[inline]
     pub fn is(&self, name: &[u8]) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
@@ -105,6 +106,7 @@ pub struct Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
         let start = self.at;
         let rest = self.block.get(start..)?;
@@ -121,7 +123,8 @@ impl<'a> Iterator for Fields<'a> {
         self.at = start + len;
         let raw = rest.get(..len).unwrap_or_default();
         let content = raw.strip_suffix(b"\n").map_or(raw, |line| line.strip_suffix(b"\r").unwrap_or(line));
-        let colon = memchr(b':', content.get(..first_line).unwrap_or(content));
+        // Names are too short for memchr to be the faster one.
+        let colon = content.iter().take(first_line).position(|&byte| byte == b':');
         let (name, value) = match colon {
             Some(at) => {
                 let name = content.get(..at).unwrap_or_default();

@@ -46,6 +46,8 @@ pub struct Connection<C: Core, B: Bridge<C>> {
     taken: usize,
     /// Taken before the core was last woken.
     watch: Watch,
+    /// Goes off at this time or, when more time was given since, before it is over.
+    alarm: Option<(Timestamp, Timer)>,
     turn: Turn,
 }
 
@@ -121,6 +123,7 @@ where
             unread: Vec::new(),
             taken: 0,
             watch: Watch::Due,
+            alarm: None,
             turn: Turn::new(),
         }
     }
@@ -323,12 +326,15 @@ where
             return Ok(());
         }
         let left = until.since(self.clock.now());
-        let mut timer = (!left.is_zero()).then(|| Timer::after(left));
+        // Each new timer wakes the thread that waits for all sockets, so one serves as long as it is not too late.
+        if self.alarm.as_ref().is_none_or(|(at, _)| *at > until) {
+            self.alarm = Some((until, Timer::after(left)));
+        }
         let mut stopped = self.stop.listen();
         if self.stop.is_stopped() {
             return Err(self.part(stream).await);
         }
-        let (core, unread, watch) = (&mut self.core, &mut self.unread, &mut self.watch);
+        let (core, unread, watch, alarm) = (&mut self.core, &mut self.unread, &mut self.watch, &mut self.alarm);
         let woken = poll_fn(|cx| {
             // Before the socket, which may be ready for ever.
             if pin!(&mut stopped).poll(cx).is_ready() {
@@ -351,9 +357,9 @@ where
             {
                 return Poll::Ready(Woken::Changed);
             }
-            match timer.as_mut() {
-                Some(timer) => Pin::new(timer).poll(cx).map(|_| Woken::Time),
-                None => Poll::Ready(Woken::Time),
+            match alarm {
+                Some((_, timer)) if !left.is_zero() => Pin::new(timer).poll(cx).map(|_| Woken::Time),
+                _ => Poll::Ready(Woken::Time),
             }
         })
         .await;
@@ -368,7 +374,10 @@ where
             }
             Woken::Read(Err(error)) if is_gone(&error) => Err(Ended::ByPeer),
             Woken::Read(Err(error)) => Err(Ended::Failed(error)),
-            Woken::Time => Ok(()),
+            Woken::Time => {
+                self.alarm = None;
+                Ok(())
+            }
         }
     }
 

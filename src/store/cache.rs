@@ -25,7 +25,7 @@ mod tend;
 mod tests;
 mod window;
 
-use crate::base::limits;
+use crate::base::{Slice, limits};
 use crate::disk::Disk;
 use crate::mail::Kept;
 use event_listener::{Event, EventListener};
@@ -101,21 +101,28 @@ impl Cache {
     }
 
     /// What was kept of the message with this [`Base::key`](crate::mail::name::Base::key) and this size (in wire form).
-    pub fn get(&self, key: u64, size: u64) -> Option<Vec<u8>> {
+    pub fn get(&self, key: u64, size: u64) -> Option<Slice> {
         let (number, at) = split(self.index().get(key)?);
-        record::payload(&record::read(&*self.file(number)?, at)?, key, size).map(<[u8]>::to_vec)
+        record::payload(&record::read(&*self.file(number)?, at)?.into(), key, size)
     }
 
-    /// Calls `read` with what was kept of one of the messages that the window expects. Records that lie together are read
-    /// together.
-    pub fn look<T>(&self, nth: usize, size: u64, window: &mut Window, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    /// The same of one of the messages that the window expects. Records that lie together are read together.
+    pub fn look(&self, nth: usize, size: u64, window: &mut Window) -> Option<Slice> {
+        let (number, at) = split(self.place(nth, window)?);
+        record::payload(&window.record(number, at, || self.file(number))?, *window.keys.get(nth)?, size)
+    }
+
+    /// Whether there may be something of one of the messages that the window expects.
+    pub fn may_have(&self, nth: usize, window: &mut Window) -> bool {
+        self.place(nth, window).is_some()
+    }
+
+    fn place(&self, nth: usize, window: &mut Window) -> Option<u32> {
         if window.places.is_empty() {
             let index = self.index();
             window.places.extend(window.keys.iter().map(|&key| index.get(key)));
         }
-        let (key, place) = (*window.keys.get(nth)?, (*window.places.get(nth)?)?);
-        let (number, at) = split(place);
-        record::payload(window.record(number, at, || self.file(number))?, key, size).map(read)
+        *window.places.get(nth)?
     }
 
     fn file(&self, number: u32) -> Option<Arc<File>> {

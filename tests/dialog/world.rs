@@ -1,7 +1,7 @@
 //! A mail store in memory: folders, messages, and what FETCH, SEARCH, STORE and MOVE do with them.
 
-use lazaret::base::{Flags, Form, Piece, UidList, UidRanges};
-use lazaret::imap::content::{Content, Row};
+use lazaret::base::{Flags, Form, Slice, UidList, UidRanges};
+use lazaret::imap::content::{Bytes, Content, Row};
 use lazaret::imap::gather::{self, Gathering, Order};
 use lazaret::imap::question::{
     Answer, Fetch, Figures, FlagRow, Folder, Found, Refusal, Rows, Search, Store, StoreMode, Stored as StoredFlags,
@@ -198,21 +198,21 @@ impl Content for Stored {
     fn id(&self) -> io::Result<String> {
         Ok(format!("id{}", self.uid))
     }
-    fn header(&mut self) -> io::Result<Arc<[u8]>> {
+    fn header(&mut self) -> io::Result<Slice> {
         let end = header::end(&self.message.bytes);
         Ok(self.wire(0..end as u64).into())
     }
-    fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
+    fn envelope(&mut self) -> io::Result<Slice> {
         let mut out = Vec::new();
         envelope::render(&self.header()?, &mut out);
         Ok(out.into())
     }
-    fn body_structure(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body_structure(&mut self) -> io::Result<Slice> {
         let mut out = Vec::new();
         structure::render_body_structure(&*self.structure()?, &mut out);
         Ok(out.into())
     }
-    fn body(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body(&mut self) -> io::Result<Slice> {
         let mut out = Vec::new();
         structure::render_body(&*self.structure()?, &mut out);
         Ok(out.into())
@@ -220,13 +220,13 @@ impl Content for Stored {
     fn structure(&mut self) -> io::Result<Arc<Structure>> {
         Ok(Arc::new(Structure::of(&self.message.bytes, Form::Crlf)))
     }
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
         let bytes = self.wire(range);
         if bytes.len() < 1000 {
-            return Ok(Piece::Bytes(bytes));
+            return Ok(Bytes::Held(bytes.into()));
         }
         let len = bytes.len() as u64;
-        Ok(Piece::File(lazaret::base::FileRange {
+        Ok(Bytes::File(lazaret::base::FileRange {
             file: Arc::new(temporary(&bytes)?),
             start: 0,
             len,
@@ -238,12 +238,12 @@ impl Content for Stored {
         let _ = bytes.chunks(5).all(sink);
         Ok(())
     }
-    fn preview(&mut self, lazy: bool) -> io::Result<Option<Arc<str>>> {
+    fn preview(&mut self, lazy: bool) -> io::Result<Option<String>> {
         if lazy && self.message.bytes.len() > 1000 {
             return Ok(None);
         }
         let structure = self.structure()?;
-        preview::render(&structure, &mut |range, most| self.read(range, most)).map(|words| Some(words.into()))
+        preview::render(&structure, &mut |range, most| self.read(range, most)).map(Some)
     }
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = self.wire(range);
@@ -266,7 +266,8 @@ fn temporary(bytes: &[u8]) -> io::Result<File> {
 
 pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusal> {
     let mut rows = Rows::default();
-    let wanted: Vec<u32> = fetch.list.within(&fetch.uids).filter(|&u| u >= fetch.from).collect();
+    let wanted: Vec<u32> = fetch.list.within_from(&fetch.uids, fetch.from).collect();
+    let mut lines = fetch::Lines::new(fetch);
     for (i, &uid) in wanted.iter().enumerate() {
         if i == world.piece {
             rows.next = Some(uid);
@@ -282,7 +283,7 @@ pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusa
         }
         let mut stored = Stored { uid, message: message.clone() };
         let seq = fetch.list.seq(uid).expect("it came from the list");
-        if let Err(trouble) = fetch::line(seq, fetch, &mut stored, &mut rows.pieces) {
+        if let Err(trouble) = lines.add(seq, &mut stored) {
             rows.refused = Some(trouble.refusal().expect("the fake can be read"));
         }
         if fetch.mark_seen && !message.flags.has(Flags::SEEN) {
@@ -292,6 +293,7 @@ pub fn rows(world: &mut World, name: &str, fetch: &Fetch) -> Result<Rows, Refusa
             world.modseq = modseq;
         }
     }
+    rows.pieces = lines.into_pieces();
     Ok(rows)
 }
 

@@ -3,9 +3,9 @@
 use super::query::{self, Query};
 use super::{Answered, Turned, Visit, href, label, refused};
 use crate::base::time::minute;
-use crate::base::{Flags, Timestamp, UidList, UidRanges, limits};
+use crate::base::{Flags, Slice, Timestamp, UidList, UidRanges, limits};
 use crate::bridge::Place;
-use crate::bridge::content::Message;
+use crate::bridge::content::{Among, Message};
 use crate::bridge::turn::Turn;
 use crate::imap::content::Content;
 use crate::imap::search::{self, Against};
@@ -16,9 +16,7 @@ use crate::page::request::encoded;
 use crate::page::response::Response;
 use crate::page::texts::{Common, Site as Texts};
 use crate::quarantine::{Quarantine, Scope};
-use crate::store::cache::Window;
 use crate::store::{Located, Reach, Row};
-use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Letters of a sender, subject or reason in a list.
@@ -69,7 +67,7 @@ impl Hunt {
         let mut turn = Turn::new(store);
         let none = UidRanges::new();
         let against = Against { recent: &none, now: store.now() };
-        let window = RefCell::<Window>::default();
+        let mut among = Among::default();
         loop {
             let above = self.list.rank(self.below);
             let first = above.saturating_sub(limits::PIECE_ROWS as u32);
@@ -83,7 +81,7 @@ impl Hunt {
                 rows.push(*row);
                 true
             });
-            window.borrow_mut().expect(rows.iter().map(|row| row.key));
+            among.expect(&rows);
             for (nth, row) in rows.iter().enumerate().rev() {
                 if self.found.len() >= self.most {
                     return false;
@@ -93,7 +91,7 @@ impl Hunt {
                     return store.now() < self.deadline;
                 }
                 let uid = row.uid;
-                let mut message = Message::new(store, self.reach, self.kept, row).among(&window, nth);
+                let mut message = Message::new(store, self.reach, self.kept, row).among(&mut among, nth);
                 let matches = search::matches(&self.query.key, &mut message, &against)
                     .and_then(|matches| Ok(matches && self.has_score(&mut message)?));
                 match matches {
@@ -122,7 +120,7 @@ impl Hunt {
 pub(super) struct Opening {
     /// An empty one for a message that has none.
     pub trace: Trace,
-    header: Arc<[u8]>,
+    header: Slice,
     /// Where the sender's header begins.
     own: usize,
 }

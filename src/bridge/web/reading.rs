@@ -4,9 +4,9 @@ use super::listing::{self, Found, message_href};
 use super::message;
 use super::senders;
 use super::{Answered, NoPage, Turned, Visit, href};
-use crate::base::{Flags, Piece, UidRanges, limits};
+use crate::base::{Flags, UidRanges, limits};
 use crate::bridge::content::Message;
-use crate::imap::content::Content;
+use crate::imap::content::{Bytes, Content};
 use crate::mail::{Address, Kept};
 use crate::page::desk::{self, Shown};
 use crate::page::response::{Body, Response};
@@ -97,8 +97,8 @@ impl Visit {
             ["eml"] => {
                 let name = message::file_name(&mut content).map_err(unreadable)?;
                 let body = match content.bytes(message::original(&content)).map_err(unreadable)? {
-                    Piece::Bytes(bytes) => Body::Bytes(bytes),
-                    Piece::File(range) => Body::File(range),
+                    Bytes::Held(bytes) => Body::Bytes(bytes.to_vec()),
+                    Bytes::File(range) => Body::File(range),
                 };
                 saved(&name, body)
             }

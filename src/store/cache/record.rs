@@ -5,6 +5,7 @@
 //! ```
 //! Numbers are little-endian; the length counts all but the zeros; the checksum covers what stands behind it.
 
+use crate::base::Slice;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -84,9 +85,9 @@ pub fn proven(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// The payload of a proven record, if it is this message's.
-pub fn payload(record: &[u8], key: u64, size: u64) -> Option<&[u8]> {
+pub fn payload(record: &Slice, key: u64, size: u64) -> Option<Slice> {
     let is_its = long(record, 16)? == key && long(record, 24)? == size;
-    record.get(HEAD..).filter(|_| is_its)
+    if is_its { record.part(HEAD..record.len()) } else { None }
 }
 
 /// Reads until the buffer is full or the file ends.

@@ -1,6 +1,7 @@
 //! Records that lie together, read together.
 
 use super::record;
+use crate::base::Slice;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -20,11 +21,9 @@ pub struct Window {
     /// The segment, by number and by file.
     segment: Option<(u32, Arc<File>)>,
     start: u64,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     /// Where the record before began.
     last: u64,
-    /// One that does not lie in the window.
-    single: Vec<u8>,
 }
 
 impl Window {
@@ -37,11 +36,11 @@ impl Window {
 
     /// The record at this offset of a segment, proven. `open` gives the segment's file, unless it is the one of the record
     /// before: a segment that was removed meanwhile still says what it said.
-    pub(super) fn record(&mut self, number: u32, at: u64, open: impl FnOnce() -> Option<Arc<File>>) -> Option<&[u8]> {
+    pub(super) fn record(&mut self, number: u32, at: u64, open: impl FnOnce() -> Option<Arc<File>>) -> Option<Slice> {
         let is_same = self.segment.as_ref().is_some_and(|(known, _)| *known == number);
         if !is_same {
             (self.segment, self.start) = (Some((number, open()?)), 0);
-            self.bytes.clear();
+            self.bytes = Arc::default();
         }
         let (_, file) = self.segment.as_ref()?;
         // A block for one record would be a waste where messages of many recipients lie mixed.
@@ -49,16 +48,20 @@ impl Window {
         self.last = at;
         if is_near && !has(&self.bytes, self.start, at) {
             self.start = at / BLOCK * BLOCK;
-            self.bytes.resize((BLOCK + BEYOND) as usize, 0);
-            let have = record::read_at(file, &mut self.bytes, self.start).unwrap_or(0);
-            self.bytes.truncate(have);
+            // Room that nobody reads in any more is used again.
+            let mut bytes = Arc::try_unwrap(std::mem::take(&mut self.bytes)).unwrap_or_default();
+            bytes.resize((BLOCK + BEYOND) as usize, 0);
+            let have = record::read_at(file, &mut bytes, self.start).unwrap_or(0);
+            bytes.truncate(have);
+            self.bytes = Arc::new(bytes);
         }
         // It may have been appended, or be longer, than what was read.
         if !has(&self.bytes, self.start, at) {
-            self.single = record::read(file, at)?;
-            return Some(&self.single);
+            return record::read(file, at).map(Slice::from);
         }
-        record::proven(within(&self.bytes, self.start, at)?)
+        let len = record::proven(within(&self.bytes, self.start, at)?)?.len();
+        let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        Slice::of(&self.bytes, from..from + len)
     }
 }
 

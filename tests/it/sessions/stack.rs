@@ -3,6 +3,7 @@
 use super::Random;
 use super::fault::Fault;
 use lazaret::base::{Timestamp, UidRanges};
+use lazaret::bridge::crew::Crew;
 use lazaret::bridge::imap::Shared;
 use lazaret::bridge::memory::Memory;
 use lazaret::disk::Disk;
@@ -115,6 +116,7 @@ fn open(root: &Path, clock: &Arc<AtomicU64>) -> Arc<Shared> {
         accounts: Arc::new(accounts),
         subscriptions: Subscriptions::new(&disk),
         ordering: Arc::new(Memory::new(1 << 30)),
+        crew: Crew::new(),
     })
 }
 

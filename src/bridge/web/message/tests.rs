@@ -1,6 +1,6 @@
 use super::*;
-use crate::base::{Form, Piece};
-use crate::imap::content::Row;
+use crate::base::{Form, Slice};
+use crate::imap::content::{Bytes, Row};
 use crate::mail::trace::{Client, Told};
 use crate::page::texts::Language;
 use crate::page::{message as page, sanitise};
@@ -37,19 +37,19 @@ impl Content for Stored {
         Ok("id".into())
     }
 
-    fn header(&mut self) -> io::Result<Arc<[u8]>> {
-        Ok(self.bytes[..header::end(&self.bytes)].into())
+    fn header(&mut self) -> io::Result<Slice> {
+        Ok(self.bytes[..header::end(&self.bytes)].to_vec().into())
     }
 
-    fn envelope(&mut self) -> io::Result<Arc<[u8]>> {
+    fn envelope(&mut self) -> io::Result<Slice> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn body_structure(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body_structure(&mut self) -> io::Result<Slice> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn body(&mut self) -> io::Result<Arc<[u8]>> {
+    fn body(&mut self) -> io::Result<Slice> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -57,8 +57,8 @@ impl Content for Stored {
         Ok(Arc::new(Structure::of(&self.bytes, Form::Crlf)))
     }
 
-    fn bytes(&mut self, range: Range<u64>) -> io::Result<Piece> {
-        Ok(Piece::Bytes(self.range(range)))
+    fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
+        Ok(Bytes::Held(self.range(range).into()))
     }
 
     fn raw(&mut self, range: Range<u64>, sink: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
@@ -66,7 +66,7 @@ impl Content for Stored {
         Ok(())
     }
 
-    fn preview(&mut self, _: bool) -> io::Result<Option<Arc<str>>> {
+    fn preview(&mut self, _: bool) -> io::Result<Option<String>> {
         Ok(None)
     }
 
