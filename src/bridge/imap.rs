@@ -219,56 +219,60 @@ impl ImapBridge {
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
+        let parses = wanted.items.iter().any(Item::needs_parsing);
         let mut turn = Turn::new(store);
-        let batch: Vec<u32> = wanted.list.within_from(&wanted.uids, wanted.from).take(limits::PIECE_ROWS + 1).collect();
-        let mut rows = Rows { next: batch.get(limits::PIECE_ROWS).copied(), ..Rows::default() };
-        let batch = batch.get(..limits::PIECE_ROWS.min(batch.len())).unwrap_or_default();
-        let mut found = self.rows(content, batch);
-        rows.vanished = found.len() < batch.len();
-        found.retain(|row| row.modseq > wanted.since);
-        if wanted.mark_seen {
-            rows.changed = self.mark_seen(content, &mut found)?;
-        }
+        let mut rows = Rows::default();
         let mut lines = fetch::Lines::new(wanted);
         let mut among = Among::default();
-        among.expect(&found);
-        let parses = wanted.items.iter().any(Item::needs_parsing);
-        let mut ahead = Vec::new().into_iter();
-        for (nth, row) in found.iter().enumerate() {
-            if lines.len() > limits::PIECE_BYTES as u64 || turn.is_over() {
-                // What changed already is told with the rows that come later, too.
-                rows.next = Some(row.uid);
+        let mut left = wanted.list.within_from(&wanted.uids, wanted.from);
+        'piece: loop {
+            let group: Vec<u32> = left.by_ref().take(limits::GROUP).collect();
+            if group.is_empty() {
                 break;
             }
-            if parses && nth.is_multiple_of(limits::GROUP) {
-                let group = found.get(nth..).unwrap_or_default();
-                ahead = self.parse_ahead(content, group, nth, &mut among).into_iter();
+            if turn.is_over_before(group.len()) {
+                rows.next = group.first().copied();
+                break;
             }
-            let parsed = ahead.next().flatten();
-            let Some(seq) = wanted.list.seq(row.uid) else { continue };
-            let message = Message::new(store, content.sight, content.kept, row);
-            let mut message = message.among(&mut among, nth).parsed(parsed);
-            match lines.add(seq, &mut message) {
-                Ok(()) => {}
-                Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
-                Err(Trouble::Io(error)) => {
-                    log::error!("message {} cannot be read: {error}", row.uid);
-                    let text = "a message could not be read; the log of the server says why";
-                    rows.refused.get_or_insert_with(|| Refusal::new("CORRUPTION", text));
+            let mut found = self.rows(content, &group);
+            rows.vanished |= found.len() < group.len();
+            found.retain(|row| row.modseq > wanted.since);
+            if wanted.mark_seen {
+                rows.changed.extend(self.mark_seen(content, &mut found)?);
+            }
+            among.expect(&found);
+            let parsed = if parses { self.parse_ahead(content, &found, &mut among) } else { Vec::new() };
+            let mut parsed = parsed.into_iter();
+            for (nth, row) in found.iter().enumerate() {
+                if lines.len() > limits::PIECE_BYTES as u64 {
+                    // What changed already is told with the rows that come later, too.
+                    rows.next = Some(row.uid);
+                    break 'piece;
                 }
-                Err(trouble) => rows.refused = rows.refused.or(trouble.refusal()),
+                let parsed = parsed.next().flatten();
+                let Some(seq) = wanted.list.seq(row.uid) else { continue };
+                let message = Message::new(store, content.sight, content.kept, row);
+                match lines.add(seq, &mut message.among(&mut among, nth).parsed(parsed)) {
+                    Ok(()) => {}
+                    Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
+                    Err(Trouble::Io(error)) => {
+                        log::error!("message {} cannot be read: {error}", row.uid);
+                        let text = "a message could not be read; the log of the server says why";
+                        rows.refused.get_or_insert_with(|| Refusal::new("CORRUPTION", text));
+                    }
+                    Err(trouble) => rows.refused = rows.refused.or(trouble.refusal()),
+                }
             }
         }
         rows.pieces = lines.into_pieces();
         Ok(Answer::Rows(rows))
     }
 
-    /// Parses those of the first messages of `rows` that the cache does not have, as many at once as may be. `nth` is the place
-    /// of the first among all. Of what cannot be read there is nothing: whoever wants it is told why.
-    fn parse_ahead(&self, content: &Content, rows: &[Row], nth: usize, among: &mut Among) -> Vec<Option<Parsed>> {
+    /// Parses those of these messages that the cache does not have, as many at once as may be. Of what cannot be read there is
+    /// nothing: whoever wants it is told why.
+    fn parse_ahead(&self, content: &Content, rows: &[Row], among: &mut Among) -> Vec<Option<Parsed>> {
         let store = &self.shared.quarantine.store;
-        let group = rows.iter().take(limits::GROUP).enumerate();
-        let missing = group.map(|(at, row)| (!among.may_have(store, nth + at)).then_some(row));
+        let missing = rows.iter().enumerate().map(|(nth, row)| (!among.may_have(store, nth)).then_some(row));
         let missing: Vec<Option<&Row>> = missing.collect();
         if missing.iter().flatten().count() < 2 {
             return Vec::new();
