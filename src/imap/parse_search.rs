@@ -144,7 +144,7 @@ fn text(p: &mut Parser<'_>, with: &Keys<'_>) -> Parsing<String> {
     p.space()?;
     let text = match with.charset {
         Charset::Utf8 => p.text()?,
-        Charset::Named(name) => text::decode_charset(&p.astring()?, Some(name)),
+        Charset::Named(name) => text::decode_charset(p.astring()?, Some(name)).into_owned(),
         Charset::Unknown => {
             p.astring()?;
             String::new()

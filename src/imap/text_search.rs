@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::mail::header::{self, Field};
 use crate::mail::mime::{Kind, Part};
 use crate::mail::{fold, text, words};
+use memchr::memmem::Finder;
 use std::io;
 
 /// How texts are compared.
@@ -25,10 +26,25 @@ impl Manner {
             Manner::Loose => fold::loose(text),
         }
     }
+}
 
-    /// Whether the text has a folded one.
-    fn has(self, text: &str, value: &str) -> bool {
-        memchr::memmem::find(self.fold(text).as_bytes(), value.as_bytes()).is_some()
+/// A folded text that is looked for.
+struct Needle<'a> {
+    finder: Finder<'a>,
+    manner: Manner,
+}
+
+impl<'a> Needle<'a> {
+    fn new(value: &'a str, manner: Manner) -> Self {
+        Needle { finder: Finder::new(value), manner }
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        let folded = match self.manner {
+            Manner::Exact => fold::casemap_bytes(text),
+            Manner::Loose => fold::loose_bytes(text),
+        };
+        self.finder.find(&folded).is_some()
     }
 }
 
@@ -39,7 +55,8 @@ const RECIPIENT: &[u8] = b"x-lazaret-recipient";
 /// Whether a field of this name holds the text. The first `trace` bytes of the block are the trace: below, a sender may have
 /// written anything.
 pub(super) fn field_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
-    texts_of(block, trace, name).any(|text| manner.has(&text, value))
+    let needle = Needle::new(value, manner);
+    texts_of(block, trace, name).any(|text| needle.is_in(&text))
 }
 
 /// The decoded texts of the fields in which [`Key::Header`] looks under this name, which is in lower case.
@@ -54,52 +71,49 @@ fn texts_of<'a>(block: &'a [u8], trace: u32, name: &'a [u8]) -> impl Iterator<It
 }
 
 /// Whether a field of the block, written out, holds the text.
-fn header_has(block: &[u8], value: &str, manner: Manner) -> bool {
+fn header_has(block: &[u8], needle: &Needle<'_>) -> bool {
     header::fields(block).any(|field| {
         let name = String::from_utf8_lossy(field.name);
-        manner.has(&format!("{name}: {}", words::decode(field.value)), value)
+        needle.is_in(&format!("{name}: {}", words::decode(field.value)))
     })
 }
 
 /// Whether header or body hold the text, headers of parts included (RFC 9051 6.4.4 `TEXT`).
 pub(super) fn text_has(content: &mut dyn Content, value: &str, manner: Manner) -> io::Result<bool> {
-    Ok(header_has(&content.header()?, value, manner) || parts_have(content, value, manner, true)?)
+    let needle = Needle::new(value, manner);
+    Ok(header_has(&content.header()?, &needle) || parts_have(content, &needle, true)?)
 }
 
 /// Whether a part that is text holds the text. Headers of parts and of embedded messages are none (RFC 9051 6.4.4 `BODY`).
 pub(super) fn body_has(content: &mut dyn Content, value: &str, manner: Manner) -> io::Result<bool> {
-    parts_have(content, value, manner, false)
+    parts_have(content, &Needle::new(value, manner), false)
 }
 
-fn parts_have(content: &mut dyn Content, value: &str, manner: Manner, with_headers: bool) -> io::Result<bool> {
+fn parts_have(content: &mut dyn Content, needle: &Needle<'_>, with_headers: bool) -> io::Result<bool> {
     let structure = content.structure()?;
     for (number, part) in structure.parts().iter().enumerate() {
         if number > 0 && with_headers {
             let block = content.read(part.header.clone(), limits::HEADER_BYTES)?;
-            if header_has(&block, value, manner) {
+            if header_has(&block, needle) {
                 return Ok(true);
             }
         }
-        if is_text(part) && manner_has(&shown(content, part)?, part, value, manner) {
+        if is_text(part) && body_of_part_has(content, part, needle)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The decoded text of a part.
-fn shown(content: &mut dyn Content, part: &Part) -> io::Result<String> {
-    let body = content.read(part.body.clone(), limits::SEARCH_PART)?;
-    let charset = part.content.parameter("charset");
-    Ok(text::decode(&body, part.content.encoding.as_deref(), charset, limits::SEARCH_PART))
-}
-
 /// HTML is searched as it is, so that an address in a link is found, and without its tags, so that a word is found
 /// whatever is between its letters.
-fn manner_has(decoded: &str, part: &Part, value: &str, manner: Manner) -> bool {
+fn body_of_part_has(content: &mut dyn Content, part: &Part, needle: &Needle<'_>) -> io::Result<bool> {
+    let body = content.read(part.body.clone(), limits::SEARCH_PART)?;
+    let charset = part.content.parameter("charset");
+    let text = text::decode(&body, part.content.encoding.as_deref(), charset, limits::SEARCH_PART);
     let html = part.content.is("text", "html");
-    let as_it_is = !html || manner == Manner::Exact;
-    (as_it_is && manner.has(decoded, value)) || (html && manner.has(&text::html_to_text(decoded), value))
+    let as_it_is = !html || needle.manner == Manner::Exact;
+    Ok((as_it_is && needle.is_in(&text)) || (html && needle.is_in(&text::html_to_text(&text))))
 }
 
 /// What cannot be taken apart is searched as it is, delivery reports too (RFC 9051 6.4.4); pictures and the like are not.
@@ -141,7 +155,7 @@ fn scored(key: &Key, content: &mut dyn Content, manner: Manner) -> io::Result<Op
         Key::Header { name, .. } if name != b"subject" => 80,
         Key::Header { .. } | Key::Text(_) if whole_field(b"subject") => 100,
         Key::Text(_) if whole_field(b"from") || whole_field(b"to") => 75,
-        Key::Text(_) if header_has(&block, value, Manner::Loose) => 25,
+        Key::Text(_) if header_has(&block, &Needle::new(value, Manner::Loose)) => 25,
         Key::Text(_) | Key::Body(_) if body_has(content, value, Manner::Loose)? => 50,
         _ => 1,
     };

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod form;
 pub mod header;
 pub mod held;
+pub mod html;
 pub mod kinds;
 pub mod mime;
 pub mod name;

@@ -230,7 +230,7 @@ fn read_part(message: &mut dyn Content, structure: &Structure, number: u32, most
     let is_long = part.body.end - part.body.start > bytes.len() as u64;
     let encoding = part.content.encoding.as_deref();
     let decoded = charset::decode_transfer(&bytes, encoding, most + 1);
-    let mut text = charset::decode_charset(&decoded, part.content.parameter("charset"));
+    let mut text = charset::decode_charset(decoded, part.content.parameter("charset")).into_owned();
     let is_cut = cut(&mut text, most);
     Ok((text, is_cut || is_long))
 }
@@ -341,7 +341,7 @@ fn extended(value: &[u8]) -> String {
             }
         }
     }
-    charset::decode_charset(&bytes, text.map(|_| name).filter(|name| !name.is_empty()))
+    charset::decode_charset(bytes, text.map(|_| name).filter(|name| !name.is_empty())).into_owned()
 }
 
 /// An attachment as the page lists it. Of those that the budget of bytes to read does not reach, no hash is computed.
