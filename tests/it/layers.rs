@@ -55,6 +55,7 @@ const HANDLES: &[&str] = &["std::io", "std::path", "std::fs::File"];
 const TIMES: &[&str] = &["std::time::SystemTime", "std::time::UNIX_EPOCH"];
 const FILES: &[&str] = &["std::fs", "std::os", "std::ffi"];
 /// With threads: a panic in one goes on in whoever waits for it.
+/// A panic of a thread goes on in the one that waits for it.
 const LOCKS: &[&str] = &["std::sync", "std::thread", "std::cell", "std::panic::resume_unwind"];
 const ALL: &[&str] = &["std"];
 
