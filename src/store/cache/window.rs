@@ -5,10 +5,10 @@ use crate::base::Slice;
 use std::fs::File;
 use std::sync::Arc;
 
-/// What is read at once, from a multiple of it: whoever goes backward is served as well.
-const BLOCK: u64 = 64 << 10;
-/// What is read beyond, since the last record of a block does not end with it.
-const BEYOND: u64 = 4 << 10;
+/// What is read at once.
+const BLOCK: u64 = 72 << 10;
+/// How much of it lies on the side from which the reader comes: threads that parse together do not write quite in a row.
+const BEHIND: u64 = 8 << 10;
 
 /// Messages that are looked at one after the other, and what was read last of a segment.
 #[derive(Default)]
@@ -45,12 +45,13 @@ impl Window {
         let (_, file) = self.segment.as_ref()?;
         // A block for one record would be a waste where messages of many recipients lie mixed.
         let is_near = is_same && at.abs_diff(self.last) < BLOCK;
+        let is_forward = at >= self.last;
         self.last = at;
         if is_near && !has(&self.bytes, self.start, at) {
-            self.start = at / BLOCK * BLOCK;
+            self.start = at.saturating_sub(if is_forward { BEHIND } else { BLOCK - BEHIND });
             // Room that nobody reads in any more is used again.
             let mut bytes = Arc::try_unwrap(std::mem::take(&mut self.bytes)).unwrap_or_default();
-            bytes.resize((BLOCK + BEYOND) as usize, 0);
+            bytes.resize(BLOCK as usize, 0);
             let have = record::read_at(file, &mut bytes, self.start).unwrap_or(0);
             bytes.truncate(have);
             self.bytes = Arc::new(bytes);
