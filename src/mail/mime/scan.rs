@@ -2,7 +2,7 @@
 
 use super::{Content, Kind, Part, Structure};
 use crate::base::{Form, limits};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 /// Longest boundary that can match: RFC 2046 5.1.1 allows 70, RFC 5322 2.1.1 lines of 998. A multipart with a longer
 /// one has no parts.
@@ -73,7 +73,9 @@ impl Scanner {
     /// Takes the next bytes of the message.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        while let Some(lf) = memchr(b'\n', rest) {
+        loop {
+            rest = self.skip_body(rest);
+            let Some(lf) = memchr(b'\n', rest) else { break };
             let (line, after) = rest.split_at(lf + 1);
             rest = after;
             let content = line.get(..lf).unwrap_or_default();
@@ -85,6 +87,20 @@ impl Scanner {
             }
         }
         self.keep(rest);
+    }
+
+    /// Passes over whole lines of a body that cannot be a delimiter, all at once; gives what comes behind them. Lines that end
+    /// otherwise than on the wire are counted one by one.
+    fn skip_body<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.in_header || self.line_len > 0 || self.form != Form::Crlf || bytes.starts_with(b"--") {
+            return bytes;
+        }
+        let last = memmem::find(bytes, b"\n--").or_else(|| memrchr(b'\n', bytes));
+        let Some((lines, rest)) = last.and_then(|last| bytes.split_at_checked(last + 1)) else { return bytes };
+        self.at += lines.len() as u64;
+        self.lines += memchr_iter(b'\n', lines).count() as u64;
+        self.last_end = if lines.ends_with(b"\r\n") { 2 } else { 1 };
+        rest
     }
 
     /// The message is whole.
