@@ -61,7 +61,7 @@ set pager_stop
 bind editor <space> noop
 """)
     command = f"env HOME={shlex.quote(folder)} TERM=screen LC_ALL=C.UTF-8 neomutt -n -F {shlex.quote(rc)}"
-    tmux("new-session", "-d", "-s", "mutt", "-x", "160", "-y", "50", command)
+    tmux("new-session", "-d", "-s", "mutt", "-x", "160", "-y", "90", command)
     try:
         # Should neomutt ask about the certificate, the screen stays without subjects and the check says so.
         if not check(f"{scope}: neomutt opens Caught", shows(f"mark {word}"), screen()):
