@@ -1,11 +1,16 @@
 //! A stored message as FETCH and SEARCH read it.
 
+#[cfg(test)]
+mod tests;
+
 use super::cached::Parsed;
 use super::fields;
 use crate::base::{FileRange, Form, Slice, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Bytes, Content, Row};
-use crate::imap::text_search::Manner;
+use crate::imap::search::Depth;
+use crate::imap::signature::Signature;
+use crate::imap::text_search::{self, Manner};
 use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, header};
@@ -21,10 +26,16 @@ const WHOLE: u64 = 256 << 10;
 /// Messages up to this size are parsed ahead of any wish; it takes a few milliseconds.
 const AHEAD: u64 = 4 << 20;
 
-/// Parses a message for the cache, unless it is large or was parsed before.
+/// Parses a message for the caches, unless it is large or was parsed before.
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let Some(row) = store.row(Reach::All, kept, uid).filter(|row| row.size <= AHEAD) else { return };
-    if let Err(error) = Message::new(store, Reach::All, kept, &row).body_structure() {
+    let mut message = Message::new(store, Reach::All, kept, &row);
+    let parsed = message.body_structure().and_then(|_| match row.size {
+        // It is in memory now.
+        ..=WHOLE => text_search::sign(&mut message),
+        _ => Ok(()),
+    });
+    if let Err(error) = parsed {
         // It may have been removed again; whoever asks for it is told what is wrong.
         log::debug!("message {uid} was not parsed ahead: {error}");
     }
@@ -35,6 +46,7 @@ pub fn fill(store: &Store, kept: Kept, uid: u32) {
 pub struct Among {
     cache: Window,
     fields: Window,
+    texts: Window,
 }
 
 impl Among {
@@ -42,6 +54,7 @@ impl Among {
     pub fn expect(&mut self, rows: &[Known]) {
         self.cache.expect(rows.iter().map(|row| row.key));
         self.fields.expect(rows.iter().map(|row| row.key));
+        self.texts.expect(rows.iter().map(|row| row.key));
     }
 
     /// Whether the cache may have one of them. What it has turns out when it is read.
@@ -49,6 +62,9 @@ impl Among {
         store.cache().may_have(nth, &mut self.cache)
     }
 }
+
+/// The signature of a message, once it was looked up; `None` inside: there is none.
+pub type LookedUp = Option<Option<Signature>>;
 
 /// One message. What was read or parsed is kept as long as it lives.
 pub struct Message<'a> {
@@ -62,6 +78,10 @@ pub struct Message<'a> {
     cached: Option<Option<Parsed>>,
     /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
+    /// What the store keeps of its texts.
+    signature: LookedUp,
+    /// All of it is being read to make that, and nothing else of it is made for the cache.
+    is_signed: bool,
     /// Those among which it is looked at, and its place.
     among: Option<(&'a mut Among, usize)>,
     opened: Option<Opened>,
@@ -88,6 +108,8 @@ impl<'a> Message<'a> {
             key: row.key,
             cached: None,
             fields: None,
+            signature: None,
+            is_signed: false,
             among: None,
             opened: None,
             whole: None,
@@ -103,6 +125,16 @@ impl<'a> Message<'a> {
     /// One that was parsed a moment ago.
     pub fn parsed(self, parsed: Option<Parsed>) -> Self {
         Message { cached: parsed.map(Some), ..self }
+    }
+
+    /// One whose signature was looked up a moment ago.
+    pub fn signed(self, signature: LookedUp) -> Self {
+        Message { signature, ..self }
+    }
+
+    /// What became of the look for its signature, if anybody asked for it.
+    pub fn into_signature(self) -> LookedUp {
+        self.signature
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
@@ -141,7 +173,7 @@ impl<'a> Message<'a> {
             None => cache.get(self.key, size),
         };
         let known = match found.and_then(Parsed::read) {
-            None if self.is_parsed_at_once() => Some(self.parse()?),
+            None if self.is_parsed_at_once() && !self.is_signed => Some(self.parse()?),
             found => found,
         };
         self.cached = Some(known.clone());
@@ -265,7 +297,7 @@ impl Content for Message<'_> {
         }
     }
 
-    fn field_has(&mut self, name: &[u8], value: &str, manner: Manner) -> io::Result<Option<bool>> {
+    fn field_has(&mut self, name: &[u8], value: &str, manner: Manner, depth: Depth) -> io::Result<Option<bool>> {
         if !fields::keeps(name) {
             return Ok(None);
         }
@@ -279,9 +311,35 @@ impl Content for Message<'_> {
             if let Some(found) = found {
                 return Ok(ask(&found));
             }
+            if depth == Depth::AtHand {
+                return Ok(None);
+            }
             self.fields = Some(self.make_fields()?);
         }
         Ok(self.fields.as_ref().and_then(|made| ask(made.as_deref()?)))
+    }
+
+    fn signature(&mut self) -> io::Result<Option<Signature>> {
+        if self.signature.is_none() {
+            let (texts, size) = (self.store.texts(), self.row.size);
+            let found = match &mut self.among {
+                Some((among, nth)) => texts.look(*nth, size, &mut among.texts),
+                None => texts.get(self.key, size),
+            };
+            self.signature = Some(found.and_then(Signature::read));
+        }
+        Ok(self.signature.clone().flatten())
+    }
+
+    fn begin_signature(&mut self) -> bool {
+        self.is_signed = self.store.texts().is_ready();
+        self.is_signed
+    }
+
+    fn sign(&mut self, made: Signature) {
+        self.store.texts().put(self.key, self.row.size, made.bytes());
+        self.signature = Some(Some(made));
+        self.is_signed = false;
     }
 
     fn envelope(&mut self) -> io::Result<Slice> {
@@ -317,6 +375,7 @@ impl Content for Message<'_> {
         let structure = match (&self.structure, cached.and_then(|cached| cached.structure())) {
             (Some(scanned), _) => scanned.clone(),
             (None, Some(structure)) => Arc::new(structure),
+            (None, None) if self.is_signed => self.scan()?,
             (None, None) => {
                 self.parse()?;
                 self.structure.clone().map_or_else(|| self.scan(), Ok)?
@@ -352,104 +411,5 @@ impl Content for Message<'_> {
             Some(bytes) => Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec()),
             None => read_all(self.range(range)?, most),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imap::structure::render_body_structure;
-    use crate::mail::{Address, Name};
-    use crate::store::testing::{Scratch, store};
-
-    const MULTIPART: &[u8] =
-        b"From: a@x.test\r\nSubject: hi\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
-        Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nx\r\n--b\r\n\r\nplain\r\n--b--\r\n";
-
-    /// Messages of every kind, by name.
-    fn samples() -> Vec<(&'static str, Vec<u8>)> {
-        let long = b"A: b\r\n".repeat(limits::CACHE_HEADER / 4);
-        vec![
-            ("multipart", MULTIPART.to_vec()),
-            ("empty", Vec::new()),
-            ("no body", b"Subject: x\r\n".to_vec()),
-            ("no header", b"\r\nx\r\n".to_vec()),
-            ("NUL", b"Subject: a\0b\r\n\r\n\0".to_vec()),
-            ("a long header", [&long, b"\r\nx".as_slice()].concat()),
-            ("large", [MULTIPART, &b"text\r\n".repeat(60_000)].concat()),
-        ]
-    }
-
-    fn deliver(store: &Store, bytes: &[u8]) -> u32 {
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let name = Name::new(store.new_base(), bytes.len() as u64);
-        store.deliver(&tree, Kept::Caught, name, &[bytes]).unwrap().uid
-    }
-
-    fn message(store: &Store, uid: u32) -> Message<'_> {
-        Message::new(store, Reach::All, Kept::Caught, &store.row(Reach::All, Kept::Caught, uid).unwrap())
-    }
-
-    /// All that a listing asks for, one question a `Message` as well as all of one.
-    fn listing(store: &Store, uid: u32) -> Vec<Vec<u8>> {
-        let mut one = message(store, uid);
-        let mut all = Vec::new();
-        for ask in [Message::envelope, Message::body_structure, Message::body, Message::header] {
-            let alone = ask(&mut message(store, uid)).unwrap();
-            assert_eq!(*alone, *ask(&mut one).unwrap());
-            all.push(alone.to_vec());
-        }
-        let structure = message(store, uid).structure().unwrap();
-        assert!(
-            structure.parts().iter().map(|p| p.whole()).eq(one.structure().unwrap().parts().iter().map(|p| p.whole()))
-        );
-        all.push(format!("{:?}", structure.parts().iter().map(|p| (p.whole(), &p.content)).collect::<Vec<_>>()).into());
-        all.push(one.read(structure.root().header.clone(), 1 << 20).unwrap());
-        all
-    }
-
-    #[test]
-    fn answers_are_the_same_with_and_without_the_cache() {
-        for (what, bytes) in samples() {
-            let scratch = Scratch::new("content");
-            let store = store(scratch.path());
-            let uid = deliver(&store, &bytes);
-            let plain = listing(&store, uid);
-            let wire: Vec<u8> = bytes.iter().map(|&b| if b == 0 { 0x80 } else { b }).collect();
-            let scanned = Structure::of(&wire, Form::Crlf);
-            let mut expected = Vec::new();
-            render_body_structure(&scanned, &mut expected);
-            assert_eq!(plain[1], expected, "{what}");
-
-            store.cache().load();
-            assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_none());
-            fill(&store, Kept::Caught, uid);
-            assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_some(), "{what}");
-            assert_eq!(listing(&store, uid), plain, "{what}: from the cache");
-
-            // A record whose parts are wrong in form, though its checksum is right.
-            for payload in [b"".as_slice(), b"0.0.0/0 ", b"garbage"] {
-                store.cache().put(message(&store, uid).key, bytes.len() as u64, payload);
-                assert_eq!(listing(&store, uid), plain, "{what}: over garbage");
-            }
-            std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
-            deliver(&store, MULTIPART);
-            assert_eq!(listing(&store, uid), plain, "{what}: the directory is gone");
-        }
-    }
-
-    #[test]
-    fn a_listing_opens_no_message_that_the_cache_has() {
-        let scratch = Scratch::new("content");
-        let store = store(scratch.path());
-        store.cache().load();
-        let uid = deliver(&store, MULTIPART);
-        let plain = listing(&store, uid);
-        let opened = store.open_message(Reach::All, Kept::Caught, uid).unwrap().unwrap();
-        let path = scratch.path().join("mail/x.test/a/Caught/new").join(opened.name.to_string());
-        std::fs::write(&path, b"").unwrap();
-        assert_eq!(listing(&store, uid), plain);
-        // The bytes themselves come from the file, and it is too short.
-        assert!(message(&store, uid).read(0..MULTIPART.len() as u64, 1 << 20).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! SEARCH, SORT and THREAD over the open folder.
 
-use super::content::{Among, Message};
+use super::content::{Among, LookedUp, Message};
 use super::imap::ImapBridge;
 use super::memory::{Memory, Share};
 use super::turn::Turn;
@@ -62,27 +62,45 @@ impl ImapBridge {
         let mut from = wanted.from;
         let store = &self.shared.quarantine.store;
         let reads_texts = wanted.key.needs_texts();
+        let message = |row: &Row| Message::new(store, content.sight, content.kept, row);
         let mut among = Among::default();
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
             let Some(&last) = batch.last() else { return Ok(found) };
             let rows = self.rows(content, &batch);
             among.expect(&rows);
-            for (start, group) in (0..).step_by(limits::GROUP).zip(rows.chunks(limits::GROUP)) {
+            // What the store keeps is read faster in a row; texts are looked at by all who have time.
+            let mut glance = |(nth, row)| Glance::at(wanted, message(row).among(&mut among, nth));
+            let glances = if reads_texts { rows.iter().enumerate().map(&mut glance).collect() } else { Vec::new() };
+            let mut glances = glances.into_iter();
+            let mut left = rows.iter().enumerate();
+            loop {
+                let glanced = Glance::group(&mut glances);
+                let len = if reads_texts { glanced.len() } else { limits::GROUP };
+                let group: Vec<(usize, &Row)> = left.by_ref().take(len).collect();
+                let Some(&(_, first)) = group.first() else { break };
                 if turn.is_over_before(group.len()) || found.uids.len() >= limits::SEARCH_HITS {
-                    found.next = group.first().map(|row| row.uid);
+                    found.next = Some(first.uid);
                     return Ok(found);
                 }
-                let message = |row: &Row| Message::new(store, content.sight, content.kept, row);
-                // What the store keeps is read faster in a row; texts are looked at by all who have time.
-                let looked = match reads_texts {
-                    true => self.shared.crew.map(group, |row| gather::look(wanted, &mut message(row))),
-                    false => Vec::new(),
+                let unknown = group.iter().zip(&glanced).filter_map(|((_, row), glance)| match glance {
+                    Glance::Unknown(signature) => Some((*row, signature)),
+                    Glance::Known(_) => None,
+                });
+                let unknown: Vec<_> = unknown.collect();
+                let read = |(row, signature): &(&Row, &LookedUp)| {
+                    gather::look(wanted, &mut message(row).signed((*signature).clone()))
                 };
-                let mut looked = looked.into_iter();
-                for (nth, row) in (start..).zip(group) {
+                let mut looked = self.shared.crew.map(&unknown, read).into_iter();
+                let mut glanced = glanced.into_iter();
+                for (nth, row) in group {
                     let mut message = message(row).among(&mut among, nth);
-                    let looked = looked.next().unwrap_or_else(|| gather::look(wanted, &mut message));
+                    let looked = match glanced.next() {
+                        Some(Glance::Known(looked)) => Some(looked),
+                        Some(Glance::Unknown(_)) => looked.next(),
+                        None => None,
+                    };
+                    let looked = looked.unwrap_or_else(|| gather::look(wanted, &mut message));
                     let added = looked.and_then(|looked| {
                         let Some((modseq, score)) = looked else { return Ok(()) };
                         ordering.gathering.add(wanted, &mut message, modseq, score)?;
@@ -103,5 +121,36 @@ impl ImapBridge {
             }
             from = last.saturating_add(1);
         }
+    }
+}
+
+/// What a look at a message tells before it is opened.
+enum Glance {
+    /// What [`gather::look`] would say.
+    Known(io::Result<Option<(u64, u8)>>),
+    /// Not enough. Its signature need not be looked up again.
+    Unknown(LookedUp),
+}
+
+impl Glance {
+    fn at(wanted: &Search, mut message: Message<'_>) -> Glance {
+        match gather::glance(wanted, &mut message) {
+            Ok(Some(looked)) => Glance::Known(Ok(looked)),
+            Ok(None) => Glance::Unknown(message.into_signature()),
+            Err(error) => Glance::Known(Err(error)),
+        }
+    }
+
+    /// The next of them, up to so many unknown ones that it takes as long as a turn should.
+    fn group(glances: &mut impl Iterator<Item = Glance>) -> Vec<Glance> {
+        let mut unknown = 0;
+        let mut group = Vec::new();
+        while unknown < limits::GROUP
+            && let Some(glance) = glances.next()
+        {
+            unknown += usize::from(matches!(glance, Glance::Unknown(_)));
+            group.push(glance);
+        }
+        group
     }
 }

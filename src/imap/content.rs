@@ -1,6 +1,8 @@
 //! One stored message, as far as FETCH and SEARCH need it. The bridge implements it over the store and its cache;
 //! tests implement it over a byte string.
 
+use super::search::Depth;
+use super::signature::Signature;
 use super::text_search::Manner;
 use crate::base::{FileRange, Flags, Slice};
 use crate::mail::mime::Structure;
@@ -49,10 +51,24 @@ pub trait Content {
     fn header(&mut self) -> io::Result<Slice>;
 
     /// Whether a field of this name (in lower case) holds a text that was folded in this manner, where that can be told
-    /// without the header block.
-    fn field_has(&mut self, _name: &[u8], _value: &str, _manner: Manner) -> io::Result<Option<bool>> {
+    /// without the header block and within this depth.
+    fn field_has(&mut self, _name: &[u8], _value: &str, _manner: Manner, _depth: Depth) -> io::Result<Option<bool>> {
         Ok(None)
     }
+
+    /// What is kept of its texts. The message is not opened for it.
+    fn signature(&mut self) -> io::Result<Option<Signature>> {
+        Ok(None)
+    }
+
+    /// Whether a signature is wanted; then all texts will be read, and [`Content::sign`] gets what was made of them. Until then
+    /// nothing else is made of the message for later.
+    fn begin_signature(&mut self) -> bool {
+        false
+    }
+
+    /// Keeps the signature that was begun.
+    fn sign(&mut self, _made: Signature) {}
 
     /// The ENVELOPE, rendered by [`super::envelope::render`].
     fn envelope(&mut self) -> io::Result<Slice>;

@@ -34,6 +34,7 @@ pub mod search;
 pub mod section;
 pub mod sequence;
 mod session;
+pub mod signature;
 pub mod sort;
 pub mod structure;
 pub mod text_search;

@@ -4,7 +4,7 @@ use super::content::Content;
 use super::objectid;
 use super::request::Bad;
 use super::sequence::SequenceSet;
-use super::text_search::{self as texts, Manner};
+use super::text_search::{self as texts, Manner, Within};
 use crate::base::{Flags, Timestamp, UidList, UidRanges};
 use crate::mail::date::Written;
 use crate::mail::header;
@@ -178,15 +178,36 @@ pub struct Against<'a> {
     pub now: Timestamp,
 }
 
-/// Whether the message has what is looked for. Fails when the message cannot be read.
-pub fn matches(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<bool> {
-    in_manner(key, content, against, Manner::Exact)
+/// How far a look at a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// To what the store keeps of it besides: it is not opened, and nothing is made of it.
+    AtHand,
+    /// As far as it takes.
+    Whole,
 }
 
-fn in_manner(key: &Key, content: &mut dyn Content, against: &Against<'_>, manner: Manner) -> io::Result<bool> {
+/// Whether the message has what is looked for. Fails when the message cannot be read.
+pub fn matches(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<bool> {
+    Ok(in_manner(key, content, against, Manner::Exact, Depth::Whole)? == Some(true))
+}
+
+/// The same as far as it can be told without opening the message; `None` when it cannot.
+pub fn glance(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<Option<bool>> {
+    in_manner(key, content, against, Manner::Exact, Depth::AtHand)
+}
+
+/// `None` only where the depth does not suffice to tell.
+fn in_manner(
+    key: &Key,
+    content: &mut dyn Content,
+    against: &Against<'_>,
+    manner: Manner,
+    depth: Depth,
+) -> io::Result<Option<bool>> {
     let row = content.row();
     let back = |secs: u32| against.now.secs().saturating_sub(u64::from(secs));
-    Ok(match key {
+    Ok(Some(match key {
         Key::All => true,
         Key::Set { .. } => false,
         Key::Uids(uids) => uids.contains(row.uid),
@@ -200,36 +221,33 @@ fn in_manner(key: &Key, content: &mut dyn Content, against: &Against<'_>, manner
         Key::Younger(secs) => row.date >= back(*secs),
         Key::Modseq(from) => row.modseq >= *from,
         Key::EmailId(id) => objectid::email_id(&content.id()?) == *id,
+        Key::Sent(_) if depth == Depth::AtHand => return Ok(None),
         Key::Sent(day) => {
             let block = content.header()?;
             let written = header::find(&block, b"Date").and_then(|field| Written::parse(field.value));
             written.is_some_and(|written| day.matches(written.day_number()))
         }
-        Key::Header { name, value } => match content.field_has(name, value, manner)? {
-            Some(has) => has,
-            None => texts::field_has(&content.header()?, row.trace, name, value, manner),
-        },
-        Key::Text(value) => texts::text_has(content, value, manner)?,
-        Key::Body(value) => texts::body_has(content, value, manner)?,
-        Key::Fuzzy(key) => in_manner(key, content, against, Manner::Loose)?,
-        Key::And(keys) => {
-            for key in keys {
-                if !in_manner(key, content, against, manner)? {
-                    return Ok(false);
-                }
-            }
-            true
+        Key::Header { name, value } => return texts::field_has(content, name, value, manner, depth),
+        Key::Text(value) => return texts::has(content, value, Within::All, manner, depth),
+        Key::Body(value) => return texts::has(content, value, Within::Bodies, manner, depth),
+        Key::Fuzzy(key) => return in_manner(key, content, against, Manner::Loose, depth),
+        Key::And(keys) => return first(keys, false, &mut |key| in_manner(key, content, against, manner, depth)),
+        Key::Or(keys) => return first(keys, true, &mut |key| in_manner(key, content, against, manner, depth)),
+        Key::Not(key) => return Ok(in_manner(key, content, against, manner, depth)?.map(|is| !is)),
+    }))
+}
+
+/// `wanted` if one of the keys is that, the opposite if none is. `None`: of some it is not known, and of no other it is that.
+fn first(keys: &[Key], wanted: bool, is: &mut dyn FnMut(&Key) -> io::Result<Option<bool>>) -> io::Result<Option<bool>> {
+    let mut all = Some(!wanted);
+    for key in keys {
+        match is(key)? {
+            Some(is) if is == wanted => return Ok(Some(wanted)),
+            Some(_) => {}
+            None => all = None,
         }
-        Key::Or(keys) => {
-            for key in keys {
-                if in_manner(key, content, against, manner)? {
-                    return Ok(true);
-                }
-            }
-            false
-        }
-        Key::Not(key) => !in_manner(key, content, against, manner)?,
-    })
+    }
+    Ok(all)
 }
 
 /// Text in the form in which it is compared: case and composition do not count (RFC 5255 4.2).

@@ -1,7 +1,11 @@
 //! Whether a text is in a header or a body, as a reader sees them: encoded words, transfer encodings and charsets undone.
 
+#[cfg(test)]
+mod tests;
+
 use super::content::Content;
-use super::search::Key;
+use super::search::{Depth, Key};
+use super::signature::{Maker, Place, Signature};
 use crate::base::limits;
 use crate::mail::header::{self, Field};
 use crate::mail::mime::{Kind, Part};
@@ -26,25 +30,32 @@ impl Manner {
             Manner::Loose => fold::loose(text),
         }
     }
-}
 
-/// A folded text that is looked for.
-struct Needle<'a> {
-    finder: Finder<'a>,
-    manner: Manner,
-}
-
-impl<'a> Needle<'a> {
-    fn new(value: &'a str, manner: Manner) -> Self {
-        Needle { finder: Finder::new(value), manner }
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        let folded = match self.manner {
+    /// The same, for who only looks for other bytes in it.
+    fn bytes(self, text: &str) -> Vec<u8> {
+        match self {
             Manner::Exact => fold::casemap_bytes(text),
             Manner::Loose => fold::loose_bytes(text),
-        };
-        self.finder.find(&folded).is_some()
+        }
+    }
+}
+
+/// In which texts one is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    /// In all, those of headers of parts included (RFC 9051 6.4.4 `TEXT`).
+    All,
+    /// In parts that are text. Headers of parts and of embedded messages are none (RFC 9051 6.4.4 `BODY`).
+    Bodies,
+}
+
+impl Within {
+    fn covers(self, place: Place) -> bool {
+        self == Within::All || place == Place::Body
+    }
+
+    fn may_have(self, signature: &Signature, value: &str) -> bool {
+        [Place::Header, Place::Body].iter().any(|&place| self.covers(place) && signature.may_have(place, value))
     }
 }
 
@@ -52,11 +63,42 @@ impl<'a> Needle<'a> {
 /// like those that the sender wrote, if he wrote them.
 const RECIPIENT: &[u8] = b"x-lazaret-recipient";
 
-/// Whether a field of this name holds the text. The first `trace` bytes of the block are the trace: below, a sender may have
-/// written anything.
-pub(super) fn field_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
-    let needle = Needle::new(value, manner);
-    texts_of(block, trace, name).any(|text| needle.is_in(&text))
+/// Whether a field of this name, which is in lower case, holds the text. `None`: the depth does not suffice to tell.
+pub(super) fn field_has(
+    content: &mut dyn Content,
+    name: &[u8],
+    value: &str,
+    manner: Manner,
+    depth: Depth,
+) -> io::Result<Option<bool>> {
+    if let Some(has) = content.field_has(name, value, manner, depth)? {
+        return Ok(Some(has));
+    }
+    if manner == Manner::Exact
+        && let Some(signature) = content.signature()?
+        && !field_may_be(&signature, name, value)
+    {
+        return Ok(Some(false));
+    }
+    match depth {
+        Depth::AtHand => Ok(None),
+        Depth::Whole => Ok(Some(block_has(&content.header()?, content.row().trace, name, value, manner))),
+    }
+}
+
+/// Whether there may be such a field: it is searched as `name: value` too.
+fn field_may_be(signature: &Signature, name: &[u8], value: &str) -> bool {
+    // Under this name another one is looked for as well.
+    let named = if name == b"to" { None } else { std::str::from_utf8(name).ok().filter(|name| name.is_ascii()) };
+    let before = named.map(|name| Manner::Exact.fold(&format!("{name}: ")));
+    let may_have = |text: &str| signature.may_have(Place::Header, text);
+    before.is_none_or(|before| may_have(&before)) && may_have(value)
+}
+
+/// The same of a header block. Its first `trace` bytes are the trace: below, a sender may have written anything.
+fn block_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
+    let finder = Finder::new(value);
+    texts_of(block, trace, name).any(|text| finder.find(&manner.bytes(&text)).is_some())
 }
 
 /// The decoded texts of the fields in which [`Key::Header`] looks under this name, which is in lower case.
@@ -70,50 +112,120 @@ fn texts_of<'a>(block: &'a [u8], trace: u32, name: &'a [u8]) -> impl Iterator<It
     header::fields(block).filter(is_it).map(|field| words::decode(field.value))
 }
 
-/// Whether a field of the block, written out, holds the text.
-fn header_has(block: &[u8], needle: &Needle<'_>) -> bool {
-    header::fields(block).any(|field| {
-        let name = String::from_utf8_lossy(field.name);
-        needle.is_in(&format!("{name}: {}", words::decode(field.value)))
-    })
+/// Whether texts hold one. `None`: the depth does not suffice to tell. Where the message has to be read for it, its signature
+/// is made of the same reading.
+pub(super) fn has(
+    content: &mut dyn Content,
+    value: &str,
+    within: Within,
+    manner: Manner,
+    depth: Depth,
+) -> io::Result<Option<bool>> {
+    let signature = if manner == Manner::Exact { content.signature()? } else { None };
+    if signature.as_ref().is_some_and(|signature| !within.may_have(signature, value)) {
+        return Ok(Some(false));
+    }
+    if depth == Depth::AtHand {
+        return Ok(None);
+    }
+    if manner == Manner::Exact && signature.is_none() && content.begin_signature() {
+        return sign_and_look(content, value, within).map(Some);
+    }
+    reading_has(content, value, within, manner).map(Some)
 }
 
-/// Whether header or body hold the text, headers of parts included (RFC 9051 6.4.4 `TEXT`).
-pub(super) fn text_has(content: &mut dyn Content, value: &str, manner: Manner) -> io::Result<bool> {
-    let needle = Needle::new(value, manner);
-    Ok(header_has(&content.header()?, &needle) || parts_have(content, &needle, true)?)
+fn reading_has(content: &mut dyn Content, value: &str, within: Within, manner: Manner) -> io::Result<bool> {
+    let finder = Finder::new(value);
+    let mut has = false;
+    each_text(content, within, manner, &mut |_, text| {
+        has = finder.find(text).is_some();
+        !has
+    })?;
+    Ok(has)
 }
 
-/// Whether a part that is text holds the text. Headers of parts and of embedded messages are none (RFC 9051 6.4.4 `BODY`).
-pub(super) fn body_has(content: &mut dyn Content, value: &str, manner: Manner) -> io::Result<bool> {
-    parts_have(content, &Needle::new(value, manner), false)
+/// Makes the signature of a message that has none.
+pub fn sign(content: &mut dyn Content) -> io::Result<()> {
+    if content.signature()?.is_none() && content.begin_signature() {
+        sign_each(content, &mut |_, _| {})?;
+    }
+    Ok(())
 }
 
-fn parts_have(content: &mut dyn Content, needle: &Needle<'_>, with_headers: bool) -> io::Result<bool> {
+fn sign_and_look(content: &mut dyn Content, value: &str, within: Within) -> io::Result<bool> {
+    let finder = Finder::new(value);
+    let mut has = false;
+    let signed = sign_each(content, &mut |place, text| {
+        has = has || within.covers(place) && finder.find(text).is_some();
+    });
+    match signed {
+        // Whoever stops where the text is found would not have come to what cannot be read.
+        Err(_) if has => Ok(true),
+        signed => signed.map(|()| has),
+    }
+}
+
+/// Makes the signature, and calls `each` with all that it is made of.
+fn sign_each(content: &mut dyn Content, each: &mut dyn FnMut(Place, &[u8])) -> io::Result<()> {
+    let mut maker = Maker::new(content.row().size);
+    each_text(content, Within::All, Manner::Exact, &mut |place, text| {
+        maker.add(place, text);
+        each(place, text);
+        true
+    })?;
+    content.sign(maker.finish());
+    Ok(())
+}
+
+/// Calls `each` with the texts, folded, until it says `false`.
+fn each_text(
+    content: &mut dyn Content,
+    within: Within,
+    manner: Manner,
+    each: &mut dyn FnMut(Place, &[u8]) -> bool,
+) -> io::Result<()> {
+    let with_headers = within.covers(Place::Header);
+    if with_headers && !each_field(&content.header()?, manner, each) {
+        return Ok(());
+    }
     let structure = content.structure()?;
     for (number, part) in structure.parts().iter().enumerate() {
         if number > 0 && with_headers {
             let block = content.read(part.header.clone(), limits::HEADER_BYTES)?;
-            if header_has(&block, needle) {
-                return Ok(true);
+            if !each_field(&block, manner, each) {
+                return Ok(());
             }
         }
-        if is_text(part) && body_of_part_has(content, part, needle)? {
-            return Ok(true);
+        if is_text(part) && !each_form(content, part, manner, each)? {
+            return Ok(());
         }
     }
-    Ok(false)
+    Ok(())
 }
 
-/// HTML is searched as it is, so that an address in a link is found, and without its tags, so that a word is found
-/// whatever is between its letters.
-fn body_of_part_has(content: &mut dyn Content, part: &Part, needle: &Needle<'_>) -> io::Result<bool> {
+/// Calls `each` with each field of the block, written out; `false`: it has had enough.
+fn each_field(block: &[u8], manner: Manner, each: &mut dyn FnMut(Place, &[u8]) -> bool) -> bool {
+    header::fields(block).all(|field| {
+        let name = String::from_utf8_lossy(field.name);
+        each(Place::Header, &manner.bytes(&format!("{name}: {}", words::decode(field.value))))
+    })
+}
+
+/// Calls `each` with the text of a part. HTML is searched as it is, so that an address in a link is found, and without its
+/// tags, so that a word is found whatever is between its letters.
+fn each_form(
+    content: &mut dyn Content,
+    part: &Part,
+    manner: Manner,
+    each: &mut dyn FnMut(Place, &[u8]) -> bool,
+) -> io::Result<bool> {
     let body = content.read(part.body.clone(), limits::SEARCH_PART)?;
     let charset = part.content.parameter("charset");
     let text = text::decode(&body, part.content.encoding.as_deref(), charset, limits::SEARCH_PART);
     let html = part.content.is("text", "html");
-    let as_it_is = !html || needle.manner == Manner::Exact;
-    Ok((as_it_is && needle.is_in(&text)) || (html && needle.is_in(&text::html_to_text(&text))))
+    let as_it_is = !html || manner == Manner::Exact;
+    let mut go_on = |text: &str| each(Place::Body, &manner.bytes(text));
+    Ok((!as_it_is || go_on(&text)) && (!html || go_on(&text::html_to_text(&text))))
 }
 
 /// What cannot be taken apart is searched as it is, delivery reports too (RFC 9051 6.4.4); pictures and the like are not.
@@ -150,29 +262,16 @@ fn scored(key: &Key, content: &mut dyn Content, manner: Manner) -> io::Result<Op
     };
     let block = content.header()?;
     let trace = content.row().trace;
-    let whole_field = |name: &[u8]| field_has(&block, trace, name, value, Manner::Loose);
+    let whole_field = |name: &[u8]| block_has(&block, trace, name, value, Manner::Loose);
+    let finder = Finder::new(value);
+    let any_field = || !each_field(&block, Manner::Loose, &mut |_, text| finder.find(text).is_none());
     let place = match key {
         Key::Header { name, .. } if name != b"subject" => 80,
         Key::Header { .. } | Key::Text(_) if whole_field(b"subject") => 100,
         Key::Text(_) if whole_field(b"from") || whole_field(b"to") => 75,
-        Key::Text(_) if header_has(&block, &Needle::new(value, Manner::Loose)) => 25,
-        Key::Text(_) | Key::Body(_) if body_has(content, value, Manner::Loose)? => 50,
+        Key::Text(_) if any_field() => 25,
+        Key::Text(_) | Key::Body(_) if reading_has(content, value, Within::Bodies, Manner::Loose)? => 50,
         _ => 1,
     };
     Ok(Some(place))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_trace_says_for_whom_it_is() {
-        let block = b"X-Lazaret-Recipient: <Bob@x.test>\r\nTo: al@x.test\r\nX-Lazaret-Recipient: <eve@x.test>\r\n\r\n";
-        let has =
-            |trace, name: &[u8], value: &str| field_has(block, trace, name, &Manner::Exact.fold(value), Manner::Exact);
-        assert!(has(35, b"to", "bob@") && has(35, b"to", "AL@"));
-        assert!(!has(35, b"to", "eve@") && !has(0, b"to", "bob@") && !has(35, b"cc", "bob@"));
-        assert!(has(35, b"x-lazaret-recipient", "bob@") && has(35, b"x-lazaret-recipient", "eve@"));
-    }
 }

@@ -3,14 +3,15 @@
 //! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
 //! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
 //! record can not be stale, since a message never changes and the key of its id and its size in the record are compared. Nothing is
-//! synced. What the bytes of a record mean is the caller's affair. A store has two, which differ in that alone: what a
-//! listing shows of a message, and the few header fields that most searches look at, so that these lie close together.
+//! synced. What the bytes of a record mean is the caller's affair. A store has three, which differ in that alone: what a
+//! listing shows of a message, the few header fields that most searches look at, and what tells which texts it cannot hold; so
+//! that what one question needs lies close together.
 //!
 //! # On-disk state
 //!
 //! | file | what it is | how it ends |
 //! |---|---|---|
-//! | `cache/<number>.segment`, `cache/fields/<number>.segment` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
+//! | `<number>.segment` in `cache/`, `cache/fields/` and `cache/texts/` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
 //!
 //! At start only the heads of the records are read, in the background, each segment up to its first wrong record; until
 //! that is done nothing is found and nothing is written.

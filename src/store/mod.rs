@@ -88,6 +88,7 @@ pub struct Store {
     seen: Mutex<HashMap<(Reach, Kept), Arc<SeenSet>>>,
     cache: Cache,
     fields: Cache,
+    texts: Cache,
 }
 
 /// A message that is open for reading. It stays readable when it is removed meanwhile.
@@ -119,9 +120,14 @@ impl Store {
         &self.fields
     }
 
-    /// Both.
-    pub fn caches(&self) -> [&Cache; 2] {
-        [&self.cache, &self.fields]
+    /// What tells which texts a message cannot hold.
+    pub fn texts(&self) -> &Cache {
+        &self.texts
+    }
+
+    /// All three.
+    pub fn caches(&self) -> [&Cache; 3] {
+        [&self.cache, &self.fields, &self.texts]
     }
 
     /// The time.

@@ -65,6 +65,7 @@ impl Store {
         let store = Store {
             cache: Cache::new(&disk, "cache"),
             fields: Cache::new(&disk, "cache/fields"),
+            texts: Cache::new(&disk, "cache/texts"),
             disk,
             mail,
             host: host.as_str().into(),
