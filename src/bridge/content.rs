@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::cached::Parsed;
+use super::cached::{Header, Made, Parsed, Which};
 use super::fields;
 use crate::base::{FileRange, Form, Slice, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Bytes, Content, Row};
+use crate::imap::outline::Names;
 use crate::imap::search::Depth;
 use crate::imap::signature::Signature;
 use crate::imap::text_search::{self, Manner};
@@ -15,7 +16,7 @@ use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, header};
 use crate::store::cache::Window;
-use crate::store::{Opened, Reach, Row as Known, Sight, Store};
+use crate::store::{Cache, Opened, Reach, Row as Known, Sight, Store};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,25 +27,42 @@ const WHOLE: u64 = 256 << 10;
 /// Messages up to this size are parsed ahead of any wish; it takes a few milliseconds.
 const AHEAD: u64 = 4 << 20;
 
-/// Parses a message for the caches, unless it is large or was parsed before.
+/// Headers are read in pieces of so much; of a message that is no longer, all of it is.
+const HEADER: usize = 16 << 10;
+
+/// Makes for the caches what they lack of a message, unless it is large.
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let Some(row) = store.row(Reach::All, kept, uid).filter(|row| row.size <= AHEAD) else { return };
+    let lacks = |cache: &Cache| cache.get(row.key, row.size).is_none();
+    let lacking = Which { header: lacks(store.headers()), parsed: lacks(store.cache()) };
     let mut message = Message::new(store, Reach::All, kept, &row);
-    let parsed = message.body_structure().and_then(|_| match row.size {
-        // It is in memory now.
-        ..=WHOLE => text_search::sign(&mut message),
-        _ => Ok(()),
+    let made = message.make(lacking).and_then(|made| {
+        // In pieces it would be read several times.
+        if row.size <= WHOLE {
+            text_search::sign(&mut message)?;
+        }
+        Ok(made)
     });
-    if let Err(error) = parsed {
+    match made {
+        Ok(made) => keep(store, &[(row.key, row.size, &made)]),
         // It may have been removed again; whoever asks for it is told what is wrong.
-        log::debug!("message {uid} was not parsed ahead: {error}");
+        Err(error) => log::debug!("message {uid} was not parsed ahead: {error}"),
     }
+}
+
+/// Gives the caches what was made of messages, by their keys and sizes. The records lie in this order.
+pub fn keep(store: &Store, all: &[(u64, u64, &Made)]) {
+    let headers = all.iter().filter_map(|(key, size, made)| Some((*key, *size, made.header.as_ref()?.bytes())));
+    store.headers().put_all(headers);
+    let parsed = all.iter().filter_map(|(key, size, made)| Some((*key, *size, made.parsed.as_ref()?.bytes())));
+    store.cache().put_all(parsed);
 }
 
 /// Messages that are looked at one after the other: what the store keeps of them is read together.
 #[derive(Default)]
 pub struct Among {
     cache: Window,
+    headers: Window,
     fields: Window,
     texts: Window,
 }
@@ -52,14 +70,17 @@ pub struct Among {
 impl Among {
     /// These will be looked at; they are called by their place in this list.
     pub fn expect(&mut self, rows: &[Known]) {
-        self.cache.expect(rows.iter().map(|row| row.key));
-        self.fields.expect(rows.iter().map(|row| row.key));
-        self.texts.expect(rows.iter().map(|row| row.key));
+        for window in [&mut self.cache, &mut self.headers, &mut self.fields, &mut self.texts] {
+            window.expect(rows.iter().map(|row| row.key));
+        }
     }
 
-    /// Whether the cache may have one of them. What it has turns out when it is read.
-    pub fn may_have(&mut self, store: &Store, nth: usize) -> bool {
-        store.cache().may_have(nth, &mut self.cache)
+    /// Which of these records there are not of one of them. Whether the others are any good turns out when they are read.
+    pub fn lacks(&mut self, store: &Store, nth: usize, which: Which) -> Which {
+        Which {
+            header: which.header && !store.headers().may_have(nth, &mut self.headers),
+            parsed: which.parsed && !store.cache().may_have(nth, &mut self.cache),
+        }
     }
 }
 
@@ -76,6 +97,7 @@ pub struct Message<'a> {
     key: u64,
     /// What the cache has; `None` inside: nothing.
     cached: Option<Option<Parsed>>,
+    headed: Option<Option<Header>>,
     /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
     /// What the store keeps of its texts.
@@ -107,6 +129,7 @@ impl<'a> Message<'a> {
             },
             key: row.key,
             cached: None,
+            headed: None,
             fields: None,
             signature: None,
             is_signed: false,
@@ -122,9 +145,9 @@ impl<'a> Message<'a> {
         Message { among: Some((among, nth)), ..self }
     }
 
-    /// One that was parsed a moment ago.
-    pub fn parsed(self, parsed: Option<Parsed>) -> Self {
-        Message { cached: parsed.map(Some), ..self }
+    /// One of which something was made a moment ago.
+    pub fn made(self, made: Made) -> Self {
+        Message { cached: made.parsed.map(Some).or(self.cached), headed: made.header.map(Some).or(self.headed), ..self }
     }
 
     /// One whose signature was looked up a moment ago.
@@ -161,39 +184,91 @@ impl<'a> Message<'a> {
         Ok(self.whole.clone())
     }
 
+    /// What one of the caches keeps of it.
+    fn kept(&mut self, cache: fn(&Store) -> &Cache, window: fn(&mut Among) -> &mut Window) -> Option<Slice> {
+        let (cache, size) = (cache(self.store), self.row.size);
+        match &mut self.among {
+            Some((among, nth)) => cache.look(*nth, size, window(among)),
+            None => cache.get(self.key, size),
+        }
+    }
+
     /// What the cache has of it. A message that it does not have is parsed for it, if it is small: then this costs little
     /// more than the reading, and the next who asks for whatever of it is served at once.
     fn cached(&mut self) -> io::Result<Option<Parsed>> {
-        if let Some(known) = &self.cached {
-            return Ok(known.clone());
+        if self.cached.is_none() {
+            let found = self.kept(Store::cache, |among| &mut among.cache).and_then(Parsed::read);
+            self.cached = Some(match found {
+                None if self.may_parse() && !self.is_signed => Some(self.learn_parsed()?),
+                found => found,
+            });
         }
-        let (cache, size) = (self.store.cache(), self.row.size);
-        let found = match &mut self.among {
-            Some((among, nth)) => cache.look(*nth, size, &mut among.cache),
-            None => cache.get(self.key, size),
-        };
-        let known = match found.and_then(Parsed::read) {
-            None if self.is_parsed_at_once() && !self.is_signed => Some(self.parse()?),
-            found => found,
-        };
-        self.cached = Some(known.clone());
-        Ok(known)
+        Ok(self.cached.clone().flatten())
+    }
+
+    /// The same of its header, for which nothing else is read.
+    fn headed(&mut self) -> io::Result<Option<&Header>> {
+        if self.headed.is_none() {
+            let found = self.kept(Store::headers, |among| &mut among.headers).and_then(Header::read);
+            self.headed = Some(match found {
+                None if self.store.headers().is_ready() => Some(self.learn_header()?),
+                found => found,
+            });
+        }
+        Ok(self.headed.as_ref().and_then(Option::as_ref))
     }
 
     /// Whether all of it is parsed when a part of it is asked for.
-    pub fn is_parsed_at_once(&self) -> bool {
+    fn may_parse(&self) -> bool {
         self.store.cache().is_ready() && self.row.size <= WHOLE
     }
 
-    /// Parses it, and gives the cache what was found.
-    pub fn parse(&mut self) -> io::Result<Parsed> {
+    /// Makes those of these records that are worth making before anybody asks.
+    pub fn make_ahead(&mut self, which: Which) -> io::Result<Made> {
+        let which =
+            Which { header: which.header && self.store.headers().is_ready(), parsed: which.parsed && self.may_parse() };
+        self.make(which)
+    }
+
+    /// Makes these records of it.
+    fn make(&mut self, which: Which) -> io::Result<Made> {
+        // Parsing reads all of a small message, its header too.
+        let parsed = if which.parsed { Some(self.make_parsed()?) } else { None };
+        let header = if which.header { Some(self.make_header()?) } else { None };
+        Ok(Made { header, parsed })
+    }
+
+    fn make_parsed(&mut self) -> io::Result<Parsed> {
         let scanned = self.scan()?;
-        let preview = self.words(&scanned)?;
-        let parsed = Parsed::new(&scanned, &self.read_header()?, &preview);
+        let parsed = Parsed::new(&scanned, &self.words(&scanned)?);
         self.structure = Some(scanned);
+        Ok(parsed)
+    }
+
+    fn make_header(&mut self) -> io::Result<Header> {
+        Ok(Header::new(&self.read_header()?))
+    }
+
+    /// Parses it, and gives the cache what was found.
+    fn learn_parsed(&mut self) -> io::Result<Parsed> {
+        let parsed = self.make_parsed()?;
         self.store.cache().put(self.key, self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
         Ok(parsed)
+    }
+
+    fn learn_header(&mut self) -> io::Result<Header> {
+        let header = self.make_header()?;
+        self.store.headers().put(self.key, self.row.size, header.bytes());
+        Ok(header)
+    }
+
+    /// What parsing gives, whatever its size.
+    fn parsed(&mut self) -> io::Result<Parsed> {
+        match self.cached()? {
+            Some(cached) => Ok(cached),
+            None => self.learn_parsed(),
+        }
     }
 
     /// Makes of the header what the store is to keep of the fields.
@@ -226,11 +301,14 @@ impl<'a> Message<'a> {
     }
 
     fn read_header(&mut self) -> io::Result<Slice> {
-        if let Some(whole) = self.whole()? {
-            let len = header::end(&whole).min(limits::HEADER_BYTES);
-            return Ok(Slice::of(&whole, 0..len).unwrap_or_default());
+        if self.whole.is_none() && self.row.size <= HEADER as u64 {
+            self.whole()?;
         }
-        let mut most = 16 << 10;
+        if let Some(whole) = &self.whole {
+            let len = header::end(whole).min(limits::HEADER_BYTES);
+            return Ok(Slice::of(whole, 0..len).unwrap_or_default());
+        }
+        let mut most = HEADER;
         loop {
             let range = self.range(0..most as u64)?;
             let mut bytes = read_all(range, most)?;
@@ -245,7 +323,7 @@ impl<'a> Message<'a> {
 
     /// Bytes that are in memory, or are few enough to be read into it.
     fn held(&mut self, range: &Range<u64>) -> io::Result<Option<Slice>> {
-        if let Some(bytes) = self.of_header(range) {
+        if let Some(bytes) = self.of_header(range)? {
             return Ok(Some(bytes));
         }
         let Some(whole) = self.whole()? else { return Ok(None) };
@@ -253,12 +331,15 @@ impl<'a> Message<'a> {
         Ok(Slice::of(&whole, range.start.min(size) as usize..range.end.min(size) as usize))
     }
 
-    /// Bytes that lie within the header, when what the cache has was looked at already: whoever wants part of a header asked
-    /// for the structure before, and whoever wants the message needs the file anyway.
-    fn of_header(&self, range: &Range<u64>) -> Option<Slice> {
-        let header = self.cached.as_ref()?.as_ref()?.header()?;
-        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
-        header.part(start..end)
+    /// Bytes that lie within the header, when it is known where that ends: whoever wants part of a header asked for the
+    /// structure before, and whoever wants the message needs the file anyway.
+    fn of_header(&mut self, range: &Range<u64>) -> io::Result<Option<Slice>> {
+        let is_within = |structure: &Arc<Structure>| range.end <= structure.root().header.end;
+        if self.whole.is_some() || !self.structure.as_ref().is_some_and(is_within) {
+            return Ok(None);
+        }
+        let Some(block) = self.headed()?.and_then(Header::block) else { return Ok(None) };
+        Ok(block.part(range.start as usize..range.end as usize))
     }
 }
 
@@ -291,10 +372,19 @@ impl Content for Message<'_> {
     }
 
     fn header(&mut self) -> io::Result<Slice> {
-        match self.cached()?.and_then(|cached| cached.header()) {
+        if self.is_signed {
+            // All of it will be read.
+            self.whole()?;
+            return self.read_header();
+        }
+        match self.headed()?.and_then(Header::block) {
             Some(header) => Ok(header),
             None => self.read_header(),
         }
+    }
+
+    fn pick(&mut self, names: Names, not: bool, out: &mut Vec<u8>) -> io::Result<bool> {
+        Ok(self.headed()?.is_some_and(|header| header.pick(names, not, out)))
     }
 
     fn field_has(&mut self, name: &[u8], value: &str, manner: Manner, depth: Depth) -> io::Result<Option<bool>> {
@@ -303,12 +393,7 @@ impl Content for Message<'_> {
         }
         let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
         if self.fields.is_none() {
-            let (kept, size) = (self.store.fields(), self.row.size);
-            let found = match &mut self.among {
-                Some((among, nth)) => kept.look(*nth, size, &mut among.fields),
-                None => kept.get(self.key, size),
-            };
-            if let Some(found) = found {
+            if let Some(found) = self.kept(Store::fields, |among| &mut among.fields) {
                 return Ok(ask(&found));
             }
             if depth == Depth::AtHand {
@@ -321,11 +406,7 @@ impl Content for Message<'_> {
 
     fn signature(&mut self) -> io::Result<Option<Signature>> {
         if self.signature.is_none() {
-            let (texts, size) = (self.store.texts(), self.row.size);
-            let found = match &mut self.among {
-                Some((among, nth)) => texts.look(*nth, size, &mut among.texts),
-                None => texts.get(self.key, size),
-            };
+            let found = self.kept(Store::texts, |among| &mut among.texts);
             self.signature = Some(found.and_then(Signature::read));
         }
         Ok(self.signature.clone().flatten())
@@ -343,8 +424,8 @@ impl Content for Message<'_> {
     }
 
     fn envelope(&mut self) -> io::Result<Slice> {
-        if let Some(cached) = self.cached()? {
-            return Ok(cached.envelope());
+        if let Some(header) = self.headed()? {
+            return Ok(header.envelope());
         }
         let mut out = Vec::new();
         envelope::render(&self.read_header()?, &mut out);
@@ -352,19 +433,11 @@ impl Content for Message<'_> {
     }
 
     fn body_structure(&mut self) -> io::Result<Slice> {
-        let parsed = match self.cached()? {
-            Some(cached) => cached,
-            None => self.parse()?,
-        };
-        Ok(parsed.body_structure())
+        Ok(self.parsed()?.body_structure())
     }
 
     fn body(&mut self) -> io::Result<Slice> {
-        let parsed = match self.cached()? {
-            Some(cached) => cached,
-            None => self.parse()?,
-        };
-        Ok(parsed.body())
+        Ok(self.parsed()?.body())
     }
 
     fn structure(&mut self) -> io::Result<Arc<Structure>> {
@@ -377,7 +450,7 @@ impl Content for Message<'_> {
             (None, Some(structure)) => Arc::new(structure),
             (None, None) if self.is_signed => self.scan()?,
             (None, None) => {
-                self.parse()?;
+                self.learn_parsed()?;
                 self.structure.clone().map_or_else(|| self.scan(), Ok)?
             }
         };
@@ -402,7 +475,7 @@ impl Content for Message<'_> {
         match self.cached()? {
             Some(cached) => Ok(Some(cached.preview())),
             None if lazy => Ok(None),
-            None => Ok(Some(self.parse()?.preview())),
+            None => Ok(Some(self.learn_parsed()?.preview())),
         }
     }
 

@@ -4,9 +4,10 @@
 mod tests;
 
 use super::content::Content;
+use super::outline::Names;
 use super::search::{Depth, Key};
 use super::signature::{Maker, Place, Signature};
-use crate::base::limits;
+use crate::base::{Slice, limits};
 use crate::mail::header::{self, Field};
 use crate::mail::mime::{Kind, Part};
 use crate::mail::{fold, text, words};
@@ -82,7 +83,17 @@ pub(super) fn field_has(
     }
     match depth {
         Depth::AtHand => Ok(None),
-        Depth::Whole => Ok(Some(block_has(&content.header()?, content.row().trace, name, value, manner))),
+        Depth::Whole => Ok(Some(block_has(&block_for(content, name)?, content.row().trace, name, value, manner))),
+    }
+}
+
+/// As much of the header block as tells of fields with this name.
+fn block_for(content: &mut dyn Content, name: &[u8]) -> io::Result<Slice> {
+    let mut picked = Vec::new();
+    // The trace is told from the rest by where it ends, and has recipients too.
+    match Names::of(&[name.to_vec()]).filter(|_| name != b"to") {
+        Some(names) if content.pick(names, false, &mut picked)? => Ok(picked.into()),
+        _ => content.header(),
     }
 }
 

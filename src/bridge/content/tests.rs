@@ -1,8 +1,10 @@
+//! Tests of what FETCH and SEARCH read of a message.
+
 use super::*;
 use crate::imap::search::{self, Against, Key};
+use crate::imap::section::filter_fields;
 use crate::imap::structure::render_body_structure;
 use crate::mail::{Address, Name};
-use crate::store::Cache;
 use crate::store::testing::{Scratch, store};
 
 const MULTIPART: &[u8] = b"From: a@x.test\r\nSubject: hi\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
@@ -41,6 +43,13 @@ fn listing(store: &Store, uid: u32) -> Vec<Vec<u8>> {
         assert_eq!(*alone, *ask(&mut one).unwrap());
         all.push(alone.to_vec());
     }
+    let (names, header) = ([b"subject".to_vec(), b"X-Priority".to_vec()], all[3].clone());
+    for not in [false, true] {
+        let mut picked = Vec::new();
+        if message(store, uid).pick(Names::of(&names).unwrap(), not, &mut picked).unwrap() {
+            assert_eq!(picked, filter_fields(&header, &names, not));
+        }
+    }
     let structure = message(store, uid).structure().unwrap();
     assert!(structure.parts().iter().map(|p| p.whole()).eq(one.structure().unwrap().parts().iter().map(|p| p.whole())));
     all.push(format!("{:?}", structure.parts().iter().map(|p| (p.whole(), &p.content)).collect::<Vec<_>>()).into());
@@ -61,15 +70,20 @@ fn answers_are_the_same_with_and_without_the_cache() {
         render_body_structure(&scanned, &mut expected);
         assert_eq!(plain[1], expected, "{what}");
 
-        store.cache().load();
+        store.caches().into_iter().for_each(Cache::load);
         assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_none());
         fill(&store, Kept::Caught, uid);
         assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_some(), "{what}");
         assert_eq!(listing(&store, uid), plain, "{what}: from the cache");
+        let is_short = plain[3].len() <= limits::CACHE_HEADER && !plain[3].is_empty();
+        let names = Names::of(&[b"subject".to_vec()]).unwrap();
+        assert_eq!(message(&store, uid).pick(names, false, &mut Vec::new()).unwrap(), is_short, "{what}");
 
         // A record whose parts are wrong in form, though its checksum is right.
         for payload in [b"".as_slice(), b"0.0.0/0 ", b"garbage"] {
-            store.cache().put(message(&store, uid).key, bytes.len() as u64, payload);
+            for cache in store.caches() {
+                cache.put(message(&store, uid).key, bytes.len() as u64, payload);
+            }
             assert_eq!(listing(&store, uid), plain, "{what}: over garbage");
         }
         std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
@@ -82,7 +96,7 @@ fn answers_are_the_same_with_and_without_the_cache() {
 fn a_listing_opens_no_message_that_the_cache_has() {
     let scratch = Scratch::new("content");
     let store = store(scratch.path());
-    store.cache().load();
+    store.caches().into_iter().for_each(Cache::load);
     let uid = deliver(&store, MULTIPART);
     let plain = listing(&store, uid);
     let opened = store.open_message(Reach::All, Kept::Caught, uid).unwrap().unwrap();

@@ -1,7 +1,7 @@
 use super::*;
-use crate::base::{Form, Slice};
+use crate::base::Form;
 use crate::imap::content::{Bytes, Row};
-use crate::imap::search;
+use crate::imap::{outline, search};
 use crate::mail::mime::Structure;
 use proptest::prelude::*;
 use std::ops::Range;
@@ -38,6 +38,10 @@ impl Content for Stored {
     fn header(&mut self) -> io::Result<Slice> {
         let end = header::end(&self.bytes);
         Ok(self.all()[..end].to_vec().into())
+    }
+    fn pick(&mut self, names: Names, not: bool, out: &mut Vec<u8>) -> io::Result<bool> {
+        let block = self.header()?;
+        Ok(outline::pick(&outline::of(&block), &block, names, not, out))
     }
     fn signature(&mut self) -> io::Result<Option<Signature>> {
         Ok(self.signature.clone())
@@ -249,6 +253,10 @@ proptest! {
                 for trace in [0, block.len() as u32] {
                     let there = block_has(&block, trace, name, value, Manner::Exact);
                     prop_assert!(!there || field_may_be(&signed.signature.clone().unwrap(), name, value), "{:?}", value);
+                    if trace == 0 {
+                        let found = field_has(&mut signed, name, value, Manner::Exact, Depth::Whole).unwrap();
+                        prop_assert_eq!(found, Some(there), "{:?}", value);
+                    }
                 }
             }
         }
