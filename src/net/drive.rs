@@ -6,6 +6,7 @@
 
 use super::deflate::Deflate;
 use super::ended::Ended;
+use super::pool::Started;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
@@ -257,12 +258,14 @@ where
     where
         F: FnOnce(&mut B) -> Answered<B, C::Answer> + Send + 'static,
     {
-        let Some(pool) = self.pools.at(place) else {
-            return answer(&mut self.bridge());
-        };
         let bridge = self.bridge.clone();
+        // A panic while answering was reported by `busy`; the bridge itself stays in use.
         let job = move || answer(&mut bridge.lock().unwrap_or_else(PoisonError::into_inner));
-        match pool.run(job).await {
+        let done = match self.pools.start(place, job) {
+            Started::Done(done) => done,
+            Started::Waits(future) => future.await,
+        };
+        match done {
             Ok(answered) => answered,
             Err(error) => {
                 log::warn!("a request was refused ({place:?} pool): {error}");
