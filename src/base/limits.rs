@@ -93,6 +93,9 @@ pub const LOGIN_TIME: Duration = Duration::from_secs(60);
 pub const OUTPUT_BYTES: usize = 32 << 10;
 /// A piece of an answer, and of a file that is copied.
 pub const PIECE_BYTES: usize = 64 << 10;
+/// Lines of a FETCH that are made before any of them is sent. More would spare little, and each of a thousand slow clients holds so
+/// much.
+pub const ANSWER_BYTES: usize = 128 << 10;
 /// Messages that several threads parse or search together before their turn may be over.
 pub const GROUP: usize = 32;
 /// Messages that several threads parse together for a FETCH, beyond those that it has come to: starting the threads takes as

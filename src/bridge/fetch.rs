@@ -38,7 +38,7 @@ impl ImapBridge {
             among.expect(&found);
             self.make_ahead(wanted, content, &found, &mut among);
             for (nth, row) in found.iter().enumerate() {
-                if lines.len() > limits::PIECE_BYTES as u64 {
+                if lines.len() > limits::ANSWER_BYTES as u64 {
                     // What changed already is told with the rows that come later, too.
                     rows.next = Some(row.uid);
                     break 'piece;
