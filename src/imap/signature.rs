@@ -19,6 +19,9 @@ const LEAST_ROOM: u64 = 1 << 14;
 /// Instead of the size of a set: it would say of most texts that they may be there.
 const FULL: u8 = 0;
 
+/// The bits of a byte: to look one up is faster than to shift by a number that is not known before.
+const BITS: [u8; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
 // A hash has so many bits.
 const _: () = assert!(limits::SIGNATURE_BITS <= 1 << 24 && limits::SIGNATURE_BITS.is_power_of_two());
 
@@ -38,13 +41,13 @@ pub struct Maker {
 }
 
 /// A power of two of bits.
-struct Set(Vec<u64>);
+struct Set(Vec<u8>);
 
 impl Maker {
     /// Of no text yet, of a message of so many bytes.
     pub fn new(size: u64) -> Maker {
         let bits = size.saturating_mul(ROOM).max(LEAST_ROOM).min(limits::SIGNATURE_BITS as u64);
-        let set = || Set(vec![0; bits.next_power_of_two() as usize / 64]);
+        let set = || Set(vec![0; bits.next_power_of_two() as usize / 8]);
         Maker { header: set(), body: set() }
     }
 
@@ -60,21 +63,19 @@ impl Maker {
     pub fn finish(self) -> Signature {
         let mut bytes = FORM.to_vec();
         let sets = [self.header.shrunk(), self.body.shrunk()];
-        bytes.extend(sets.iter().map(|set| set.as_ref().map_or(FULL, |words| (words.len() * 64).ilog2() as u8)));
-        for word in sets.into_iter().flatten().flatten() {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
+        bytes.extend(sets.iter().map(|set| set.as_ref().map_or(FULL, |set| (set.len() * 8).ilog2() as u8)));
+        sets.iter().flatten().for_each(|set| bytes.extend_from_slice(set));
         Signature(bytes.into())
     }
 }
 
 impl Set {
     fn add(&mut self, text: &[u8]) {
-        let words = self.0.as_mut_slice();
-        let last = words.len() - 1;
+        let set = self.0.as_mut_slice();
+        let last = set.len() - 1;
         let mut put = |hash: usize| {
-            if let Some(word) = words.get_mut((hash / 64) & last) {
-                *word |= 1 << (hash % 64);
+            if let Some(byte) = set.get_mut((hash / 8) & last) {
+                *byte |= BITS[hash % 8];
             }
         };
         // Four at a time are one number, of which the last is dropped.
@@ -88,19 +89,20 @@ impl Set {
         }
     }
 
-    /// As few words as leave about two thirds of the bits unset. The parts of a longer set are laid over each other, so a bit is
+    /// As short as leaves about two thirds of the bits unset. The parts of a longer set are laid over each other, so a bit is
     /// found where the lowest bits of its hash say. `None`: more than half of all bits are set.
-    fn shrunk(self) -> Option<Vec<u64>> {
-        let used: usize = self.0.iter().map(|word| word.count_ones() as usize).sum();
-        if used * 2 > self.0.len() * 64 {
+    fn shrunk(self) -> Option<Vec<u8>> {
+        let words = self.0.as_chunks::<8>().0.iter();
+        let used: usize = words.map(|&word| u64::from_le_bytes(word).count_ones() as usize).sum();
+        if used * 2 > self.0.len() * 8 {
             return None;
         }
         let bits = (used * 5 / 2).next_power_of_two().max(LEAST);
-        let mut words = vec![0; bits.min(self.0.len() * 64) / 64];
-        for part in self.0.chunks_exact(words.len()) {
-            words.iter_mut().zip(part).for_each(|(word, more)| *word |= more);
+        let mut set = vec![0; bits.min(self.0.len() * 8) / 8];
+        for part in self.0.chunks_exact(set.len()) {
+            set.iter_mut().zip(part).for_each(|(byte, more)| *byte |= more);
         }
-        Some(words)
+        Some(set)
     }
 }
 
