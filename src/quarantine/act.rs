@@ -13,6 +13,7 @@ use crate::queue::{NewOrder, Order, Origin, Placed, Verbs, Window};
 use crate::store::{Flagging, Located, Reach};
 use serde_json::json;
 use std::fmt;
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -322,7 +323,15 @@ impl Quarantine {
             self.store.locate(from, message.row.uid).filter(|_| !take).map_or_else(|| message.path.clone(), |l| l.path)
         };
         let orders = asked.iter().map(|(m, order)| NewOrder { source: path(m), order: order.clone() }).collect();
-        let results = self.queue.place(orders)?;
+        // The folder's next look must not read it all again for what we did ourselves.
+        let rename = |nth: usize, file: &Path, order: &Path| {
+            let rename = || self.store.disk().rename(file, order);
+            match asked.get(nth) {
+                Some((message, _)) => message.tree.change(from, message.row.half, rename),
+                None => rename(),
+            }
+        };
+        let results = self.queue.place_by(orders, rename)?;
         let mut gone = UidRanges::new();
         let mut again = Vec::new();
         let mut failed = None;
