@@ -251,16 +251,10 @@ impl Quarantine {
             self.fulfil(account, &moved, &[Verb::Remove])?;
         }
         let event = if to == Kept::Trash { "removed" } else { "restored" };
-        for (old, new) in &moved {
-            self.journal.note(
-                now,
-                &new.name.id(),
-                &old.tree.address.to_string(),
-                event,
-                &account.login,
-                json!({ "from": from.directory() }),
-            );
-        }
+        let noted = moved
+            .iter()
+            .map(|(old, new)| (new.name.id(), old.tree.address.to_string(), json!({ "from": from.directory() })));
+        self.journal.note_all(now, event, &account.login, noted);
         let messages = moved.len();
         let placed = moved.into_iter().map(|(old, new)| (old.row.uid, new.uid)).collect();
         Ok(Done { messages, placed, batch: None })
@@ -335,22 +329,14 @@ impl Quarantine {
         let mut gone = UidRanges::new();
         let mut again = Vec::new();
         let mut failed = None;
-        let now = self.store.now();
+        let mut noted = Vec::new();
         for ((message, order), result) in asked.into_iter().zip(results) {
             let uid = message.row.uid;
             match result {
                 Placed::Placed => {
                     gone.add(uid, uid);
                     let verbs: Vec<&str> = order.verbs.iter().map(verb_word).collect();
-                    let tree = message.tree.address.to_string();
-                    self.journal.note(
-                        now,
-                        &message.name.id(),
-                        &tree,
-                        "asked",
-                        &account.login,
-                        json!({ "verbs": verbs }),
-                    );
+                    noted.push((message.name.id(), message.tree.address.to_string(), json!({ "verbs": verbs })));
                 }
                 Placed::AlreadyThere => gone.add(uid, uid),
                 // Its flags changed since we looked, or another hand took it.
@@ -364,6 +350,7 @@ impl Quarantine {
                 }
             }
         }
+        self.journal.note_all(self.store.now(), "asked", &account.login, noted.into_iter());
         if take && !gone.is_empty() {
             self.store.taken(from, &gone);
         }
