@@ -298,6 +298,8 @@ impl Server {
         keep("the intake", Box::new(move || Box::pin(intake::run(q.clone(), s.clone()))));
         let (q, s) = (quarantine.clone(), stop.clone());
         keep("the sweep", Box::new(move || Box::pin(care::sweep(q.clone(), s.clone()))));
+        let (q, s) = (quarantine.clone(), stop.clone());
+        keep("the news", Box::new(move || Box::pin(care::wake(q.clone(), s.clone()))));
         let (q, s, pools) = (quarantine.clone(), stop.clone(), self.serving.pools.clone());
         let fill = move || Box::pin(care::cache(q.clone(), pools.clone(), crate::bridge::fill, s.clone())) as Loop;
         keep("the cache", Box::new(fill));

@@ -97,6 +97,11 @@ pub const PIECE_BYTES: usize = 64 << 10;
 pub const GROUP: usize = 32;
 /// Rows in one piece of an answer.
 pub const PIECE_ROWS: usize = 256;
+/// Sessions that are told of a change at once: they take the time of one command. With [`WAKE_PAUSE`], all of a thousand are
+/// told within 70 ms, and whoever changes something next has most of the machine.
+pub const WAKE_AT_ONCE: usize = 32;
+/// Until the next are told.
+pub const WAKE_PAUSE: Duration = Duration::from_millis(2);
 /// Longest mailbox name, in bytes.
 pub const MAILBOX_NAME: usize = 1_000;
 
@@ -160,6 +165,9 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes written to one peer before others have their turn.
 pub const TURN_BYTES: usize = 64 << 10;
+/// Network threads besides one a core: so many may wait for the disk while the others serve. Waking a thread of a pool for what
+/// is in memory takes longer than the reading.
+pub const NET_SPARE: usize = 2;
 /// Time for one peer before others have their turn.
 pub const TURN_TIME: Duration = Duration::from_micros(500);
 /// Reply of an HTTP service that is read; the rest is refused. rspamd's are below 100 KB.

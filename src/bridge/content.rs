@@ -1,16 +1,20 @@
 //! A stored message as FETCH and SEARCH read it.
 
-use super::cached::Parsed;
+#[cfg(test)]
+mod tests;
+
+use super::cached::{Header, Made, Parsed, Which};
 use super::fields;
 use crate::base::{FileRange, Form, Slice, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Bytes, Content, Row};
+use crate::imap::outline::Names;
 use crate::imap::text_search::Manner;
 use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, header};
 use crate::store::cache::Window;
-use crate::store::{Opened, Reach, Row as Known, Sight, Store};
+use crate::store::{Cache, Opened, Reach, Row as Known, Sight, Store};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,32 +25,51 @@ const WHOLE: u64 = 256 << 10;
 /// Messages up to this size are parsed ahead of any wish; it takes a few milliseconds.
 const AHEAD: u64 = 4 << 20;
 
-/// Parses a message for the cache, unless it is large or was parsed before.
+/// Headers are read in pieces of so much; of a message that is no longer, all of it is.
+const HEADER: usize = 16 << 10;
+
+/// Makes for the caches what they lack of a message, unless it is large.
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let Some(row) = store.row(Reach::All, kept, uid).filter(|row| row.size <= AHEAD) else { return };
-    if let Err(error) = Message::new(store, Reach::All, kept, &row).body_structure() {
+    let lacks = |cache: &Cache| cache.get(row.key, row.size).is_none();
+    let lacking = Which { header: lacks(store.headers()), parsed: lacks(store.cache()) };
+    match Message::new(store, Reach::All, kept, &row).make(lacking) {
+        Ok(made) => keep(store, &[(row.key, row.size, &made)]),
         // It may have been removed again; whoever asks for it is told what is wrong.
-        log::debug!("message {uid} was not parsed ahead: {error}");
+        Err(error) => log::debug!("message {uid} was not parsed ahead: {error}"),
     }
+}
+
+/// Gives the caches what was made of messages, by their keys and sizes. The records lie in this order.
+pub fn keep(store: &Store, all: &[(u64, u64, &Made)]) {
+    let headers = all.iter().filter_map(|(key, size, made)| Some((*key, *size, made.header.as_ref()?.bytes())));
+    store.headers().put_all(headers);
+    let parsed = all.iter().filter_map(|(key, size, made)| Some((*key, *size, made.parsed.as_ref()?.bytes())));
+    store.cache().put_all(parsed);
 }
 
 /// Messages that are looked at one after the other: what the store keeps of them is read together.
 #[derive(Default)]
 pub struct Among {
     cache: Window,
+    headers: Window,
     fields: Window,
 }
 
 impl Among {
     /// These will be looked at; they are called by their place in this list.
     pub fn expect(&mut self, rows: &[Known]) {
-        self.cache.expect(rows.iter().map(|row| row.key));
-        self.fields.expect(rows.iter().map(|row| row.key));
+        for window in [&mut self.cache, &mut self.headers, &mut self.fields] {
+            window.expect(rows.iter().map(|row| row.key));
+        }
     }
 
-    /// Whether the cache may have one of them. What it has turns out when it is read.
-    pub fn may_have(&mut self, store: &Store, nth: usize) -> bool {
-        store.cache().may_have(nth, &mut self.cache)
+    /// Which of these records there are not of one of them. Whether the others are any good turns out when they are read.
+    pub fn lacks(&mut self, store: &Store, nth: usize, which: Which) -> Which {
+        Which {
+            header: which.header && !store.headers().may_have(nth, &mut self.headers),
+            parsed: which.parsed && !store.cache().may_have(nth, &mut self.cache),
+        }
     }
 }
 
@@ -60,6 +83,7 @@ pub struct Message<'a> {
     key: u64,
     /// What the cache has; `None` inside: nothing.
     cached: Option<Option<Parsed>>,
+    headed: Option<Option<Header>>,
     /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
     /// Those among which it is looked at, and its place.
@@ -87,6 +111,7 @@ impl<'a> Message<'a> {
             },
             key: row.key,
             cached: None,
+            headed: None,
             fields: None,
             among: None,
             opened: None,
@@ -100,9 +125,9 @@ impl<'a> Message<'a> {
         Message { among: Some((among, nth)), ..self }
     }
 
-    /// One that was parsed a moment ago.
-    pub fn parsed(self, parsed: Option<Parsed>) -> Self {
-        Message { cached: parsed.map(Some), ..self }
+    /// One of which something was made a moment ago.
+    pub fn made(self, made: Made) -> Self {
+        Message { cached: made.parsed.map(Some).or(self.cached), headed: made.header.map(Some).or(self.headed), ..self }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {
@@ -129,39 +154,91 @@ impl<'a> Message<'a> {
         Ok(self.whole.clone())
     }
 
+    /// What one of the caches keeps of it.
+    fn kept(&mut self, cache: fn(&Store) -> &Cache, window: fn(&mut Among) -> &mut Window) -> Option<Slice> {
+        let (cache, size) = (cache(self.store), self.row.size);
+        match &mut self.among {
+            Some((among, nth)) => cache.look(*nth, size, window(among)),
+            None => cache.get(self.key, size),
+        }
+    }
+
     /// What the cache has of it. A message that it does not have is parsed for it, if it is small: then this costs little
     /// more than the reading, and the next who asks for whatever of it is served at once.
     fn cached(&mut self) -> io::Result<Option<Parsed>> {
-        if let Some(known) = &self.cached {
-            return Ok(known.clone());
+        if self.cached.is_none() {
+            let found = self.kept(Store::cache, |among| &mut among.cache).and_then(Parsed::read);
+            self.cached = Some(match found {
+                None if self.may_parse() => Some(self.learn_parsed()?),
+                found => found,
+            });
         }
-        let (cache, size) = (self.store.cache(), self.row.size);
-        let found = match &mut self.among {
-            Some((among, nth)) => cache.look(*nth, size, &mut among.cache),
-            None => cache.get(self.key, size),
-        };
-        let known = match found.and_then(Parsed::read) {
-            None if self.is_parsed_at_once() => Some(self.parse()?),
-            found => found,
-        };
-        self.cached = Some(known.clone());
-        Ok(known)
+        Ok(self.cached.clone().flatten())
+    }
+
+    /// The same of its header, for which nothing else is read.
+    fn headed(&mut self) -> io::Result<Option<&Header>> {
+        if self.headed.is_none() {
+            let found = self.kept(Store::headers, |among| &mut among.headers).and_then(Header::read);
+            self.headed = Some(match found {
+                None if self.store.headers().is_ready() => Some(self.learn_header()?),
+                found => found,
+            });
+        }
+        Ok(self.headed.as_ref().and_then(Option::as_ref))
     }
 
     /// Whether all of it is parsed when a part of it is asked for.
-    pub fn is_parsed_at_once(&self) -> bool {
+    fn may_parse(&self) -> bool {
         self.store.cache().is_ready() && self.row.size <= WHOLE
     }
 
-    /// Parses it, and gives the cache what was found.
-    pub fn parse(&mut self) -> io::Result<Parsed> {
+    /// Makes those of these records that are worth making before anybody asks.
+    pub fn make_ahead(&mut self, which: Which) -> io::Result<Made> {
+        let which =
+            Which { header: which.header && self.store.headers().is_ready(), parsed: which.parsed && self.may_parse() };
+        self.make(which)
+    }
+
+    /// Makes these records of it.
+    fn make(&mut self, which: Which) -> io::Result<Made> {
+        // Parsing reads all of a small message, its header too.
+        let parsed = if which.parsed { Some(self.make_parsed()?) } else { None };
+        let header = if which.header { Some(self.make_header()?) } else { None };
+        Ok(Made { header, parsed })
+    }
+
+    fn make_parsed(&mut self) -> io::Result<Parsed> {
         let scanned = self.scan()?;
-        let preview = self.words(&scanned)?;
-        let parsed = Parsed::new(&scanned, &self.read_header()?, &preview);
+        let parsed = Parsed::new(&scanned, &self.words(&scanned)?);
         self.structure = Some(scanned);
+        Ok(parsed)
+    }
+
+    fn make_header(&mut self) -> io::Result<Header> {
+        Ok(Header::new(&self.read_header()?))
+    }
+
+    /// Parses it, and gives the cache what was found.
+    fn learn_parsed(&mut self) -> io::Result<Parsed> {
+        let parsed = self.make_parsed()?;
         self.store.cache().put(self.key, self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
         Ok(parsed)
+    }
+
+    fn learn_header(&mut self) -> io::Result<Header> {
+        let header = self.make_header()?;
+        self.store.headers().put(self.key, self.row.size, header.bytes());
+        Ok(header)
+    }
+
+    /// What parsing gives, whatever its size.
+    fn parsed(&mut self) -> io::Result<Parsed> {
+        match self.cached()? {
+            Some(cached) => Ok(cached),
+            None => self.learn_parsed(),
+        }
     }
 
     /// Makes of the header what the store is to keep of the fields.
@@ -194,11 +271,14 @@ impl<'a> Message<'a> {
     }
 
     fn read_header(&mut self) -> io::Result<Slice> {
-        if let Some(whole) = self.whole()? {
-            let len = header::end(&whole).min(limits::HEADER_BYTES);
-            return Ok(Slice::of(&whole, 0..len).unwrap_or_default());
+        if self.whole.is_none() && self.row.size <= HEADER as u64 {
+            self.whole()?;
         }
-        let mut most = 16 << 10;
+        if let Some(whole) = &self.whole {
+            let len = header::end(whole).min(limits::HEADER_BYTES);
+            return Ok(Slice::of(whole, 0..len).unwrap_or_default());
+        }
+        let mut most = HEADER;
         loop {
             let range = self.range(0..most as u64)?;
             let mut bytes = read_all(range, most)?;
@@ -213,7 +293,7 @@ impl<'a> Message<'a> {
 
     /// Bytes that are in memory, or are few enough to be read into it.
     fn held(&mut self, range: &Range<u64>) -> io::Result<Option<Slice>> {
-        if let Some(bytes) = self.of_header(range) {
+        if let Some(bytes) = self.of_header(range)? {
             return Ok(Some(bytes));
         }
         let Some(whole) = self.whole()? else { return Ok(None) };
@@ -221,12 +301,15 @@ impl<'a> Message<'a> {
         Ok(Slice::of(&whole, range.start.min(size) as usize..range.end.min(size) as usize))
     }
 
-    /// Bytes that lie within the header, when what the cache has was looked at already: whoever wants part of a header asked
-    /// for the structure before, and whoever wants the message needs the file anyway.
-    fn of_header(&self, range: &Range<u64>) -> Option<Slice> {
-        let header = self.cached.as_ref()?.as_ref()?.header()?;
-        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
-        header.part(start..end)
+    /// Bytes that lie within the header, when it is known where that ends: whoever wants part of a header asked for the
+    /// structure before, and whoever wants the message needs the file anyway.
+    fn of_header(&mut self, range: &Range<u64>) -> io::Result<Option<Slice>> {
+        let is_within = |structure: &Arc<Structure>| range.end <= structure.root().header.end;
+        if self.whole.is_some() || !self.structure.as_ref().is_some_and(is_within) {
+            return Ok(None);
+        }
+        let Some(block) = self.headed()?.and_then(Header::block) else { return Ok(None) };
+        Ok(block.part(range.start as usize..range.end as usize))
     }
 }
 
@@ -259,10 +342,14 @@ impl Content for Message<'_> {
     }
 
     fn header(&mut self) -> io::Result<Slice> {
-        match self.cached()?.and_then(|cached| cached.header()) {
+        match self.headed()?.and_then(Header::block) {
             Some(header) => Ok(header),
             None => self.read_header(),
         }
+    }
+
+    fn pick(&mut self, names: Names, not: bool, out: &mut Vec<u8>) -> io::Result<bool> {
+        Ok(self.headed()?.is_some_and(|header| header.pick(names, not, out)))
     }
 
     fn field_has(&mut self, name: &[u8], value: &str, manner: Manner) -> io::Result<Option<bool>> {
@@ -271,12 +358,7 @@ impl Content for Message<'_> {
         }
         let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
         if self.fields.is_none() {
-            let (kept, size) = (self.store.fields(), self.row.size);
-            let found = match &mut self.among {
-                Some((among, nth)) => kept.look(*nth, size, &mut among.fields),
-                None => kept.get(self.key, size),
-            };
-            if let Some(found) = found {
+            if let Some(found) = self.kept(Store::fields, |among| &mut among.fields) {
                 return Ok(ask(&found));
             }
             self.fields = Some(self.make_fields()?);
@@ -285,8 +367,8 @@ impl Content for Message<'_> {
     }
 
     fn envelope(&mut self) -> io::Result<Slice> {
-        if let Some(cached) = self.cached()? {
-            return Ok(cached.envelope());
+        if let Some(header) = self.headed()? {
+            return Ok(header.envelope());
         }
         let mut out = Vec::new();
         envelope::render(&self.read_header()?, &mut out);
@@ -294,19 +376,11 @@ impl Content for Message<'_> {
     }
 
     fn body_structure(&mut self) -> io::Result<Slice> {
-        let parsed = match self.cached()? {
-            Some(cached) => cached,
-            None => self.parse()?,
-        };
-        Ok(parsed.body_structure())
+        Ok(self.parsed()?.body_structure())
     }
 
     fn body(&mut self) -> io::Result<Slice> {
-        let parsed = match self.cached()? {
-            Some(cached) => cached,
-            None => self.parse()?,
-        };
-        Ok(parsed.body())
+        Ok(self.parsed()?.body())
     }
 
     fn structure(&mut self) -> io::Result<Arc<Structure>> {
@@ -318,7 +392,7 @@ impl Content for Message<'_> {
             (Some(scanned), _) => scanned.clone(),
             (None, Some(structure)) => Arc::new(structure),
             (None, None) => {
-                self.parse()?;
+                self.learn_parsed()?;
                 self.structure.clone().map_or_else(|| self.scan(), Ok)?
             }
         };
@@ -343,7 +417,7 @@ impl Content for Message<'_> {
         match self.cached()? {
             Some(cached) => Ok(Some(cached.preview())),
             None if lazy => Ok(None),
-            None => Ok(Some(self.parse()?.preview())),
+            None => Ok(Some(self.learn_parsed()?.preview())),
         }
     }
 
@@ -352,104 +426,5 @@ impl Content for Message<'_> {
             Some(bytes) => Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec()),
             None => read_all(self.range(range)?, most),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imap::structure::render_body_structure;
-    use crate::mail::{Address, Name};
-    use crate::store::testing::{Scratch, store};
-
-    const MULTIPART: &[u8] =
-        b"From: a@x.test\r\nSubject: hi\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
-        Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nx\r\n--b\r\n\r\nplain\r\n--b--\r\n";
-
-    /// Messages of every kind, by name.
-    fn samples() -> Vec<(&'static str, Vec<u8>)> {
-        let long = b"A: b\r\n".repeat(limits::CACHE_HEADER / 4);
-        vec![
-            ("multipart", MULTIPART.to_vec()),
-            ("empty", Vec::new()),
-            ("no body", b"Subject: x\r\n".to_vec()),
-            ("no header", b"\r\nx\r\n".to_vec()),
-            ("NUL", b"Subject: a\0b\r\n\r\n\0".to_vec()),
-            ("a long header", [&long, b"\r\nx".as_slice()].concat()),
-            ("large", [MULTIPART, &b"text\r\n".repeat(60_000)].concat()),
-        ]
-    }
-
-    fn deliver(store: &Store, bytes: &[u8]) -> u32 {
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let name = Name::new(store.new_base(), bytes.len() as u64);
-        store.deliver(&tree, Kept::Caught, name, &[bytes]).unwrap().uid
-    }
-
-    fn message(store: &Store, uid: u32) -> Message<'_> {
-        Message::new(store, Reach::All, Kept::Caught, &store.row(Reach::All, Kept::Caught, uid).unwrap())
-    }
-
-    /// All that a listing asks for, one question a `Message` as well as all of one.
-    fn listing(store: &Store, uid: u32) -> Vec<Vec<u8>> {
-        let mut one = message(store, uid);
-        let mut all = Vec::new();
-        for ask in [Message::envelope, Message::body_structure, Message::body, Message::header] {
-            let alone = ask(&mut message(store, uid)).unwrap();
-            assert_eq!(*alone, *ask(&mut one).unwrap());
-            all.push(alone.to_vec());
-        }
-        let structure = message(store, uid).structure().unwrap();
-        assert!(
-            structure.parts().iter().map(|p| p.whole()).eq(one.structure().unwrap().parts().iter().map(|p| p.whole()))
-        );
-        all.push(format!("{:?}", structure.parts().iter().map(|p| (p.whole(), &p.content)).collect::<Vec<_>>()).into());
-        all.push(one.read(structure.root().header.clone(), 1 << 20).unwrap());
-        all
-    }
-
-    #[test]
-    fn answers_are_the_same_with_and_without_the_cache() {
-        for (what, bytes) in samples() {
-            let scratch = Scratch::new("content");
-            let store = store(scratch.path());
-            let uid = deliver(&store, &bytes);
-            let plain = listing(&store, uid);
-            let wire: Vec<u8> = bytes.iter().map(|&b| if b == 0 { 0x80 } else { b }).collect();
-            let scanned = Structure::of(&wire, Form::Crlf);
-            let mut expected = Vec::new();
-            render_body_structure(&scanned, &mut expected);
-            assert_eq!(plain[1], expected, "{what}");
-
-            store.cache().load();
-            assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_none());
-            fill(&store, Kept::Caught, uid);
-            assert!(store.cache().get(message(&store, uid).key, bytes.len() as u64).is_some(), "{what}");
-            assert_eq!(listing(&store, uid), plain, "{what}: from the cache");
-
-            // A record whose parts are wrong in form, though its checksum is right.
-            for payload in [b"".as_slice(), b"0.0.0/0 ", b"garbage"] {
-                store.cache().put(message(&store, uid).key, bytes.len() as u64, payload);
-                assert_eq!(listing(&store, uid), plain, "{what}: over garbage");
-            }
-            std::fs::remove_dir_all(scratch.path().join("cache")).unwrap();
-            deliver(&store, MULTIPART);
-            assert_eq!(listing(&store, uid), plain, "{what}: the directory is gone");
-        }
-    }
-
-    #[test]
-    fn a_listing_opens_no_message_that_the_cache_has() {
-        let scratch = Scratch::new("content");
-        let store = store(scratch.path());
-        store.cache().load();
-        let uid = deliver(&store, MULTIPART);
-        let plain = listing(&store, uid);
-        let opened = store.open_message(Reach::All, Kept::Caught, uid).unwrap().unwrap();
-        let path = scratch.path().join("mail/x.test/a/Caught/new").join(opened.name.to_string());
-        std::fs::write(&path, b"").unwrap();
-        assert_eq!(listing(&store, uid), plain);
-        // The bytes themselves come from the file, and it is too short.
-        assert!(message(&store, uid).read(0..MULTIPART.len() as u64, 1 << 20).is_err());
     }
 }

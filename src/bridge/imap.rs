@@ -1,7 +1,7 @@
 //! IMAP's questions, answered by the quarantine.
 
-use super::cached::Parsed;
-use super::content::{Among, Message};
+use super::cached::{Made, Which};
+use super::content::{Among, Message, keep};
 use super::crew::Crew;
 use super::memory::Memory;
 use super::search::Ordering;
@@ -9,7 +9,6 @@ use super::turn::Turn;
 use super::{Answered, Bridge, Place};
 use crate::base::{Flags, UidRanges, limits};
 use crate::imap::binary::Trouble;
-use crate::imap::items::Item;
 use crate::imap::question::{
     Answer, Changes, Fetch, Figures, FlagRow, Question, Refusal, Rows, Selected, Store, StoreMode, Stored, Transferred,
 };
@@ -219,7 +218,7 @@ impl ImapBridge {
     fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
-        let parses = wanted.items.iter().any(Item::needs_parsing);
+        let records = Which::of(&wanted.items);
         let mut turn = Turn::new(store);
         let mut rows = Rows::default();
         let mut lines = fetch::Lines::new(wanted);
@@ -241,18 +240,17 @@ impl ImapBridge {
                 rows.changed.extend(self.mark_seen(content, &mut found)?);
             }
             among.expect(&found);
-            let parsed = if parses { self.parse_ahead(content, &found, &mut among) } else { Vec::new() };
-            let mut parsed = parsed.into_iter();
+            let mut made = self.make_ahead(content, &found, &mut among, records).into_iter();
             for (nth, row) in found.iter().enumerate() {
                 if lines.len() > limits::PIECE_BYTES as u64 {
                     // What changed already is told with the rows that come later, too.
                     rows.next = Some(row.uid);
                     break 'piece;
                 }
-                let parsed = parsed.next().flatten();
+                let made = made.next().unwrap_or_default();
                 let Some(seq) = wanted.list.seq(row.uid) else { continue };
                 let message = Message::new(store, content.sight, content.kept, row);
-                match lines.add(seq, &mut message.among(&mut among, nth).parsed(parsed)) {
+                match lines.add(seq, &mut message.among(&mut among, nth).made(made)) {
                     Ok(()) => {}
                     Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
                     Err(Trouble::Io(error)) => {
@@ -268,19 +266,24 @@ impl ImapBridge {
         Ok(Answer::Rows(rows))
     }
 
-    /// Parses those of these messages that the cache does not have, as many at once as may be. Of what cannot be read there is
-    /// nothing: whoever wants it is told why.
-    fn parse_ahead(&self, content: &Content, rows: &[Row], among: &mut Among) -> Vec<Option<Parsed>> {
-        let store = &self.shared.quarantine.store;
-        let missing = rows.iter().enumerate().map(|(nth, row)| (!among.may_have(store, nth)).then_some(row));
-        let missing: Vec<Option<&Row>> = missing.collect();
-        if missing.iter().flatten().count() < 2 {
+    /// Makes what the caches lack of these messages, as many at once as may be. Of what cannot be read there is nothing: whoever
+    /// wants it is told why.
+    fn make_ahead(&self, content: &Content, rows: &[Row], among: &mut Among, records: Which) -> Vec<Made> {
+        if records.is_none() {
             return Vec::new();
         }
-        self.shared.crew.map(&missing, |row| {
-            let mut message = Message::new(store, content.sight, content.kept, (*row)?);
-            message.is_parsed_at_once().then(|| message.parse().ok())?
-        })
+        let store = &self.shared.quarantine.store;
+        let lacking = |(nth, row)| (row, among.lacks(store, nth, records));
+        let lacking: Vec<(&Row, Which)> = rows.iter().enumerate().map(lacking).collect();
+        if lacking.iter().filter(|(_, which)| !which.is_none()).count() < 2 {
+            return Vec::new();
+        }
+        let made = self.shared.crew.map(&lacking, |&(row, which)| {
+            Message::new(store, content.sight, content.kept, row).make_ahead(which).unwrap_or_default()
+        });
+        // Together and in order: they will be looked at like this.
+        keep(store, &rows.iter().zip(&made).map(|(row, made)| (row.key, row.size, made)).collect::<Vec<_>>());
+        made
     }
 
     pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<Row> {

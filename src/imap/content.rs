@@ -1,6 +1,7 @@
 //! One stored message, as far as FETCH and SEARCH need it. The bridge implements it over the store and its cache;
 //! tests implement it over a byte string.
 
+use super::outline::Names;
 use super::text_search::Manner;
 use crate::base::{FileRange, Flags, Slice};
 use crate::mail::mime::Structure;
@@ -47,6 +48,11 @@ pub trait Content {
 
     /// The raw header block in wire form, its empty line included, cut at `limits::HEADER_BYTES`; NUL is 0x80.
     fn header(&mut self) -> io::Result<Slice>;
+
+    /// Appends what [`super::section::filter_fields`] gives of the header block, if that can be told without reading it all.
+    fn pick(&mut self, _names: Names, _not: bool, _out: &mut Vec<u8>) -> io::Result<bool> {
+        Ok(false)
+    }
 
     /// Whether a field of this name (in lower case) holds a text that was folded in this manner, where that can be told
     /// without the header block.

@@ -4,6 +4,7 @@ use super::binary::{self, Trouble};
 use super::content::{Bytes, Content};
 use super::items::Item;
 use super::objectid;
+use super::outline::Names;
 use super::question::Fetch;
 use super::section::{self, Resolved, Section, What, cut};
 use super::write::{self, number, push};
@@ -16,6 +17,9 @@ pub struct Lines<'a> {
     fetch: &'a Fetch,
     /// What each item that asks for a section is called in every line.
     names: Vec<Vec<u8>>,
+    /// The fields that each item asks for of the message's header, if it does.
+    fields: Vec<Option<Fields<'a>>>,
+    picked: Vec<u8>,
     done: Vec<Piece>,
     /// What follows them.
     text: Vec<u8>,
@@ -27,7 +31,8 @@ impl<'a> Lines<'a> {
     /// No line yet.
     pub fn new(fetch: &'a Fetch) -> Lines<'a> {
         let names = fetch.items.iter().map(name).collect();
-        Lines { fetch, names, done: Vec::new(), text: Vec::new(), len: 0 }
+        let fields = fetch.items.iter().map(fields).collect();
+        Lines { fetch, names, fields, picked: Vec::new(), done: Vec::new(), text: Vec::new(), len: 0 }
     }
 
     /// Adds the line of a message. `content.row()` must be the row as it was before this FETCH marks anything: when the FETCH
@@ -120,7 +125,10 @@ impl<'a> Lines<'a> {
                 }
                 Item::Section { section, partial, .. } => {
                     self.text.extend_from_slice(self.names.get(i).map_or(b"", Vec::as_slice));
-                    self.section(section, *partial, content)?;
+                    match self.fields.get(i) {
+                        Some(&Some(fields)) => self.fields(fields, *partial, content)?,
+                        _ => self.section(section, *partial, content)?,
+                    }
                 }
                 Item::Binary { path, partial, .. } => self.binary(path, *partial, content)?,
                 Item::BinarySize(path) => {
@@ -185,31 +193,37 @@ impl<'a> Lines<'a> {
             // the whole message needs no structure
             return self.range(0..content.row().size, partial, content);
         }
-        if let (true, What::Fields(names) | What::NotFields(names)) = (section.path.is_empty(), &section.what) {
-            // nor do fields of its header
-            let not = matches!(section.what, What::NotFields(_));
-            self.fields(&content.header()?, names, not, partial);
-            return Ok(());
-        }
-        match (section::resolve(section, &*content.structure()?), &section.what) {
+        match (section::resolve(section, &*content.structure()?), Fields::of(&section.what)) {
             (Some(Resolved::Bytes(range)), _) => self.range(range, partial, content)?,
-            (Some(Resolved::Filtered(range)), What::Fields(names)) => {
-                self.fields(&content.read(range, limits::HEADER_BYTES)?, names, false, partial);
-            }
-            (Some(Resolved::Filtered(range)), What::NotFields(names)) => {
-                self.fields(&content.read(range, limits::HEADER_BYTES)?, names, true, partial);
+            (Some(Resolved::Filtered(range)), Some(fields)) => {
+                let block = content.read(range, limits::HEADER_BYTES)?;
+                self.picked = section::filter_fields(&block, fields.names, fields.not);
+                self.cut_picked(partial);
             }
             _ => self.text.extend_from_slice(b"NIL"),
         }
         Ok(())
     }
 
-    fn fields(&mut self, header: &[u8], names: &[Vec<u8>], not: bool, partial: Option<(u32, u32)>) {
-        let fields = section::filter_fields(header, names, not);
-        let cut = cut(0..fields.len() as u64, partial);
-        let fields = fields.get(cut.start as usize..cut.end as usize).unwrap_or_default();
-        literal(&mut self.text, fields.len());
-        self.text.extend_from_slice(fields);
+    /// Fields of the message's own header: they need no structure.
+    fn fields(&mut self, fields: Fields<'_>, partial: Option<(u32, u32)>, content: &mut dyn Content) -> io::Result<()> {
+        self.picked.clear();
+        let is_picked = match fields.known {
+            Some(known) => content.pick(known, fields.not, &mut self.picked)?,
+            None => false,
+        };
+        if !is_picked {
+            self.picked = section::filter_fields(&content.header()?, fields.names, fields.not);
+        }
+        self.cut_picked(partial);
+        Ok(())
+    }
+
+    fn cut_picked(&mut self, partial: Option<(u32, u32)>) {
+        let cut = cut(0..self.picked.len() as u64, partial);
+        let picked = self.picked.get(cut.start as usize..cut.end as usize).unwrap_or_default();
+        literal(&mut self.text, picked.len() as u64);
+        self.text.extend_from_slice(picked);
     }
 
     fn range(&mut self, range: Range<u64>, partial: Option<(u32, u32)>, content: &mut dyn Content) -> io::Result<()> {
@@ -224,17 +238,17 @@ impl<'a> Lines<'a> {
 
     fn bytes(&mut self, bytes: Bytes) {
         match bytes {
-            Bytes::Held(bytes) if bytes.len() < limits::OUTPUT_BYTES => {
-                literal(&mut self.text, bytes.len());
-                self.text.extend_from_slice(&bytes);
-            }
             Bytes::Held(bytes) => {
-                literal(&mut self.text, bytes.len());
-                self.cut();
-                self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
+                literal(&mut self.text, bytes.len() as u64);
+                if bytes.len() < limits::OUTPUT_BYTES {
+                    self.text.extend_from_slice(&bytes);
+                } else {
+                    self.cut();
+                    self.done.extend(bytes.chunks(limits::PIECE_BYTES).map(|piece| Piece::Bytes(piece.to_vec())));
+                }
             }
             Bytes::File(range) => {
-                push(&mut self.text, format_args!("{{{}}}\r\n", range.len));
+                literal(&mut self.text, range.len);
                 self.cut();
                 self.done.push(Piece::File(range));
             }
@@ -242,14 +256,37 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Fields that an item asks for.
+#[derive(Debug, Clone, Copy)]
+struct Fields<'a> {
+    names: &'a [Vec<u8>],
+    /// All but these.
+    not: bool,
+    known: Option<Names>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(what: &'a What) -> Option<Fields<'a>> {
+        let (What::Fields(names) | What::NotFields(names)) = what else { return None };
+        Some(Fields { names, not: matches!(what, What::NotFields(_)), known: Names::of(names) })
+    }
+}
+
+fn fields(item: &Item) -> Option<Fields<'_>> {
+    match item {
+        Item::Section { section, .. } if section.path.is_empty() => Fields::of(&section.what),
+        _ => None,
+    }
+}
+
 /// What stands before so many bytes; without any, all of it.
-fn literal(text: &mut Vec<u8>, len: usize) {
+fn literal(text: &mut Vec<u8>, len: u64) {
     if len == 0 {
         text.extend_from_slice(b"\"\"");
         return;
     }
     text.push(b'{');
-    number(text, len as u64);
+    number(text, len);
     text.extend_from_slice(b"}\r\n");
 }
 

@@ -1,6 +1,6 @@
 //! What FETCH and STATUS can be asked for.
 
-use super::section::Section;
+use super::section::{Section, What};
 
 /// A FETCH item (RFC 3501 6.4.5). Macros are replaced by what they stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,11 +69,26 @@ impl Item {
         )
     }
 
-    /// Whether it takes parsing the message.
+    /// Whether it takes the message's header.
+    pub fn needs_header(&self) -> bool {
+        match self {
+            Item::Envelope | Item::Rfc822Header => true,
+            Item::Section { section: Section { path, what }, .. } => {
+                path.is_empty() && matches!(what, What::Header | What::Fields(_) | What::NotFields(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it takes parsing all of the message.
     pub fn needs_parsing(&self) -> bool {
         match self {
-            Item::Envelope | Item::Body | Item::BodyStructure | Item::Preview { .. } => true,
-            Item::Section { section, .. } => *section != Section::default(),
+            Item::Body | Item::BodyStructure | Item::Preview { .. } => true,
+            Item::Section { section: Section { path, what }, .. } => {
+                let is_of_message =
+                    path.is_empty() && matches!(what, What::Whole | What::Fields(_) | What::NotFields(_));
+                !is_of_message
+            }
             Item::Binary { .. } | Item::BinarySize(_) | Item::Rfc822Header | Item::Rfc822Text => true,
             _ => false,
         }

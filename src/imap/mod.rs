@@ -17,6 +17,7 @@ pub mod items;
 pub mod mutf7;
 mod notify;
 pub mod objectid;
+pub mod outline;
 pub mod parse;
 mod parse_fetch;
 mod parse_list;

@@ -167,13 +167,19 @@ pub fn filter_fields(block: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
             out.extend_from_slice(block.get(field.range).unwrap_or_default());
         }
     }
-    if !not && !out.is_empty() && !out.ends_with(b"\n") {
-        out.extend_from_slice(b"\r\n");
-    }
-    if !not || end < block.len() {
-        out.extend_from_slice(b"\r\n");
-    }
+    close_fields(&mut out, 0, not, end < block.len());
     out
+}
+
+/// Ends fields that were appended from `from` on, of a block that has an empty line or has none.
+pub(super) fn close_fields(out: &mut Vec<u8>, from: usize, not: bool, has_empty_line: bool) {
+    let fields = out.get(from..).unwrap_or_default();
+    if !not && !fields.is_empty() && !fields.ends_with(b"\n") {
+        out.extend_from_slice(b"\r\n");
+    }
+    if !not || has_empty_line {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 #[cfg(test)]

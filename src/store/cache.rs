@@ -3,14 +3,14 @@
 //! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
 //! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
 //! record can not be stale, since a message never changes and the key of its id and its size in the record are compared. Nothing is
-//! synced. What the bytes of a record mean is the caller's affair. A store has two, which differ in that alone: what a
-//! listing shows of a message, and the few header fields that most searches look at, so that these lie close together.
+//! synced. What the bytes of a record mean is the caller's affair. A store has several, which differ in that alone, so
+//! that what is looked at together lies together: what parsing gave, the header blocks, the few fields that most searches look at.
 //!
 //! # On-disk state
 //!
 //! | file | what it is | how it ends |
 //! |---|---|---|
-//! | `cache/<number>.segment`, `cache/fields/<number>.segment` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
+//! | `cache/<number>.segment`, `cache/headers/<number>.segment`, `cache/fields/<number>.segment` | records one behind the other, appended only | removed when most of its messages are gone; those that are not are appended again first |
 //!
 //! At start only the heads of the records are read, in the background, each segment up to its first wrong record; until
 //! that is done nothing is found and nothing is written.
@@ -42,6 +42,8 @@ pub use window::Window;
 const SEGMENT: u64 = 1 << 26;
 /// Segments, at the most: the other 10 bits of a place. 64 GB in all.
 const SEGMENTS: u32 = 1 << 10;
+/// Bytes of records that are gathered before they are written; with the record that is then the last, they fit into a segment.
+const AT_ONCE: usize = 1 << 20;
 /// Where the first record lies. Not at 0, since place 0 is none.
 const START: u64 = record::UNIT;
 
@@ -131,11 +133,27 @@ impl Cache {
 
     /// Keeps something of a message, if that is possible.
     pub fn put(&self, key: u64, size: u64, payload: &[u8]) {
-        if self.is_ready()
-            && let Some(bytes) = record::write(key, size, payload)
-        {
-            self.append(key, &bytes);
+        self.put_all(std::iter::once((key, size, payload)));
+    }
+
+    /// The same of several, by key and size. Their records lie one behind the other.
+    pub fn put_all<'a>(&self, all: impl Iterator<Item = (u64, u64, &'a [u8])>) {
+        if !self.is_ready() {
+            return;
         }
+        let (mut keys, mut bytes) = (Vec::new(), Vec::new());
+        for (key, size, payload) in all {
+            let at = bytes.len() as u64;
+            if record::write(key, size, payload, &mut bytes) {
+                keys.push((key, at));
+            }
+            if bytes.len() >= AT_ONCE {
+                self.append(&keys, &bytes);
+                keys.clear();
+                bytes.clear();
+            }
+        }
+        self.append(&keys, &bytes);
     }
 
     /// Whether records are found and written.
@@ -168,8 +186,11 @@ impl Cache {
         self.wished.listen()
     }
 
-    /// Appends a record.
-    fn append(&self, key: u64, bytes: &[u8]) {
+    /// Appends records; each of these keys has one at its offset.
+    fn append(&self, keys: &[(u64, u64)], bytes: &[u8]) {
+        if keys.is_empty() {
+            return;
+        }
         let mut tail = self.tail();
         let Some((number, file)) = self.room(&mut tail, bytes.len() as u64) else { return };
         let at = tail.end;
@@ -181,9 +202,12 @@ impl Cache {
         }
         tail.end = at + bytes.len() as u64;
         if let Some(Some(segment)) = self.segments().get(number as usize) {
-            segment.records.fetch_add(1, Ordering::Relaxed);
+            segment.records.fetch_add(keys.len() as u32, Ordering::Relaxed);
         }
-        self.index_mut().set(key, place(number, at));
+        let mut index = self.index_mut();
+        for &(key, offset) in keys {
+            index.set(key, place(number, at + offset));
+        }
     }
 
     /// The segment with room for so many bytes at the tail's end; a new one if need be.

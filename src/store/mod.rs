@@ -46,6 +46,7 @@ mod tally;
 pub mod testing;
 pub mod trees;
 pub mod views;
+mod waking;
 
 pub use cache::Cache;
 pub use catalogue::{Folder, Row, Spelling};
@@ -54,6 +55,7 @@ pub use place::{Placed, dovecot_keywords};
 pub use tally::Tally;
 pub use trees::{DomainId, Half, Tree, TreeId};
 pub use views::{Reach, Sight, View, ViewCell, Views};
+pub use waking::Waking;
 
 use crate::base::{Context, Fault, Flags, Form, Timestamp, UidRanges, limits};
 use crate::disk::Disk;
@@ -87,6 +89,7 @@ pub struct Store {
     views: Views,
     seen: Mutex<HashMap<(Reach, Kept), Arc<SeenSet>>>,
     cache: Cache,
+    headers: Cache,
     fields: Cache,
 }
 
@@ -114,14 +117,19 @@ impl Store {
         &self.cache
     }
 
+    /// Their header blocks.
+    pub fn headers(&self) -> &Cache {
+        &self.headers
+    }
+
     /// The header fields that most searches look at.
     pub fn fields(&self) -> &Cache {
         &self.fields
     }
 
-    /// Both.
-    pub fn caches(&self) -> [&Cache; 2] {
-        [&self.cache, &self.fields]
+    /// All of them.
+    pub fn caches(&self) -> [&Cache; 3] {
+        [&self.cache, &self.headers, &self.fields]
     }
 
     /// The time.
@@ -218,6 +226,11 @@ impl Store {
         let seen = self.seen_set(sight.eye, kept);
         let folder = self.folder(kept);
         self.views.make_narrow(sight, others, kept, &folder, seen.as_deref())
+    }
+
+    /// Those who wait for a change of what is seen and were not woken yet.
+    pub fn waking(&self) -> &Waking {
+        self.views.waking()
     }
 
     /// Calls `each` with every row within the ranges that is seen, ascending, while it says to go on. Flags are as the

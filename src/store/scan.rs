@@ -64,6 +64,7 @@ impl Store {
         let history = history.unwrap_or_else(|| History::new(floor));
         let store = Store {
             cache: Cache::new(&disk, "cache"),
+            headers: Cache::new(&disk, "cache/headers"),
             fields: Cache::new(&disk, "cache/fields"),
             disk,
             mail,

@@ -8,6 +8,7 @@ use super::catalogue::{Folder, Row};
 use super::history::{Figures, History, Removal};
 use super::seen::SeenSet;
 use super::trees::{DomainId, TreeId};
+use super::waking::Waking;
 use crate::base::{Flags, UidList, UidRanges};
 use crate::mail::Kept;
 use event_listener::{Event, EventListener};
@@ -125,7 +126,7 @@ impl ViewCell {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Completes at the next change after this call.
+    /// Completes soon after the next change after this call (see [`Waking`]).
     pub fn listen(&self) -> EventListener {
         self.changed.listen()
     }
@@ -141,15 +142,25 @@ impl ViewCell {
         self.told.load(Ordering::Acquire)
     }
 
+    /// How many wait for a change.
+    pub(super) fn waiting(&self) -> usize {
+        self.changed.total_listeners()
+    }
+
+    /// Wakes so many of them, besides those that were woken before: who has waited longest is first.
+    pub(super) fn wake(&self, count: usize) {
+        self.changed.notify_additional(count);
+    }
+
     fn change(&self, change: impl FnOnce(&mut View)) {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify(usize::MAX);
     }
 }
 
 /// All views.
 pub struct Views {
     state: Mutex<State>,
+    waking: Waking,
     /// UIDs below were given before this process started.
     first_uid: u32,
 }
@@ -163,7 +174,7 @@ struct State {
 impl Views {
     /// No views yet; the next UID is `first_uid`.
     pub fn new(first_uid: u32, history: History) -> Views {
-        Views { state: Mutex::new(State { cells: HashMap::new(), history }), first_uid }
+        Views { state: Mutex::new(State { cells: HashMap::new(), history }), waking: Waking::default(), first_uid }
     }
 
     /// The view of all that an account sees of a folder, made if it is not there. The caller holds the folder's lock.
@@ -227,7 +238,14 @@ impl Views {
     pub fn added(&self, kept: Kept, rows: &[Row]) {
         let mut state = self.state();
         rows.iter().for_each(|row| state.history.note(kept, row));
-        state.each(kept, rows, |row| row, |_| true, |view, rows| rows.iter().for_each(|row| view.enter(row)));
+        state.each(
+            &self.waking,
+            kept,
+            rows,
+            |row| row,
+            |_| true,
+            |view, rows| rows.iter().for_each(|row| view.enter(row)),
+        );
     }
 
     /// Rows left: called under the folder's write lock.
@@ -237,6 +255,7 @@ impl Views {
             state.history.remove(kept, Removal { modseq, uid, tree, domain });
         }
         state.each(
+            &self.waking,
             kept,
             rows,
             |row| row,
@@ -259,6 +278,7 @@ impl Views {
         let mut state = self.state();
         changes.iter().for_each(|(_, row)| state.history.note(kept, row));
         state.each(
+            &self.waking,
             kept,
             changes,
             |(_, row)| row,
@@ -279,7 +299,19 @@ impl Views {
     pub fn touched(&self, eye: Reach, kept: Kept, rows: &[Row], modseq: u64) {
         let mut state = self.state();
         state.history.raise(eye, kept, Figures { uid_next: 0, modseq });
-        state.each(kept, rows, |row| row, |sight| sight.eye == eye, |view, _| view.modseq = view.modseq.max(modseq));
+        state.each(
+            &self.waking,
+            kept,
+            rows,
+            |row| row,
+            |sight| sight.eye == eye,
+            |view, _| view.modseq = view.modseq.max(modseq),
+        );
+    }
+
+    /// Those who wait for changes and were not woken yet.
+    pub fn waking(&self) -> &Waking {
+        &self.waking
     }
 
     /// Looks at, or changes, what is remembered.
@@ -308,6 +340,7 @@ impl State {
     /// Hands each of these views what changed of the rows that it covers.
     fn each<T: Copy>(
         &self,
+        waking: &Waking,
         kept: Kept,
         changes: &[T],
         row_of: impl Fn(&T) -> &Row,
@@ -326,6 +359,7 @@ impl State {
         for (sight, changes) in by_sight {
             if let Some(cell) = self.cells.get(&(sight, kept)) {
                 cell.change(|view| change(view, &changes));
+                waking.changed(cell);
             }
         }
     }

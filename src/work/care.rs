@@ -1,6 +1,6 @@
 //! The loops that look after the store: expiry, and what other programs did to its files.
 
-use crate::base::{Timestamp, UidRanges};
+use crate::base::{Timestamp, UidRanges, limits};
 use crate::mail::Kept;
 use crate::net::{Pools, Stop};
 use crate::quarantine::Quarantine;
@@ -78,6 +78,19 @@ pub async fn sweep(quarantine: Arc<Quarantine>, stop: Stop) {
             }
         })
         .await;
+    }
+}
+
+/// Wakes those who wait for news of a folder, until `stop`.
+pub async fn wake(quarantine: Arc<Quarantine>, stop: Stop) {
+    let waking = quarantine.store.waking();
+    while !stop.is_stopped() {
+        let more = waking.listen();
+        if waking.wake_some() {
+            Timer::after(limits::WAKE_PAUSE).await;
+        } else {
+            smol::future::or(more, stop.stopped()).await;
+        }
     }
 }
 

@@ -31,24 +31,26 @@ pub struct Head {
     pub key: u64,
 }
 
-/// A record as it is written. `None`: it would be too large.
-pub fn write(key: u64, size: u64, payload: &[u8]) -> Option<Vec<u8>> {
+/// Appends a record as it is written; `false`, and nothing, when it would be too large.
+pub fn write(key: u64, size: u64, payload: &[u8], out: &mut Vec<u8>) -> bool {
     let len = HEAD + payload.len();
     if len > MOST {
-        return None;
+        return false;
     }
-    let mut bytes = Vec::with_capacity(padded(len) as usize);
-    bytes.extend_from_slice(&MAGIC.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&(len as u32).to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&key.to_le_bytes());
-    bytes.extend_from_slice(&size.to_le_bytes());
-    bytes.extend_from_slice(payload);
-    let checksum = crc32fast::hash(bytes.get(8..)?);
-    bytes.get_mut(4..8)?.copy_from_slice(&checksum.to_le_bytes());
-    bytes.resize(padded(len) as usize, 0);
-    Some(bytes)
+    let start = out.len();
+    out.extend_from_slice(&MAGIC.to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&(len as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&key.to_le_bytes());
+    out.extend_from_slice(&size.to_le_bytes());
+    out.extend_from_slice(payload);
+    let checksum = crc32fast::hash(out.get(start + 8..).unwrap_or_default());
+    if let Some(place) = out.get_mut(start + 4..start + 8) {
+        place.copy_from_slice(&checksum.to_le_bytes());
+    }
+    out.resize(start + padded(len) as usize, 0);
+    true
 }
 
 /// The space that a record of `len` bytes takes.

@@ -124,7 +124,7 @@ impl Cache {
                 && let Some(mut bytes) = record::read(&file, at)
             {
                 bytes.resize(record::padded(bytes.len()) as usize, 0);
-                self.append(head.key, &bytes);
+                self.append(&[(head.key, 0)], &bytes);
             }
             ControlFlow::Continue(())
         });
