@@ -93,8 +93,16 @@ pub const LOGIN_TIME: Duration = Duration::from_secs(60);
 pub const OUTPUT_BYTES: usize = 32 << 10;
 /// A piece of an answer, and of a file that is copied.
 pub const PIECE_BYTES: usize = 64 << 10;
+/// Lines of a FETCH that are made before any of them is sent. More would spare little, and each of a thousand slow clients holds so
+/// much.
+pub const ANSWER_BYTES: usize = 128 << 10;
 /// Messages that several threads parse or search together before their turn may be over.
 pub const GROUP: usize = 32;
+/// Messages that several threads parse together for a FETCH, beyond those that it has come to: starting the threads takes as
+/// long as parsing a few.
+pub const AHEAD: usize = 256;
+/// Their bytes, at the most: both cores of a small machine parse them in 10 ms.
+pub const AHEAD_BYTES: u64 = 2 << 20;
 /// Rows in one piece of an answer.
 pub const PIECE_ROWS: usize = 256;
 /// Sessions that are told of a change at once: they take the time of one command. With [`WAKE_PAUSE`], all of a thousand are

@@ -48,6 +48,11 @@ pub fn keep(store: &Store, all: &[(u64, u64, &Made)]) {
     store.cache().put_all(parsed);
 }
 
+/// Whether the caches take what is made of messages.
+pub fn may_keep(store: &Store) -> bool {
+    [store.headers(), store.cache()].into_iter().all(Cache::takes)
+}
+
 /// Messages that are looked at one after the other: what the store keeps of them is read together.
 #[derive(Default)]
 pub struct Among {
@@ -123,11 +128,6 @@ impl<'a> Message<'a> {
     /// One of many.
     pub fn among(self, among: &'a mut Among, nth: usize) -> Self {
         Message { among: Some((among, nth)), ..self }
-    }
-
-    /// One of which something was made a moment ago.
-    pub fn made(self, made: Made) -> Self {
-        Message { cached: made.parsed.map(Some).or(self.cached), headed: made.header.map(Some).or(self.headed), ..self }
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {

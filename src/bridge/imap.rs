@@ -1,18 +1,14 @@
 //! IMAP's questions, answered by the quarantine.
 
-use super::cached::{Made, Which};
-use super::content::{Among, Message, keep};
 use super::crew::Crew;
 use super::memory::Memory;
 use super::search::Ordering;
-use super::turn::Turn;
 use super::{Answered, Bridge, Place};
 use crate::base::{Flags, UidRanges, limits};
-use crate::imap::binary::Trouble;
+use crate::imap::Session;
 use crate::imap::question::{
-    Answer, Changes, Fetch, Figures, FlagRow, Question, Refusal, Rows, Selected, Store, StoreMode, Stored, Transferred,
+    Answer, Changes, Figures, FlagRow, Question, Refusal, Selected, Store, StoreMode, Stored, Transferred,
 };
-use crate::imap::{Session, fetch};
 use crate::quarantine::Appending;
 use crate::quarantine::folders::{Folder, Inbox};
 use crate::quarantine::mailbox::Content;
@@ -215,102 +211,6 @@ impl ImapBridge {
         Ok(Answer::Vanished(gone))
     }
 
-    fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
-        let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
-        let store = &self.shared.quarantine.store;
-        let records = Which::of(&wanted.items);
-        let mut turn = Turn::new(store);
-        let mut rows = Rows::default();
-        let mut lines = fetch::Lines::new(wanted);
-        let mut among = Among::default();
-        let mut left = wanted.list.within_from(&wanted.uids, wanted.from);
-        'piece: loop {
-            let group: Vec<u32> = left.by_ref().take(limits::GROUP).collect();
-            if group.is_empty() {
-                break;
-            }
-            if turn.is_over_before(group.len()) {
-                rows.next = group.first().copied();
-                break;
-            }
-            let mut found = self.rows(content, &group);
-            rows.vanished |= found.len() < group.len();
-            found.retain(|row| row.modseq > wanted.since);
-            if wanted.mark_seen {
-                rows.changed.extend(self.mark_seen(content, &mut found)?);
-            }
-            among.expect(&found);
-            let mut made = self.make_ahead(content, &found, &mut among, records).into_iter();
-            for (nth, row) in found.iter().enumerate() {
-                if lines.len() > limits::PIECE_BYTES as u64 {
-                    // What changed already is told with the rows that come later, too.
-                    rows.next = Some(row.uid);
-                    break 'piece;
-                }
-                let made = made.next().unwrap_or_default();
-                let Some(seq) = wanted.list.seq(row.uid) else { continue };
-                let message = Message::new(store, content.sight, content.kept, row);
-                match lines.add(seq, &mut message.among(&mut among, nth).made(made)) {
-                    Ok(()) => {}
-                    Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
-                    Err(Trouble::Io(error)) => {
-                        log::error!("message {} cannot be read: {error}", row.uid);
-                        let text = "a message could not be read; the log of the server says why";
-                        rows.refused.get_or_insert_with(|| Refusal::new("CORRUPTION", text));
-                    }
-                    Err(trouble) => rows.refused = rows.refused.or(trouble.refusal()),
-                }
-            }
-        }
-        rows.pieces = lines.into_pieces();
-        Ok(Answer::Rows(rows))
-    }
-
-    /// Makes what the caches lack of these messages, as many at once as may be. Of what cannot be read there is nothing: whoever
-    /// wants it is told why.
-    fn make_ahead(&self, content: &Content, rows: &[Row], among: &mut Among, records: Which) -> Vec<Made> {
-        if records.is_none() {
-            return Vec::new();
-        }
-        let store = &self.shared.quarantine.store;
-        let lacking = |(nth, row)| (row, among.lacks(store, nth, records));
-        let lacking: Vec<(&Row, Which)> = rows.iter().enumerate().map(lacking).collect();
-        if lacking.iter().filter(|(_, which)| !which.is_none()).count() < 2 {
-            return Vec::new();
-        }
-        let made = self.shared.crew.map(&lacking, |&(row, which)| {
-            Message::new(store, content.sight, content.kept, row).make_ahead(which).unwrap_or_default()
-        });
-        // Together and in order: they will be looked at like this.
-        keep(store, &rows.iter().zip(&made).map(|(row, made)| (row.key, row.size, made)).collect::<Vec<_>>());
-        made
-    }
-
-    pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<Row> {
-        let ranges: UidRanges = uids.iter().copied().collect();
-        let mut found = Vec::with_capacity(uids.len());
-        self.shared.quarantine.store.rows(content.sight, content.kept, &ranges, |row, _| {
-            found.push(*row);
-            true
-        });
-        found
-    }
-
-    fn mark_seen(&self, content: &Content, found: &mut [Row]) -> Result<Vec<FlagRow>, Refusal> {
-        let unseen: UidRanges = found.iter().filter(|r| !r.flags.has(Flags::SEEN)).map(|r| r.uid).collect();
-        if unseen.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = self.shared.quarantine.set_flags(content, &unseen, Flagging::Add, Flags::SEEN, None);
-        let rows = rows.map_err(|fault| refused(fault.into()))?.rows;
-        for row in found.iter_mut() {
-            if let Some(new) = rows.iter().find(|new| new.uid == row.uid) {
-                (row.flags, row.modseq) = (new.flags, new.modseq);
-            }
-        }
-        Ok(rows.iter().map(flag_row).collect())
-    }
-
     fn store(&self, wanted: &Store) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Stored(Stored::default())) };
         let how = match wanted.mode {
@@ -409,7 +309,7 @@ fn permanent() -> Flags {
     Flags((1 << all) - 1).without(Flags::OURS)
 }
 
-fn flag_row(row: &Row) -> FlagRow {
+pub(super) fn flag_row(row: &Row) -> FlagRow {
     FlagRow { uid: row.uid, flags: row.flags, modseq: row.modseq }
 }
 

@@ -5,6 +5,7 @@ mod cached;
 mod content;
 pub mod crew;
 pub mod exporter;
+mod fetch;
 mod fields;
 mod figures;
 mod folders;

@@ -6,6 +6,7 @@
 
 use super::deflate::Deflate;
 use super::ended::Ended;
+use super::pool::Started;
 use super::stream::{Stream, write_all};
 use super::tls::Tls;
 use super::{Pools, Stop};
@@ -111,8 +112,10 @@ where
     B: Bridge<C>,
 {
     /// A connection that is ready to run. `farewell` is sent when the server stops (`* BYE …`, `421 …`).
-    pub fn new(core: C, bridge: B, pools: Arc<Pools>, stop: Stop, farewell: &'static [u8]) -> Self {
-        Connection {
+    ///
+    /// Boxed from the beginning: by value, it would lie several times in the future that runs it.
+    pub fn new(core: C, bridge: B, pools: Arc<Pools>, stop: Stop, farewell: &'static [u8]) -> Box<Self> {
+        Box::new(Connection {
             core,
             bridge: Arc::new(Mutex::new(bridge)),
             pools,
@@ -125,29 +128,27 @@ where
             watch: Watch::Due,
             alarm: None,
             turn: Turn::new(),
-        }
+        })
     }
 
     /// Drives it in the clear to its end; `tls` serves STARTTLS.
-    pub async fn run<S: Stream>(self, mut stream: S, tls: Option<Arc<Tls>>) -> Ended {
-        let mut this = Box::new(self);
-        let phase = Box::pin(this.phase(&mut stream)).await;
+    pub async fn run<S: Stream>(mut self: Box<Self>, mut stream: S, tls: Option<Arc<Tls>>) -> Ended {
+        let phase = Box::pin(self.phase(&mut stream)).await;
         match (phase, tls) {
             (Phase::Ended(ended), _) => ended,
             (Phase::StartTls, Some(tls)) => {
                 // RFC 3501 6.2.1, RFC 3207 5: what came in the clear must not be taken for what came under TLS.
-                (this.unread, this.taken) = (Vec::new(), 0);
-                this.secure(stream, tls).await
+                (self.unread, self.taken) = (Vec::new(), 0);
+                self.secure(stream, tls).await
             }
             (Phase::StartTls, None) => Ended::Misstep("STARTTLS without a certificate"),
-            (Phase::StartDeflate, _) => this.compressed(stream).await,
+            (Phase::StartDeflate, _) => self.compressed(stream).await,
         }
     }
 
     /// Does the TLS handshake first, then drives it to its end.
-    pub async fn run_tls<S: Stream>(self, stream: S, tls: Arc<Tls>) -> Ended {
-        let mut this = Box::new(self);
-        this.secure(stream, tls).await
+    pub async fn run_tls<S: Stream>(mut self: Box<Self>, stream: S, tls: Arc<Tls>) -> Ended {
+        self.secure(stream, tls).await
     }
 
     async fn secure<S: Stream>(&mut self, stream: S, tls: Arc<Tls>) -> Ended {
@@ -257,12 +258,14 @@ where
     where
         F: FnOnce(&mut B) -> Answered<B, C::Answer> + Send + 'static,
     {
-        let Some(pool) = self.pools.at(place) else {
-            return answer(&mut self.bridge());
-        };
         let bridge = self.bridge.clone();
+        // A panic while answering was reported by `busy`; the bridge itself stays in use.
         let job = move || answer(&mut bridge.lock().unwrap_or_else(PoisonError::into_inner));
-        match pool.run(job).await {
+        let done = match self.pools.start(place, job) {
+            Started::Done(done) => done,
+            Started::Waits(future) => future.await,
+        };
+        match done {
             Ok(answered) => answered,
             Err(error) => {
                 log::warn!("a request was refused ({place:?} pool): {error}");

@@ -1,6 +1,7 @@
 //! The threads on which tasks run. smol's global executor has one thread and hides panics.
 
 use super::Stop;
+use crate::base::limits;
 use smol::future::FutureExt as _;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -20,10 +21,10 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Starts `threads` threads (at least one).
+    /// Starts `threads` threads (at least one), and besides them those that may wait for the disk.
     pub fn start(threads: usize) -> io::Result<Executor> {
         let mut executor = Executor { tasks: Arc::default(), stop: Stop::new(), threads: Vec::new() };
-        for number in 0..threads.max(1) {
+        for number in 0..threads.max(1) + limits::NET_SPARE {
             let (tasks, stop) = (executor.tasks.clone(), executor.stop.clone());
             let run = move || smol::block_on(tasks.run(stop.stopped()));
             executor.threads.push(std::thread::Builder::new().name(format!("net-{number}")).spawn(run)?);
@@ -31,7 +32,7 @@ impl Executor {
         Ok(executor)
     }
 
-    /// One thread a core.
+    /// One thread a core, and those that may wait.
     pub fn start_default() -> io::Result<Executor> {
         Self::start(std::thread::available_parallelism().map_or(1, usize::from))
     }

@@ -5,6 +5,7 @@ use super::imap_login::Logins;
 use crate::base::limits;
 use crate::bridge::Place;
 use smol::future::Boxed;
+use smol::lock::Semaphore;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,6 +24,8 @@ pub struct Pools {
     pub slow: Pool,
     /// Password hashes, one at a time: they are made to be expensive.
     pub password: Pool,
+    /// Network threads that may wait for the disk now, so that a short job need not wake another thread and be waited for.
+    spare: Semaphore,
     /// What no thread waits for: other servers that know a password.
     pub logins: Logins,
     /// Likewise: filters that say what a message is.
@@ -38,13 +41,14 @@ impl Pools {
             scan: Pool::new("scan", cores, limits::POOL_QUEUE, 10),
             slow: Pool::new("slow", limits::SLOW_THREADS, limits::POOL_QUEUE, 0),
             password: Pool::new("password", 1, limits::LOGIN_QUEUE, 0),
+            spare: Semaphore::new(limits::NET_SPARE),
             logins: Logins::default(),
             filters: Filters::default(),
         }
     }
 
     /// The pool of a place; `None` for `Inline`.
-    pub fn at(&self, place: Place) -> Option<&Pool> {
+    fn at(&self, place: Place) -> Option<&Pool> {
         match place {
             Place::Inline => None,
             Place::Disk => Some(&self.disk),
@@ -52,6 +56,17 @@ impl Pools {
             Place::Slow => Some(&self.slow),
             Place::Password => Some(&self.password),
         }
+    }
+
+    /// Does a job of this place: on the calling thread if that may wait, else on a thread of the pool.
+    pub fn start<T: Send + 'static>(&self, place: Place, job: impl FnOnce() -> T + Send + 'static) -> Started<T> {
+        let Some(pool) = self.at(place) else { return Started::Done(Ok(job())) };
+        if place == Place::Disk
+            && let Some(_spare) = self.spare.try_acquire()
+        {
+            return Started::Done(caught(pool.0.name, job));
+        }
+        Started::Waits(pool.run(job))
     }
 
     /// Finishes what is queued, takes nothing new, and waits for the threads.
@@ -65,6 +80,24 @@ impl Pools {
 impl Default for Pools {
     fn default() -> Self {
         Pools::new()
+    }
+}
+
+/// A job that was done, or that a thread of a pool will do.
+pub enum Started<T> {
+    /// What it gave.
+    Done(Result<T, NotDone>),
+    /// What it will give.
+    Waits(Boxed<Result<T, NotDone>>),
+}
+
+impl<T> Started<T> {
+    /// What it gave, when it is done. The future has room for it; who has thousands of futures looks at the cases.
+    pub async fn done(self) -> Result<T, NotDone> {
+        match self {
+            Started::Done(done) => done,
+            Started::Waits(future) => future.await,
+        }
     }
 }
 
@@ -115,6 +148,14 @@ type Job = Box<dyn FnOnce() + Send>;
 /// A thread without work ends after this.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// The panic hook has written where and why.
+fn caught<T>(pool: &str, job: impl FnOnce() -> T) -> Result<T, NotDone> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|_| {
+        log::error!("a job of the {pool} pool panicked; its request was refused");
+        NotDone::Panicked
+    })
+}
+
 impl Pool {
     /// A pool of at most `threads` threads, with at most `queue` jobs waiting.
     pub fn new(name: &'static str, threads: usize, queue: usize, nice: i32) -> Self {
@@ -125,11 +166,11 @@ impl Pool {
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Boxed<Result<T, NotDone>> {
         let (sender, receiver) = smol::channel::bounded(1);
         let name = self.0.name;
-        let queued = self.queue(Box::new(move || match catch_unwind(AssertUnwindSafe(job)) {
-            // Nobody waits any more: the connection is gone, the work is done.
-            Ok(value) => drop(sender.try_send(value)),
-            // The panic hook has written where and why; the dropped sender tells the one who waits.
-            Err(_) => log::error!("a job of the {name} pool panicked; its request was refused"),
+        let queued = self.queue(Box::new(move || {
+            // Nobody may wait any more: the connection is gone, the work is done.
+            if let Ok(value) = caught(name, job) {
+                drop(sender.try_send(value));
+            }
         }));
         Box::pin(async move {
             if !queued {

@@ -53,13 +53,9 @@ impl Files for Desk {
     fn file(self: Arc<Self>, export: Export) -> Boxed<(u16, String)> {
         Box::pin(async move {
             let exports = self.exports.clone();
-            let job = move || exports.take(&export);
-            let answered = match self.pools.at(Place::Disk) {
-                Some(pool) => pool.run(job).await.ok(),
-                None => Some(job()),
-            };
-            answered.unwrap_or_else(|| {
-                log::error!("exporter: a message is not kept: no thread was free; {LOST}");
+            let answered = self.pools.start(Place::Disk, move || exports.take(&export)).done().await;
+            answered.unwrap_or_else(|error| {
+                log::error!("exporter: a message is not kept: {error}; {LOST}");
                 (503, "busy".to_string())
             })
         })

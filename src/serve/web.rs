@@ -105,11 +105,7 @@ impl Desk {
     async fn turns(&self, place: Place, first: Box<dyn FnOnce() -> Turned + Send>) -> Option<Turned> {
         let (mut place, mut next) = (place, first);
         loop {
-            let turned = match self.pools.at(place) {
-                Some(pool) => pool.run(next).await.ok()?,
-                None => next(),
-            };
-            match turned {
+            match self.pools.start(place, next).done().await.ok()? {
                 Turned::Again(at, go_on) => (place, next) = (at, go_on),
                 Turned::Errand(errand, then) => {
                     let outcome = self.pools.logins.run(&errand).await;

@@ -161,6 +161,11 @@ impl Cache {
         self.ready.load(Ordering::Acquire)
     }
 
+    /// Whether records are written now: not when that failed lately.
+    pub fn takes(&self) -> bool {
+        self.is_ready() && !self.tail().failed
+    }
+
     /// Asks for a record of a message that was just stored. Forgotten when too many wait: FETCH makes it as well.
     pub fn wish(&self, kept: Kept, uid: u32) {
         if !self.is_ready() {
