@@ -14,6 +14,9 @@ const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/3 ").as_bytes();
 /// The fields, in the order in which they lie.
 const FIELDS: usize = 4;
 
+/// Before a preview that was made, be it empty.
+const KNOWN: &[u8] = b"=";
+
 /// One message, parsed.
 #[derive(Clone)]
 pub struct Parsed {
@@ -22,14 +25,22 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// From a structure that comes from a scan (one that was read back lacks the headers of embedded messages), and the preview.
-    pub fn new(scanned: &Structure, preview: &str) -> Parsed {
+    /// From a structure that comes from a scan (one that was read back lacks the headers of embedded messages).
+    pub fn new(scanned: &Structure) -> Parsed {
         let mut body_structure = Vec::new();
         structure::render_body_structure(scanned, &mut body_structure);
         let mut body = Vec::new();
         structure::render_body(scanned, &mut body);
-        let parts = [body_structure.as_slice(), &body, &scanned.to_bytes(), preview.as_bytes()];
+        Parsed::join([&body_structure, &body, &scanned.to_bytes(), b""])
+    }
 
+    /// The same with the preview, which takes decoding texts.
+    pub fn with_preview(&self, words: &str) -> Parsed {
+        let preview = [KNOWN, words.as_bytes()].concat();
+        Parsed::join([&self.field(0), &self.field(1), &self.field(2), &preview])
+    }
+
+    fn join(parts: [&[u8]; FIELDS]) -> Parsed {
         let mut bytes = FORM.to_vec();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
@@ -74,9 +85,9 @@ impl Parsed {
         Structure::from_bytes(&self.field(2))
     }
 
-    /// The preview.
-    pub fn preview(&self) -> String {
-        String::from_utf8_lossy(&self.field(3)).into_owned()
+    /// The preview; `None`: it was not made.
+    pub fn preview(&self) -> Option<String> {
+        Some(String::from_utf8_lossy(self.field(3).strip_prefix(KNOWN)?).into_owned())
     }
 
     fn field(&self, number: usize) -> Slice {
@@ -148,17 +159,23 @@ pub struct Which {
     pub header: bool,
     /// That of what parsing gives.
     pub parsed: bool,
+    /// The preview in it, if it is made.
+    pub preview: bool,
 }
 
 impl Which {
     /// Those that writing these items takes.
     pub fn of(items: &[Item]) -> Which {
-        Which { header: items.iter().any(Item::needs_header), parsed: items.iter().any(Item::needs_parsing) }
+        Which {
+            header: items.iter().any(Item::needs_header),
+            parsed: items.iter().any(Item::needs_parsing),
+            preview: items.iter().any(|item| matches!(item, Item::Preview { .. })),
+        }
     }
 
     /// Whether it is neither.
     pub fn is_none(self) -> bool {
-        self == Which::default()
+        !self.header && !self.parsed
     }
 }
 
@@ -181,7 +198,7 @@ mod tests {
         Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nx\r\n--b--\r\n";
 
     fn parsed() -> Parsed {
-        Parsed::new(&Structure::of(MESSAGE, Form::Crlf), "words")
+        Parsed::new(&Structure::of(MESSAGE, Form::Crlf)).with_preview("words")
     }
 
     fn header() -> Header {
@@ -192,7 +209,9 @@ mod tests {
     fn survives_a_round_trip() {
         let made = parsed();
         let read = Parsed::read(made.bytes.clone()).unwrap();
-        assert_eq!(read.preview(), "words");
+        assert_eq!(read.preview().as_deref(), Some("words"));
+        assert_eq!(read.with_preview("").preview().as_deref(), Some(""));
+        assert_eq!(Parsed::new(&Structure::of(MESSAGE, Form::Crlf)).preview(), None);
         assert!(read.body_structure().windows(7).any(|w| w == b"\"inner\""), "of the embedded message too");
         assert!(read.body().len() < read.body_structure().len());
         let (ours, scanned) = (read.structure().unwrap(), Structure::of(MESSAGE, Form::Crlf));

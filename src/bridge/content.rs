@@ -1,5 +1,6 @@
 //! A stored message as FETCH and SEARCH read it.
 
+mod among;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use among::Among;
+
 /// Messages up to this size are read at once when anything of them is wanted; larger ones range by range.
 const WHOLE: u64 = 256 << 10;
 
@@ -34,7 +37,7 @@ const HEADER: usize = 16 << 10;
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let Some(row) = store.row(Reach::All, kept, uid).filter(|row| row.size <= AHEAD) else { return };
     let lacks = |cache: &Cache| cache.get(row.key, row.size).is_none();
-    let lacking = Which { header: lacks(store.headers()), parsed: lacks(store.cache()) };
+    let lacking = Which { header: lacks(store.headers()), parsed: lacks(store.cache()), preview: true };
     let mut message = Message::new(store, Reach::All, kept, &row);
     let made = message.make(lacking).and_then(|made| {
         // In pieces it would be read several times.
@@ -61,32 +64,6 @@ pub fn keep(store: &Store, all: &[(u64, u64, &Made)]) {
 /// Whether the caches take what is made of messages.
 pub fn may_keep(store: &Store) -> bool {
     [store.headers(), store.cache()].into_iter().all(Cache::takes)
-}
-
-/// Messages that are looked at one after the other: what the store keeps of them is read together.
-#[derive(Default)]
-pub struct Among {
-    cache: Window,
-    headers: Window,
-    fields: Window,
-    texts: Window,
-}
-
-impl Among {
-    /// These will be looked at; they are called by their place in this list.
-    pub fn expect(&mut self, rows: &[Known]) {
-        for window in [&mut self.cache, &mut self.headers, &mut self.fields, &mut self.texts] {
-            window.expect(rows.iter().map(|row| row.key));
-        }
-    }
-
-    /// Which of these records there are not of one of them. Whether the others are any good turns out when they are read.
-    pub fn lacks(&mut self, store: &Store, nth: usize, which: Which) -> Which {
-        Which {
-            header: which.header && !store.headers().may_have(nth, &mut self.headers),
-            parsed: which.parsed && !store.cache().may_have(nth, &mut self.cache),
-        }
-    }
 }
 
 /// The signature of a message, once it was looked up; `None` inside: there is none.
@@ -225,22 +202,29 @@ impl<'a> Message<'a> {
 
     /// Makes those of these records that are worth making before anybody asks.
     pub fn make_ahead(&mut self, which: Which) -> io::Result<Made> {
-        let which =
-            Which { header: which.header && self.store.headers().is_ready(), parsed: which.parsed && self.may_parse() };
+        let which = Which {
+            header: which.header && self.store.headers().is_ready(),
+            parsed: which.parsed && self.may_parse(),
+            ..which
+        };
         self.make(which)
     }
 
     /// Makes these records of it.
     fn make(&mut self, which: Which) -> io::Result<Made> {
         // Parsing reads all of a small message, its header too.
-        let parsed = if which.parsed { Some(self.make_parsed()?) } else { None };
+        let parsed = match (which.parsed, which.preview) {
+            (true, true) => Some(self.make_parsed()?.with_preview(&self.words()?)),
+            (true, false) => Some(self.make_parsed()?),
+            (false, _) => None,
+        };
         let header = if which.header { Some(self.make_header()?) } else { None };
         Ok(Made { header, parsed })
     }
 
     fn make_parsed(&mut self) -> io::Result<Parsed> {
         let scanned = self.scan()?;
-        let parsed = Parsed::new(&scanned, &self.words(&scanned)?);
+        let parsed = Parsed::new(&scanned);
         self.structure = Some(scanned);
         Ok(parsed)
     }
@@ -252,9 +236,13 @@ impl<'a> Message<'a> {
     /// Parses it, and gives the cache what was found.
     fn learn_parsed(&mut self) -> io::Result<Parsed> {
         let parsed = self.make_parsed()?;
+        self.keep_parsed(&parsed);
+        Ok(parsed)
+    }
+
+    fn keep_parsed(&mut self, parsed: &Parsed) {
         self.store.cache().put(self.key, self.row.size, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
-        Ok(parsed)
     }
 
     fn learn_header(&mut self) -> io::Result<Header> {
@@ -296,8 +284,9 @@ impl<'a> Message<'a> {
     }
 
     /// The preview, from the message itself.
-    fn words(&mut self, structure: &Structure) -> io::Result<String> {
-        preview::render(structure, &mut |range, most| self.read(range, most))
+    fn words(&mut self) -> io::Result<String> {
+        let structure = self.structure()?;
+        preview::render(&structure, &mut |range, most| self.read(range, most))
     }
 
     fn read_header(&mut self) -> io::Result<Slice> {
@@ -472,11 +461,17 @@ impl Content for Message<'_> {
     }
 
     fn preview(&mut self, lazy: bool) -> io::Result<Option<String>> {
-        match self.cached()? {
-            Some(cached) => Ok(Some(cached.preview())),
-            None if lazy => Ok(None),
-            None => Ok(Some(self.learn_parsed()?.preview())),
+        let cached = self.cached()?;
+        if let Some(words) = cached.as_ref().and_then(Parsed::preview) {
+            return Ok(Some(words));
         }
+        if lazy && cached.is_none() {
+            return Ok(None);
+        }
+        let words = self.words()?;
+        let parsed = self.parsed()?.with_preview(&words);
+        self.keep_parsed(&parsed);
+        Ok(Some(words))
     }
 
     fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {

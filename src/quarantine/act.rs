@@ -13,6 +13,7 @@ use crate::queue::{NewOrder, Order, Origin, Placed, Verbs, Window};
 use crate::store::{Flagging, Located, Reach};
 use serde_json::json;
 use std::fmt;
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -250,16 +251,10 @@ impl Quarantine {
             self.fulfil(account, &moved, &[Verb::Remove])?;
         }
         let event = if to == Kept::Trash { "removed" } else { "restored" };
-        for (old, new) in &moved {
-            self.journal.note(
-                now,
-                &new.name.id(),
-                &old.tree.address.to_string(),
-                event,
-                &account.login,
-                json!({ "from": from.directory() }),
-            );
-        }
+        let noted = moved
+            .iter()
+            .map(|(old, new)| (new.name.id(), old.tree.address.to_string(), json!({ "from": from.directory() })));
+        self.journal.note_all(now, event, &account.login, noted);
         let messages = moved.len();
         let placed = moved.into_iter().map(|(old, new)| (old.row.uid, new.uid)).collect();
         Ok(Done { messages, placed, batch: None })
@@ -322,26 +317,26 @@ impl Quarantine {
             self.store.locate(from, message.row.uid).filter(|_| !take).map_or_else(|| message.path.clone(), |l| l.path)
         };
         let orders = asked.iter().map(|(m, order)| NewOrder { source: path(m), order: order.clone() }).collect();
-        let results = self.queue.place(orders)?;
+        // The folder's next look must not read it all again for what we did ourselves.
+        let rename = |nth: usize, file: &Path, order: &Path| {
+            let rename = || self.store.disk().rename(file, order);
+            match asked.get(nth) {
+                Some((message, _)) => message.tree.change(from, message.row.half, rename),
+                None => rename(),
+            }
+        };
+        let results = self.queue.place_by(orders, rename)?;
         let mut gone = UidRanges::new();
         let mut again = Vec::new();
         let mut failed = None;
-        let now = self.store.now();
+        let mut noted = Vec::new();
         for ((message, order), result) in asked.into_iter().zip(results) {
             let uid = message.row.uid;
             match result {
                 Placed::Placed => {
                     gone.add(uid, uid);
                     let verbs: Vec<&str> = order.verbs.iter().map(verb_word).collect();
-                    let tree = message.tree.address.to_string();
-                    self.journal.note(
-                        now,
-                        &message.name.id(),
-                        &tree,
-                        "asked",
-                        &account.login,
-                        json!({ "verbs": verbs }),
-                    );
+                    noted.push((message.name.id(), message.tree.address.to_string(), json!({ "verbs": verbs })));
                 }
                 Placed::AlreadyThere => gone.add(uid, uid),
                 // Its flags changed since we looked, or another hand took it.
@@ -355,6 +350,7 @@ impl Quarantine {
                 }
             }
         }
+        self.journal.note_all(self.store.now(), "asked", &account.login, noted.into_iter());
         if take && !gone.is_empty() {
             self.store.taken(from, &gone);
         }

@@ -276,6 +276,19 @@ fn asking_twice_is_a_no_op_unless_the_first_failed() {
 }
 
 #[test]
+fn a_release_is_no_reason_to_read_the_rest_of_the_folder_again() {
+    let f = Fixture::new("unread");
+    let uid = f.caught("alice@x.test");
+    f.caught("alice@x.test");
+    let message = f.q.store.locate(Kept::Caught, uid).unwrap();
+    f.q.store.sweep_tree(&message.tree, false);
+    f.q.put(&alice(), Kept::Caught, &one(uid), Folder::Release, true).unwrap();
+    let directory = message.path.parent().unwrap();
+    assert!(!message.path.exists());
+    assert_eq!(message.tree.time(Kept::Caught, message.row.half), crate::store::trees::modified(directory));
+}
+
+#[test]
 fn a_refused_release_comes_back_with_its_bytes_and_lives_a_week() {
     let mut options = options();
     options.retention.folders[0].age = Some(Duration::from_secs(DAY));

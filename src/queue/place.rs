@@ -98,12 +98,21 @@ impl Queue {
     /// Places all orders of one command, with one sync. One result an order, in order. After `Err` nothing may be
     /// answered OK; every message is where it was, unless the disk fails once more.
     pub fn place(&self, orders: Vec<NewOrder>) -> Result<Vec<Placed>, Fault> {
+        self.place_by(orders, |_, from, to| self.disk.rename(from, to))
+    }
+
+    /// The same; `rename` renames the source of an order, which it is told by its place in the list.
+    pub fn place_by(
+        &self,
+        orders: Vec<NewOrder>,
+        rename: impl Fn(usize, &Path, &Path) -> Result<(), Fault>,
+    ) -> Result<Vec<Placed>, Fault> {
         let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut placed = Vec::with_capacity(orders.len());
         let mut fresh = Vec::new();
         let mut here = HashSet::new();
         let mut leftover = Vec::new();
-        for NewOrder { source, order } in orders {
+        for (nth, NewOrder { source, order }) in orders.into_iter().enumerate() {
             let again = self.index().has_order(&order)
                 || !here.insert((order.message.base.clone(), order.tree.clone(), order.verbs));
             if again {
@@ -113,7 +122,7 @@ impl Queue {
                 placed.push(Placed::AlreadyThere);
                 continue;
             }
-            placed.push(match self.place_one(&source, order) {
+            placed.push(match self.place_one(&source, order, |from, to| rename(nth, from, to)) {
                 Ok((order, file)) => {
                     let parent = (order.origin == Origin::Moved).then(|| source.parent().map(Path::to_path_buf));
                     fresh.push((Placing::new(order, file, parent.flatten()), source));
@@ -158,7 +167,12 @@ impl Queue {
         }
     }
 
-    fn place_one(&self, source: &Path, mut order: Order) -> Result<(Order, String), Fault> {
+    fn place_one(
+        &self,
+        source: &Path,
+        mut order: Order,
+        rename: impl Fn(&Path, &Path) -> Result<(), Fault>,
+    ) -> Result<(Order, String), Fault> {
         let too_long = || io::Error::new(io::ErrorKind::InvalidFilename, "its name leaves no room for an order");
         let name = order.file_name().or_else(|| {
             // Some hundred recipients, of whom some are left: it cannot be taken back.
@@ -172,7 +186,7 @@ impl Queue {
                 Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 linked => linked,
             },
-            Origin::Moved | Origin::Appended => self.disk.rename(source, &target),
+            Origin::Moved | Origin::Appended => rename(source, &target),
         };
         placed.map(|()| (order, file))
     }

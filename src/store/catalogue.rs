@@ -5,7 +5,7 @@
 
 use super::trees::{DomainId, Half, TreeId};
 use crate::base::{Flags, UidRanges};
-use crate::mail::name::{self, Base, Name, Stamp};
+use crate::mail::name::{self, Base, Name, SAVED, Stamp};
 use crate::mail::{Class, Kept, Kind};
 
 /// Rows in a chunk, at the most.
@@ -26,7 +26,7 @@ pub struct Row {
     pub modseq: u64,
     /// Bytes with CRLF line ends, trace included.
     pub size: u64,
-    /// The numbers of its id. When `odd`, all but the seconds are meaningless: those say when it arrived.
+    /// The numbers of its id. When the name is odd, all but the seconds are meaningless: those say when it arrived.
     pub stamp: Stamp,
     /// [`Base::key`] of its id: what caches find it by.
     pub key: u64,
@@ -42,8 +42,19 @@ pub struct Row {
     pub kind: Kind,
     /// Where the file lies.
     pub half: Half,
-    /// Its name holds more than these fields: see [`Folder::name`].
-    pub odd: bool,
+    /// How far these fields are its name: see [`Folder::name`].
+    pub spelling: Spelling,
+}
+
+/// How far a row's fields are the name of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// The name says them and no more.
+    Plain,
+    /// It says `saved` besides: the id is older than the entry. So it is with all that were adopted under their own names.
+    Saved,
+    /// It says more than a row can hold.
+    Odd,
 }
 
 /// One kept folder of the whole store.
@@ -56,7 +67,7 @@ pub struct Folder {
 
 struct Chunk {
     rows: Vec<Row>,
-    /// Names that a row cannot hold (foreign bases, LF form, recipients left) by UID, as text: a third of the memory of
+    /// Names that a row cannot hold (foreign bases, LF form, recipients left, copies) by UID, as text: a third of the memory of
     /// values, and an adopted Maildir has 100,000 of them. What they say of UID and flags is out of date.
     odd: Vec<(u32, Box<str>)>,
     /// At least the highest modseq of its rows.
@@ -109,7 +120,9 @@ impl Folder {
     /// The same, where the text of a name that a row cannot hold is at hand.
     pub(super) fn put(&mut self, mut row: Row, odd: Option<Box<str>>) {
         debug_assert!(self.chunks.last().is_none_or(|c| c.last() < row.uid));
-        row.odd = odd.is_some();
+        if odd.is_some() {
+            row.spelling = Spelling::Odd;
+        }
         self.len += 1;
         if self.chunks.last().is_none_or(|chunk| chunk.rows.len() >= CHUNK) {
             self.chunks.push(Chunk { rows: Vec::with_capacity(16), odd: Vec::new(), modseq: 0 });
@@ -125,7 +138,7 @@ impl Folder {
     pub fn set_name(&mut self, kept: Kept, uid: u32, name: &Name) {
         let odd = self.odd_text(name);
         self.update(uid, |row| {
-            row.odd = odd.is_some();
+            row.spelling = if odd.is_some() { Spelling::Odd } else { spelling(name) };
             (row.stamp, row.retain_from, row.saved) = (stamp(name), retain_from(name), saved(name, kept));
         });
         let Some(chunk) = self.find(uid).and_then(|(chunk, _)| self.chunks.get_mut(chunk)) else { return };
@@ -187,7 +200,8 @@ impl Folder {
             class: row.class,
             kind: row.kind,
             retain_from: (row.retain_from > 0).then_some(u64::from(row.retain_from)),
-            ..Name::new(Base::Ours(row.stamp, self.host.clone()), row.size)
+            more: (row.spelling == Spelling::Saved).then(|| (SAVED, row.saved.to_string())).into_iter().collect(),
+            ..Name::new(self.base(row), row.size)
         });
         Name { uid: Some(row.uid), flags: (row.half == Half::Cur).then_some(row.flags), ..name }
     }
@@ -196,8 +210,13 @@ impl Folder {
     pub fn id(&self, row: &Row) -> String {
         match self.odd_of(row) {
             Some(text) => name::id_in(text).to_string(),
-            None => self.name(row).id(),
+            None => self.base(row).to_string(),
         }
+    }
+
+    /// The id of a message whose name is not odd.
+    fn base(&self, row: &Row) -> Base {
+        Base::Ours(row.stamp, self.host.clone())
     }
 
     /// The id under which its content is known: of a copy, that of its original.
@@ -216,7 +235,7 @@ impl Folder {
     }
 
     fn odd_of(&self, row: &Row) -> Option<&str> {
-        if !row.odd {
+        if row.spelling != Spelling::Odd {
             return None;
         }
         let odd = &self.chunks.get(self.chunks.partition_point(|c| c.last() < row.uid))?.odd;
@@ -235,8 +254,8 @@ impl Folder {
             && name.size.is_some()
             && name.wire_size.is_none()
             && name.left.is_none()
-            && name.more.is_empty()
-            && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok());
+            && is_saved(&name.more)
+            && name.retain_from.is_none_or(|s| u32::try_from(s).is_ok_and(|s| s > 0));
         !plain
     }
 }
@@ -250,6 +269,20 @@ fn stamp(name: &Name) -> Stamp {
             Stamp { secs, ..Stamp::default() }
         }
     }
+}
+
+/// Whether further fields say nothing but when a message entered the folder, as we would write it.
+fn is_saved(more: &[(char, String)]) -> bool {
+    match more {
+        [] => true,
+        [(SAVED, secs)] => secs.parse::<u32>().is_ok() && !secs.starts_with(['0', '+']),
+        _ => false,
+    }
+}
+
+/// That of a name that is not odd.
+fn spelling(name: &Name) -> Spelling {
+    if name.field(SAVED).is_some() { Spelling::Saved } else { Spelling::Plain }
 }
 
 fn retain_from(name: &Name) -> u32 {
@@ -295,7 +328,7 @@ impl Row {
             class: name.class,
             kind: name.kind,
             half,
-            odd: false,
+            spelling: spelling(name),
         }
     }
 
@@ -330,12 +363,32 @@ mod tests {
         let mut name = Name::new(Base::new(Timestamp(u64::from(uid) * 1_000_003), 1, uid, host), 10);
         name.uid = Some(uid);
         name.flags = Some(Flags::NONE);
-        name
+        // When it entered: as we say it, as another program may have, with a field of somebody else, and twice; the first second.
+        match uid % 13 {
+            1 => name.with_field(SAVED, Some((uid * 7919).to_string())),
+            2 => name.with_field(SAVED, Some(format!("0{uid}"))),
+            3 => name.with_field(SAVED, Some("5".into())).with_field('Z', Some("z".into())),
+            4 => Name { more: vec![(SAVED, "5".into()), (SAVED, "6".into())], ..name },
+            5 => Name { retain_from: Some(0), ..name },
+            _ => name,
+        }
     }
 
     #[test]
     fn a_row_is_small() {
         assert!(size_of::<Row>() <= 80, "{}", size_of::<Row>());
+    }
+
+    #[test]
+    fn the_time_of_an_entry_needs_no_text_of_the_name() {
+        let mut folder = Folder::new("h");
+        let adopted =
+            |uid| Name { more: vec![(SAVED, "1700000000".into())], ..Name::parse(&name(uid).to_string()).unwrap() };
+        for uid in 1..5 {
+            folder.push(row(&adopted(uid), uid), &adopted(uid));
+            assert_eq!(folder.name(folder.get(uid).unwrap()), adopted(uid));
+        }
+        assert!(folder.chunks.iter().all(|chunk| chunk.odd.is_empty()), "a million of them are 100 MB");
     }
 
     #[test]

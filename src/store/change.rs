@@ -283,7 +283,7 @@ impl Store {
                 // The name may have changed since it was looked up.
                 let Some(row) = folder.get(old.row.uid).copied() else { continue };
                 let path = old.tree.half(kept, row.half).join(folder.name(&row).to_string());
-                match self.disk.unlink(&path) {
+                match old.tree.change(kept, row.half, || self.disk.unlink(&path)) {
                     Ok(()) => {
                         gone.add(row.uid, row.uid);
                         removed.push(Located { row, path, ..old.clone() });

@@ -33,17 +33,36 @@ impl Journal {
 
     /// Notes what happened: when, the message id, whose tree, the event, by whom, and details.
     pub fn note(&self, now: Timestamp, id: &str, tree: &str, event: &str, by: &str, details: Value) {
-        self.noted.note(event);
-        let mut line = json!({ "time": now.rfc3339(), "id": id, "recipient": tree, "event": event, "by": by });
-        if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
-            line.extend(details);
+        self.note_all(now, event, by, std::iter::once((id.to_string(), tree.to_string(), details)));
+    }
+
+    /// Notes what happened to several messages at once: the id of each, whose tree, and details.
+    pub fn note_all(
+        &self,
+        now: Timestamp,
+        event: &str,
+        by: &str,
+        messages: impl Iterator<Item = (String, String, Value)>,
+    ) {
+        let time = now.rfc3339();
+        let mut lines = String::new();
+        for (id, tree, details) in messages {
+            self.noted.note(event);
+            let mut line = json!({ "time": time, "id": id, "recipient": tree, "event": event, "by": by });
+            if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
+                line.extend(details);
+            }
+            lines.push_str(&line.to_string());
+            lines.push('\n');
         }
-        if let Err(fault) = self.append(now, &line.to_string()) {
+        if !lines.is_empty()
+            && let Err(fault) = self.append(now, &lines)
+        {
             log::warn!("the journal misses a line: {fault}");
         }
     }
 
-    fn append(&self, now: Timestamp, line: &str) -> Result<(), Fault> {
+    fn append(&self, now: Timestamp, lines: &str) -> Result<(), Fault> {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         let day = now.day();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,8 +74,8 @@ impl Journal {
             *open = Some((day, file));
         }
         match open.as_mut() {
-            // One write a line, so that lines of several processes do not mix.
-            Some((_, file)) => file.write_all(format!("{line}\n").as_bytes()).during("write to", &self.directory),
+            // One write of whole lines, so that lines of several processes do not mix.
+            Some((_, file)) => file.write_all(lines.as_bytes()).during("write to", &self.directory),
             None => Ok(()),
         }
     }

@@ -49,7 +49,7 @@ pub mod views;
 mod waking;
 
 pub use cache::Cache;
-pub use catalogue::{Folder, Row};
+pub use catalogue::{Folder, Row, Spelling};
 pub use change::{Flagged, Flagging, Located};
 pub use place::{Placed, dovecot_keywords};
 pub use tally::Tally;
@@ -398,7 +398,8 @@ impl Store {
             Reach::Domain(id) => self.domain_name(id)?,
             _ => "global".to_string(),
         };
-        let list = self.folder(kept).iter().filter(|r| reach.covers(r)).map(|r| r.uid).collect();
+        // Whoever asks looks at all of it as a rule: no list is made for this alone.
+        let list = self.view(reach, kept).view().list;
         let newest = self.marks().last_modseq();
         let set = SeenSet::open(&self.disk, &scope, kept.directory(), &list, newest);
         let set = Arc::new(set.inspect_err(|e| log::warn!("what {scope} has seen is lost: {e}")).ok()?);

@@ -28,8 +28,10 @@ pub struct Placed {
 /// How the file gets its new name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
-    /// The old name is gone at the same moment.
+    /// The old name, in no folder, is gone at the same moment.
     Rename,
+    /// The same, where it lies in a half of another folder of the tree.
+    Leave(Kept, Half),
     /// The old name stays.
     Link,
 }
@@ -162,7 +164,7 @@ impl Store {
                 name.base = self.base_instead_of(&name.base);
             }
             edit(&mut name);
-            let how = if copy { How::Link } else { How::Rename };
+            let how = if copy { How::Link } else { How::Leave(from, located.row.half) };
             match self.enter(&located.tree, to, &located.path, name, how) {
                 Ok(placed) => {
                     if !copy {
@@ -237,6 +239,7 @@ impl Store {
         let act = || {
             tree.change(kept, half, || match how {
                 How::Rename => self.disk.rename(from, &path),
+                How::Leave(old, half) => tree.change(old, half, || self.disk.rename(from, &path)),
                 How::Link => self.disk.link(from, &path),
             })
         };

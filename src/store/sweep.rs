@@ -1,7 +1,6 @@
 //! Looking again while we run: other programs may add, rename and remove files at any time.
 //!
-//! A directory is read again when its modification time is not the one that we noted after our own last change (removals
-//! are not noted: they are rare, and one more reading finds nothing). A listing
+//! A directory is read again when its modification time is not the one that we noted after our own last change. A listing
 //! without a lock may miss names that are being renamed and show some twice, so it only says *that* something differs;
 //! what differs is decided by a second listing under the folder's lock.
 
@@ -242,13 +241,17 @@ mod tests {
         let store = store(scratch.path());
         let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
         let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
-        let ours: [&dyn Fn(); 3] = [
+        let ours: [&dyn Fn(); 4] = [
             &|| {
                 let one = UidRanges::one(1, 1);
                 store.set_flags(Reach::All, Kept::Caught, &one, super::super::Flagging::Add, Flags::FLAGGED).unwrap();
             },
             &|| drop(deliver()),
             &|| drop(store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 1)).unwrap()),
+            &|| {
+                let two = UidRanges::one(2, 2);
+                drop(store.relocate(Reach::All, Kept::Caught, &two, |_| Kept::Trash, false, |_| {}).unwrap());
+            },
         ];
         let cell = store.view(Reach::All, Kept::Caught);
         deliver();
@@ -262,6 +265,23 @@ mod tests {
             assert!(!store.sweep_open().any());
         }
         assert_eq!(cell.view().list.len(), 4);
+    }
+
+    #[test]
+    fn what_we_took_out_ourselves_is_no_reason_to_read_the_rest_again() {
+        let scratch = Scratch::new("taken");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        for _ in 0..3 {
+            store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        }
+        store.sweep_tree(&tree, false);
+        let is_known = || tree.time(Kept::Caught, Half::New) == modified(&tree.half(Kept::Caught, Half::New));
+        store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 1)).unwrap();
+        assert!(is_known());
+        let two = UidRanges::one(2, 2);
+        store.relocate(Reach::All, Kept::Caught, &two, |_| Kept::Trash, false, |_| {}).unwrap();
+        assert!(is_known());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::mail::Kept;
 use crate::mail::name::{self, Base};
 use crate::quarantine::Quarantine;
 use crate::queue::{Entry, Listed};
-use crate::store::Reach;
+use crate::store::{Reach, Spelling};
 use std::collections::BTreeSet;
 
 /// Ids that an ambiguous one is answered with.
@@ -43,7 +43,7 @@ pub(super) fn find(quarantine: &Quarantine, text: &str) -> Result<Option<Found>,
     for kept in Kept::ALL {
         quarantine.store.rows(Reach::All, kept, &UidRanges::one(1, u32::MAX), |row, folder| {
             // Making the text of each id would take most of the time.
-            if row.odd || stamp.is_none_or(|stamp| row.stamp == stamp) {
+            if row.spelling == Spelling::Odd || stamp.is_none_or(|stamp| row.stamp == stamp) {
                 let id = folder.id(row);
                 if id.starts_with(wanted) {
                     places.push((id, kept, row.uid));

@@ -50,6 +50,9 @@ fn listing(store: &Store, uid: u32) -> Vec<Vec<u8>> {
             assert_eq!(picked, filter_fields(&header, &names, not));
         }
     }
+    let words = message(store, uid).preview(false).unwrap().unwrap();
+    assert_eq!(one.preview(false).unwrap().as_deref(), Some(&*words));
+    all.push(words.into_bytes());
     let structure = message(store, uid).structure().unwrap();
     assert!(structure.parts().iter().map(|p| p.whole()).eq(one.structure().unwrap().parts().iter().map(|p| p.whole())));
     all.push(format!("{:?}", structure.parts().iter().map(|p| (p.whole(), &p.content)).collect::<Vec<_>>()).into());

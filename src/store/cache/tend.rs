@@ -42,21 +42,17 @@ impl Cache {
     fn load_one(&self, tail: &mut Tail, number: u32) -> std::io::Result<()> {
         let path = self.path(number);
         let file = Arc::new(File::options().read(true).write(true).open(&path)?);
-        let mut found = Vec::new();
+        // Nothing is found in it before it is published. One by one: a list of all would be most of what a start leaves behind.
+        let mut records = 0;
         let end = walk(&file, START, |at, head| {
-            found.push((head.key, place(number, at)));
+            self.index_mut().set(head.key, place(number, at));
+            records += 1;
             ControlFlow::Continue(())
         });
-        if found.is_empty() {
+        if records == 0 {
             return std::fs::remove_file(path);
         }
-        let records = AtomicU32::new(found.len() as u32);
-        self.publish(number, Segment { file: file.clone(), records });
-        let mut index = self.index_mut();
-        for (key, place) in found {
-            index.set(key, place);
-        }
-        drop(index);
+        self.publish(number, Segment { file: file.clone(), records: AtomicU32::new(records) });
         // The last one goes on. What follows its last good record must not be taken for records later.
         if end < SEGMENT {
             file.set_len(end)?;
