@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Fields that clients ask for when they list a folder, or sort and thread it, in lower case. Another name costs a look at
 /// every line of the block.
-const NAMES: [&[u8]; 56] = [
+const NAMES: [&[u8]; 61] = [
     b"from",
     b"to",
     b"cc",
@@ -52,6 +52,11 @@ const NAMES: [&[u8]; 56] = [
     b"mail-reply-to",
     b"disposition-notification-to",
     b"x-label",
+    b"x-draft-info",
+    b"x-uniform-type-identifier",
+    b"x-universally-unique-identifier",
+    b"x-k9mail-identity",
+    b"chat-version",
     b"x-mailer",
     b"user-agent",
     b"auto-submitted",
