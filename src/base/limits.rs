@@ -99,8 +99,10 @@ pub const PIECE_BYTES: usize = 64 << 10;
 /// Lines of a FETCH that are made before any of them is sent. More would spare little, and each of a thousand slow clients holds so
 /// much.
 pub const ANSWER_BYTES: usize = 128 << 10;
-/// Messages that several threads parse or search together before their turn may be over.
+/// Messages of a FETCH that are looked up together; with so many a SEARCH begins.
 pub const GROUP: usize = 32;
+/// Messages that a SEARCH looks at together when the looks are quick.
+pub const BATCH: usize = 8_192;
 /// Messages that several threads parse together for a FETCH, beyond those that it has come to: starting the threads takes as
 /// long as parsing a few.
 pub const AHEAD: usize = 256;

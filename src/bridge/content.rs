@@ -66,9 +66,6 @@ pub fn may_keep(store: &Store) -> bool {
     [store.headers(), store.cache()].into_iter().all(Cache::takes)
 }
 
-/// The signature of a message, once it was looked up; `None` inside: there is none.
-pub type LookedUp = Option<Option<Signature>>;
-
 /// One message. What was read or parsed is kept as long as it lives.
 pub struct Message<'a> {
     store: &'a Store,
@@ -82,8 +79,8 @@ pub struct Message<'a> {
     headed: Option<Option<Header>>,
     /// The fields that most searches look at, when they were not kept and were made.
     fields: Option<Option<Vec<u8>>>,
-    /// What the store keeps of its texts.
-    signature: LookedUp,
+    /// What the store keeps of its texts; `None` inside: nothing.
+    signature: Option<Option<Signature>>,
     /// All of it is being read to make that, and nothing else of it is made for the cache.
     is_signed: bool,
     /// Those among which it is looked at, and its place.
@@ -125,16 +122,6 @@ impl<'a> Message<'a> {
     /// One of many.
     pub fn among(self, among: &'a mut Among, nth: usize) -> Self {
         Message { among: Some((among, nth)), ..self }
-    }
-
-    /// One whose signature was looked up a moment ago.
-    pub fn signed(self, signature: LookedUp) -> Self {
-        Message { signature, ..self }
-    }
-
-    /// What became of the look for its signature, if anybody asked for it.
-    pub fn into_signature(self) -> LookedUp {
-        self.signature
     }
 
     fn opened(&mut self) -> io::Result<&Opened> {

@@ -9,7 +9,7 @@ use crate::imap::binary::Trouble;
 use crate::imap::fetch;
 use crate::imap::question::{Answer, Fetch, FlagRow, Refusal, Rows};
 use crate::quarantine::mailbox::Content;
-use crate::store::{Flagging, Row};
+use crate::store::{Flagging, Row, Store};
 
 impl ImapBridge {
     pub(super) fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
@@ -29,7 +29,7 @@ impl ImapBridge {
                 rows.next = group.first().copied();
                 break;
             }
-            let mut found = self.rows(content, &group);
+            let mut found = rows_of(store, content, &group);
             rows.vanished |= found.len() < group.len();
             found.retain(|row| row.modseq > wanted.since);
             if wanted.mark_seen {
@@ -72,7 +72,7 @@ impl ImapBridge {
         }
         let Some(first) = found.first() else { return };
         let next = wanted.list.within_from(&wanted.uids, first.uid).take(limits::AHEAD);
-        let mut rows = self.rows(content, &next.collect::<Vec<u32>>());
+        let mut rows = rows_of(store, content, &next.collect::<Vec<u32>>());
         let mut bytes = 0;
         rows.retain(|row| {
             bytes += row.size;
@@ -89,16 +89,6 @@ impl ImapBridge {
         among.expect(found);
     }
 
-    pub(super) fn rows(&self, content: &Content, uids: &[u32]) -> Vec<Row> {
-        let ranges: UidRanges = uids.iter().copied().collect();
-        let mut found = Vec::with_capacity(uids.len());
-        self.shared.quarantine.store.rows(content.sight, content.kept, &ranges, |row, _| {
-            found.push(*row);
-            true
-        });
-        found
-    }
-
     fn mark_seen(&self, content: &Content, found: &mut [Row]) -> Result<Vec<FlagRow>, Refusal> {
         let unseen: UidRanges = found.iter().filter(|r| !r.flags.has(Flags::SEEN)).map(|r| r.uid).collect();
         if unseen.is_empty() {
@@ -113,4 +103,15 @@ impl ImapBridge {
         }
         Ok(rows.iter().map(flag_row).collect())
     }
+}
+
+/// The messages with these UIDs, which ascend.
+pub fn rows_of(store: &Store, content: &Content, uids: &[u32]) -> Vec<Row> {
+    let ranges: UidRanges = uids.iter().copied().collect();
+    let mut found = Vec::with_capacity(uids.len());
+    store.rows(content.sight, content.kept, &ranges, |row, _| {
+        found.push(*row);
+        true
+    });
+    found
 }

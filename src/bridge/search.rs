@@ -1,15 +1,18 @@
 //! SEARCH, SORT and THREAD over the open folder.
 
-use super::content::{Among, LookedUp, Message};
+use super::content::{Among, Message};
+use super::fetch::rows_of;
 use super::imap::ImapBridge;
 use super::memory::{Memory, Share};
 use super::turn::Turn;
 use crate::base::limits;
 use crate::imap::gather::{self, Gathering};
 use crate::imap::question::{Answer, Found, Refusal, Search};
-use crate::store::Row;
+use crate::quarantine::mailbox::Content;
+use crate::store::{Row, Store};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a SORT or THREAD has gathered between two pieces.
 pub(super) struct Ordering {
@@ -58,99 +61,101 @@ impl ImapBridge {
     fn look(&self, wanted: &Search, ordering: &mut Ordering, turn: &mut Turn<'_>) -> Result<Found, Refusal> {
         let mut found = Found::default();
         let Some(content) = self.content()? else { return Ok(found) };
-        let in_order = wanted.order == gather::Order::Mailbox;
-        let mut from = wanted.from;
         let store = &self.shared.quarantine.store;
-        let reads_texts = wanted.key.needs_texts();
-        let message = |row: &Row| Message::new(store, content.sight, content.kept, row);
-        let mut among = Among::default();
+        let in_order = wanted.order == gather::Order::Mailbox;
+        let (mut size, most) =
+            if in_order { (limits::GROUP, limits::BATCH) } else { (limits::GROUP, limits::PIECE_ROWS) };
+        let mut from = wanted.from;
         loop {
-            let batch: Vec<u32> = wanted.list.iter_from(from).take(limits::PIECE_ROWS).collect();
-            let Some(&last) = batch.last() else { return Ok(found) };
-            let rows = self.rows(content, &batch);
-            among.expect(&rows);
-            // What the store keeps is read faster in a row; texts are looked at by all who have time.
-            let mut glance = |(nth, row)| Glance::at(wanted, message(row).among(&mut among, nth));
-            let glances = if reads_texts { rows.iter().enumerate().map(&mut glance).collect() } else { Vec::new() };
-            let mut glances = glances.into_iter();
-            let mut left = rows.iter().enumerate();
-            loop {
-                let glanced = Glance::group(&mut glances);
-                let len = if reads_texts { glanced.len() } else { limits::GROUP };
-                let group: Vec<(usize, &Row)> = left.by_ref().take(len).collect();
-                let Some(&(_, first)) = group.first() else { break };
-                if turn.is_over_before(group.len()) || found.uids.len() >= limits::SEARCH_HITS {
-                    found.next = Some(first.uid);
-                    return Ok(found);
-                }
-                let unknown = group.iter().zip(&glanced).filter_map(|((_, row), glance)| match glance {
-                    Glance::Unknown(signature) => Some((*row, signature)),
-                    Glance::Known(_) => None,
-                });
-                let unknown: Vec<_> = unknown.collect();
-                let read = |(row, signature): &(&Row, &LookedUp)| {
-                    gather::look(wanted, &mut message(row).signed((*signature).clone()))
-                };
-                let mut looked = self.shared.crew.map(&unknown, read).into_iter();
-                let mut glanced = glanced.into_iter();
-                for (nth, row) in group {
-                    let mut message = message(row).among(&mut among, nth);
-                    let looked = match glanced.next() {
-                        Some(Glance::Known(looked)) => Some(looked),
-                        Some(Glance::Unknown(_)) => looked.next(),
-                        None => None,
-                    };
-                    let looked = looked.unwrap_or_else(|| gather::look(wanted, &mut message));
-                    let added = looked.and_then(|looked| {
-                        let Some((modseq, score)) = looked else { return Ok(()) };
-                        ordering.gathering.add(wanted, &mut message, modseq, score)?;
-                        if in_order {
-                            found.uids.push(row.uid);
-                            found.modseqs.extend(wanted.with_modseqs.then_some(modseq));
-                            found.scores.extend(wanted.with_scores.then_some(score));
-                        }
-                        Ok(())
-                    });
-                    match added {
-                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                            log::error!("message {} cannot be searched: {error}", row.uid);
-                        }
-                        _ => {}
-                    }
-                }
+            let batch: Vec<u32> = wanted.list.iter_from(from).take(size).collect();
+            let (Some(&first), Some(&last)) = (batch.first(), batch.last()) else { return Ok(found) };
+            if turn.is_over_before(batch.len()) || found.uids.len() >= limits::SEARCH_HITS {
+                found.next = Some(first);
+                return Ok(found);
+            }
+            let before = turn.spent();
+            let spans: Vec<&[u32]> = batch.chunks(batch.len().div_ceil(SPANS)).collect();
+            let looked = self.shared.crew.map(&spans, |uids| look_at(wanted, store, content, uids, turn));
+            let stopped = looked.iter().filter_map(|looked| looked.stopped).min();
+            let hits: Vec<Hit> = looked.into_iter().flat_map(|looked| looked.hits).collect();
+            let hits = hits.into_iter().filter(|hit| stopped.is_none_or(|stopped| hit.row.uid < stopped));
+            self.gather(wanted, content, hits.collect(), ordering, &mut found);
+            if stopped.is_some() {
+                found.next = stopped;
+                return Ok(found);
             }
             from = last.saturating_add(1);
+            // As many at once as take about as long as starting the threads some twenty times.
+            let took = turn.spent().saturating_sub(before);
+            size = if took < QUICK { (size * 2).min(most) } else { (size / 2).max(limits::GROUP) };
+        }
+    }
+
+    fn gather(&self, wanted: &Search, content: &Content, hits: Vec<Hit>, ordering: &mut Ordering, found: &mut Found) {
+        if wanted.order == gather::Order::Mailbox {
+            found.uids.extend(hits.iter().map(|hit| hit.row.uid));
+            if wanted.with_modseqs {
+                found.modseqs.extend(hits.iter().map(|hit| hit.modseq));
+            }
+            if wanted.with_scores {
+                found.scores.extend(hits.iter().map(|hit| hit.score));
+            }
+            return;
+        }
+        let store = &self.shared.quarantine.store;
+        let mut among = Among::default();
+        among.expect(&hits.iter().map(|hit| hit.row).collect::<Vec<Row>>());
+        for (nth, hit) in hits.iter().enumerate() {
+            let mut message = Message::new(store, content.sight, content.kept, &hit.row).among(&mut among, nth);
+            if let Err(error) = ordering.gathering.add(wanted, &mut message, hit.modseq, hit.score) {
+                complain(hit.row.uid, &error);
+            }
         }
     }
 }
 
-/// What a look at a message tells before it is opened.
-enum Glance {
-    /// What [`gather::look`] would say.
-    Known(io::Result<Option<(u64, u8)>>),
-    /// Not enough. Its signature need not be looked up again.
-    Unknown(LookedUp),
+/// Parts of a batch, which those of the crew who are free take one by one.
+const SPANS: usize = 8;
+/// A batch that took less is followed by a larger one.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// A message that matches.
+struct Hit {
+    row: Row,
+    modseq: u64,
+    score: u8,
 }
 
-impl Glance {
-    fn at(wanted: &Search, mut message: Message<'_>) -> Glance {
-        match gather::glance(wanted, &mut message) {
-            Ok(Some(looked)) => Glance::Known(Ok(looked)),
-            Ok(None) => Glance::Unknown(message.into_signature()),
-            Err(error) => Glance::Known(Err(error)),
+/// What a look at a span of messages found.
+struct Looked {
+    hits: Vec<Hit>,
+    /// The turn was over before this one.
+    stopped: Option<u32>,
+}
+
+/// Looks at a span of messages, one at least.
+fn look_at(wanted: &Search, store: &Store, content: &Content, uids: &[u32], turn: &Turn<'_>) -> Looked {
+    let rows = rows_of(store, content, uids);
+    let mut among = Among::default();
+    among.expect(&rows);
+    let mut hits = Vec::new();
+    for (nth, row) in rows.into_iter().enumerate() {
+        if nth > 0 && turn.is_over_now(nth) {
+            return Looked { hits, stopped: Some(row.uid) };
+        }
+        let mut message = Message::new(store, content.sight, content.kept, &row).among(&mut among, nth);
+        match gather::look(wanted, &mut message) {
+            Ok(Some((modseq, score))) => hits.push(Hit { row, modseq, score }),
+            Ok(None) => {}
+            Err(error) => complain(row.uid, &error),
         }
     }
+    Looked { hits, stopped: None }
+}
 
-    /// The next of them, up to so many unknown ones that it takes as long as a turn should.
-    fn group(glances: &mut impl Iterator<Item = Glance>) -> Vec<Glance> {
-        let mut unknown = 0;
-        let mut group = Vec::new();
-        while unknown < limits::GROUP
-            && let Some(glance) = glances.next()
-        {
-            unknown += usize::from(matches!(glance, Glance::Unknown(_)));
-            group.push(glance);
-        }
-        group
+fn complain(uid: u32, error: &io::Error) {
+    // One that is gone by now is not found.
+    if error.kind() != io::ErrorKind::NotFound {
+        log::error!("message {uid} cannot be searched: {error}");
     }
 }

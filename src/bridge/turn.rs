@@ -33,7 +33,17 @@ impl<'a> Turn<'a> {
     pub fn is_over_before(&mut self, messages: usize) -> bool {
         let before = self.asked;
         self.asked += messages;
-        before > 0 && before / STRIDE < self.asked / STRIDE && self.store.now().since(self.began) > SLICE
+        before > 0 && before / STRIDE < self.asked / STRIDE && self.spent() > SLICE
+    }
+
+    /// Asked before the message that follows so many, by one of several who share the turn.
+    pub fn is_over_now(&self, after: usize) -> bool {
+        after.is_multiple_of(STRIDE) && self.spent() > SLICE
+    }
+
+    /// How much of it has passed.
+    pub fn spent(&self) -> Duration {
+        self.store.now().since(self.began)
     }
 }
 

@@ -45,16 +45,6 @@ pub fn look(search: &Search, content: &mut dyn Content) -> io::Result<Option<(u6
     Ok(Some((content.row().modseq, score)))
 }
 
-/// The same as far as it can be told without opening the message; `None` when it cannot.
-pub fn glance(search: &Search, content: &mut dyn Content) -> io::Result<Option<Option<(u64, u8)>>> {
-    let against = Against { recent: &search.recent, now: search.now };
-    Ok(match search::glance(&search.key, content, &against)? {
-        Some(false) => Some(None),
-        Some(true) if !search.with_scores => Some(Some((content.row().modseq, 0))),
-        _ => None,
-    })
-}
-
 impl Gathering {
     /// Nothing was found yet.
     pub fn new(order: &Order) -> Self {

@@ -140,11 +140,6 @@ impl Key {
         self.cost() == 0
     }
 
-    /// Whether the body of a message may have to be read.
-    pub fn needs_texts(&self) -> bool {
-        self.cost() == 2
-    }
-
     /// Whether a key for which `is` says so is in it.
     pub fn any(&self, is: &dyn Fn(&Key) -> bool) -> bool {
         is(self)
@@ -187,13 +182,16 @@ pub enum Depth {
     Whole,
 }
 
-/// Whether the message has what is looked for. Fails when the message cannot be read.
+/// Whether the message has what is looked for. It is opened only if what is at hand does not tell. Fails when it cannot be read.
 pub fn matches(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<bool> {
-    Ok(in_manner(key, content, against, Manner::Exact, Depth::Whole)? == Some(true))
+    match glance(key, content, against)? {
+        Some(is) => Ok(is),
+        None => Ok(in_manner(key, content, against, Manner::Exact, Depth::Whole)? == Some(true)),
+    }
 }
 
 /// The same as far as it can be told without opening the message; `None` when it cannot.
-pub fn glance(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<Option<bool>> {
+pub(super) fn glance(key: &Key, content: &mut dyn Content, against: &Against<'_>) -> io::Result<Option<bool>> {
     in_manner(key, content, against, Manner::Exact, Depth::AtHand)
 }
 
