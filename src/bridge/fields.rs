@@ -4,14 +4,20 @@
 use crate::imap::text_search::{self, Manner};
 
 /// What made these bytes: see `bridge/cached.rs`.
-const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/1 ").as_bytes();
+const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/2 ").as_bytes();
 /// The fields, in the order in which they lie.
-const NAMES: [&[u8]; 9] = [
+const NAMES: [&[u8]; 15] = [
     b"from",
     b"to",
     b"cc",
     b"bcc",
     b"subject",
+    b"message-id",
+    b"reply-to",
+    b"sender",
+    b"list-id",
+    b"x-mailer",
+    b"user-agent",
     b"x-lazaret-sender",
     b"x-lazaret-reason",
     b"x-lazaret-score",
