@@ -103,6 +103,8 @@ pub const ANSWER_BYTES: usize = 128 << 10;
 pub const GROUP: usize = 32;
 /// Messages that a SEARCH looks at together when the looks are quick.
 pub const BATCH: usize = 8_192;
+/// Those of them that one thread looks at in a row, at the most: what the store keeps of them lies together.
+pub const SPAN: usize = 512;
 /// Messages that several threads parse together for a FETCH, beyond those that it has come to: starting the threads takes as
 /// long as parsing a few.
 pub const AHEAD: usize = 256;

@@ -16,13 +16,13 @@ use crate::imap::text_search::{self, Manner};
 use crate::imap::{envelope, preview};
 use crate::mail::mime::Structure;
 use crate::mail::{Kept, header};
-use crate::store::cache::Window;
 use crate::store::{Cache, Opened, Reach, Row as Known, Sight, Store};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use among::Among;
+use among::Shelf;
 
 /// Messages up to this size are read at once when anything of them is wanted; larger ones range by range.
 const WHOLE: u64 = 256 << 10;
@@ -149,11 +149,19 @@ impl<'a> Message<'a> {
     }
 
     /// What one of the caches keeps of it.
-    fn kept(&mut self, cache: fn(&Store) -> &Cache, window: fn(&mut Among) -> &mut Window) -> Option<Slice> {
-        let (cache, size) = (cache(self.store), self.row.size);
+    fn kept(&mut self, shelf: Shelf) -> Option<Slice> {
+        let cache = shelf.of(self.store);
         match &mut self.among {
-            Some((among, nth)) => cache.look(*nth, size, window(among)),
-            None => cache.get(self.key, size),
+            Some((among, nth)) => cache.look(*nth, self.row.size, among.window(shelf)),
+            None => cache.get(self.key, self.row.size),
+        }
+    }
+
+    /// Gives one of the caches something; of one of many, when all have been looked at.
+    fn put(&mut self, shelf: Shelf, made: &[u8]) {
+        match &mut self.among {
+            Some((among, _)) => among.window(shelf).gather(self.key, self.row.size, made),
+            None => shelf.of(self.store).put(self.key, self.row.size, made),
         }
     }
 
@@ -161,7 +169,7 @@ impl<'a> Message<'a> {
     /// more than the reading, and the next who asks for whatever of it is served at once.
     fn cached(&mut self) -> io::Result<Option<Parsed>> {
         if self.cached.is_none() {
-            let found = self.kept(Store::cache, |among| &mut among.cache).and_then(Parsed::read);
+            let found = self.kept(Shelf::Parsed).and_then(Parsed::read);
             self.cached = Some(match found {
                 None if self.may_parse() && !self.is_signed => Some(self.learn_parsed()?),
                 found => found,
@@ -173,7 +181,7 @@ impl<'a> Message<'a> {
     /// The same of its header, for which nothing else is read.
     fn headed(&mut self) -> io::Result<Option<&Header>> {
         if self.headed.is_none() {
-            let found = self.kept(Store::headers, |among| &mut among.headers).and_then(Header::read);
+            let found = self.kept(Shelf::Headers).and_then(Header::read);
             self.headed = Some(match found {
                 None if self.store.headers().is_ready() => Some(self.learn_header()?),
                 found => found,
@@ -228,13 +236,13 @@ impl<'a> Message<'a> {
     }
 
     fn keep_parsed(&mut self, parsed: &Parsed) {
-        self.store.cache().put(self.key, self.row.size, parsed.bytes());
+        self.put(Shelf::Parsed, parsed.bytes());
         self.cached = Some(Some(parsed.clone()));
     }
 
     fn learn_header(&mut self) -> io::Result<Header> {
         let header = self.make_header()?;
-        self.store.headers().put(self.key, self.row.size, header.bytes());
+        self.put(Shelf::Headers, header.bytes());
         Ok(header)
     }
 
@@ -248,12 +256,14 @@ impl<'a> Message<'a> {
 
     /// Makes of the header what the store is to keep of the fields.
     fn make_fields(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let kept = self.store.fields();
-        if !kept.is_ready() {
+        if !self.store.fields().is_ready() {
             return Ok(None);
         }
         let made = fields::render(&self.header()?, self.row.trace);
-        Ok(made.inspect(|made| kept.put(self.key, self.row.size, made)))
+        if let Some(made) = &made {
+            self.put(Shelf::Fields, made);
+        }
+        Ok(made)
     }
 
     fn scan(&mut self) -> io::Result<Arc<Structure>> {
@@ -369,7 +379,7 @@ impl Content for Message<'_> {
         }
         let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
         if self.fields.is_none() {
-            if let Some(found) = self.kept(Store::fields, |among| &mut among.fields) {
+            if let Some(found) = self.kept(Shelf::Fields).filter(|found| fields::is_one(found)) {
                 return Ok(ask(&found));
             }
             if depth == Depth::AtHand {
@@ -380,9 +390,13 @@ impl Content for Message<'_> {
         Ok(self.fields.as_ref().and_then(|made| ask(made.as_deref()?)))
     }
 
+    fn keeps(&self, name: &[u8]) -> bool {
+        fields::keeps(name)
+    }
+
     fn signature(&mut self) -> io::Result<Option<Signature>> {
         if self.signature.is_none() {
-            let found = self.kept(Store::texts, |among| &mut among.texts);
+            let found = self.kept(Shelf::Texts);
             self.signature = Some(found.and_then(Signature::read));
         }
         Ok(self.signature.clone().flatten())
@@ -394,7 +408,7 @@ impl Content for Message<'_> {
     }
 
     fn sign(&mut self, made: Signature) {
-        self.store.texts().put(self.key, self.row.size, made.bytes());
+        self.put(Shelf::Texts, made.bytes());
         self.signature = Some(Some(made));
         self.is_signed = false;
     }

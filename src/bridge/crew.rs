@@ -30,16 +30,22 @@ impl Crew {
         Crew { spare: AtomicUsize::new(thread::available_parallelism().map_or(0, |cores| cores.get() - 1)) }
     }
 
-    /// What `work` makes of each item, in their order. Done by this thread, and by those of the crew that are free.
-    pub fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    /// What `work` makes of each item, in their order. Done by this thread, and by those of the crew that are free. Each makes
+    /// for itself what it uses for one item after the other.
+    pub fn map<T: Sync, R: Send, U>(
+        &self,
+        items: &[T],
+        own: impl Fn() -> U + Sync,
+        work: impl Fn(&mut U, &T) -> R + Sync,
+    ) -> Vec<R> {
         let held = self.take(items.len() / SHARE);
         let next = AtomicUsize::new(0);
         let some = || {
-            let mut made = Vec::new();
+            let (mut made, mut own) = (Vec::new(), own());
             loop {
                 let nth = next.fetch_add(1, Ordering::Relaxed);
                 let Some(item) = items.get(nth) else { return made };
-                made.push((nth, work(item)));
+                made.push((nth, work(&mut own, item)));
             }
         };
         let mut all = thread::scope(|scope| {
@@ -81,8 +87,8 @@ mod tests {
             let crew = Crew { spare: AtomicUsize::new(spare) };
             for count in [0, 1, 5, 300] {
                 let items: Vec<usize> = (0..count).collect();
-                let inner = |n: &usize| crew.map(&[*n], |n| n * 2).pop();
-                assert_eq!(crew.map(&items, inner), items.iter().map(|n| Some(n * 2)).collect::<Vec<_>>());
+                let inner = |_: &mut (), n: &usize| crew.map(&[*n], || 2, |two, n| n * *two).pop();
+                assert_eq!(crew.map(&items, || (), inner), items.iter().map(|n| Some(n * 2)).collect::<Vec<_>>());
             }
             assert_eq!(crew.spare.load(Ordering::Relaxed), spare, "all are free again");
         }
@@ -91,7 +97,7 @@ mod tests {
     #[test]
     fn helpers_are_free_again_after_a_panic() {
         let crew = Crew { spare: AtomicUsize::new(3) };
-        let broken = || crew.map(&[0; 40], |_| -> u8 { panic!("as the test wants") });
+        let broken = || crew.map(&[0; 40], || (), |_, _| -> u8 { panic!("as the test wants") });
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(broken)).is_err());
         assert_eq!(crew.spare.load(Ordering::Relaxed), 3);
     }

@@ -57,6 +57,7 @@ impl ImapBridge {
                 }
             }
         }
+        among.write(store);
         rows.pieces = lines.into_pieces();
         Ok(Answer::Rows(rows))
     }
@@ -81,9 +82,10 @@ impl ImapBridge {
         among.expect(&rows);
         let lacking: Vec<(&Row, Which)> =
             rows.iter().enumerate().map(|(nth, row)| (row, among.lacks(store, nth, records))).collect();
-        let made = self.shared.crew.map(&lacking, |&(row, which)| {
+        let make = |_: &mut (), &(row, which): &(&Row, Which)| {
             Message::new(store, content.sight, content.kept, row).make_ahead(which).unwrap_or_default()
-        });
+        };
+        let made = self.shared.crew.map(&lacking, || (), make);
         // Together and in order: they will be looked at like this.
         keep(store, &rows.iter().zip(&made).map(|(row, made)| (row.key, row.size, made)).collect::<Vec<_>>());
         among.expect(found);

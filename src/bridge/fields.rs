@@ -59,6 +59,11 @@ pub fn render(block: &[u8], trace: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Whether these bytes are fields as this release writes them.
+pub fn is_one(kept: &[u8]) -> bool {
+    kept.starts_with(FORM)
+}
+
 /// Whether a field holds a text, which is folded already. `None`: what was kept does not tell.
 pub fn has(kept: &[u8], name: &[u8], value: &str, manner: Manner) -> Option<bool> {
     // An empty one asks whether there is such a field.

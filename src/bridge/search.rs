@@ -62,10 +62,12 @@ impl ImapBridge {
         let mut found = Found::default();
         let Some(content) = self.content()? else { return Ok(found) };
         let store = &self.shared.quarantine.store;
-        let in_order = wanted.order == gather::Order::Mailbox;
-        let (mut size, most) =
-            if in_order { (limits::GROUP, limits::BATCH) } else { (limits::GROUP, limits::PIECE_ROWS) };
-        let mut from = wanted.from;
+        let (least, span) = match wanted.key.needs_texts() {
+            true => (limits::GROUP, SPAN_OF_TEXTS),
+            false => (limits::SPAN, limits::SPAN),
+        };
+        let most = if wanted.order == gather::Order::Mailbox { limits::BATCH } else { limits::SPAN };
+        let (mut from, mut size) = (wanted.from, least);
         loop {
             let batch: Vec<u32> = wanted.list.iter_from(from).take(size).collect();
             let (Some(&first), Some(&last)) = (batch.first(), batch.last()) else { return Ok(found) };
@@ -74,12 +76,14 @@ impl ImapBridge {
                 return Ok(found);
             }
             let before = turn.spent();
-            let spans: Vec<&[u32]> = batch.chunks(batch.len().div_ceil(SPANS)).collect();
-            let looked = self.shared.crew.map(&spans, |uids| look_at(wanted, store, content, uids, turn));
+            let spans: Vec<&[u32]> = batch.chunks((batch.len() / SPANS).clamp(span, limits::SPAN)).collect();
+            let look = |among: &mut Among, uids: &&[u32]| look_at(wanted, store, content, uids, turn, among);
+            let looked = self.shared.crew.map(&spans, Among::default, look);
             let stopped = looked.iter().filter_map(|looked| looked.stopped).min();
-            let hits: Vec<Hit> = looked.into_iter().flat_map(|looked| looked.hits).collect();
-            let hits = hits.into_iter().filter(|hit| stopped.is_none_or(|stopped| hit.row.uid < stopped));
-            self.gather(wanted, content, hits.collect(), ordering, &mut found);
+            for looked in looked {
+                let hits = looked.hits.into_iter().filter(|hit| stopped.is_none_or(|stopped| hit.row.uid < stopped));
+                self.gather(wanted, content, hits.collect(), ordering, &mut found);
+            }
             if stopped.is_some() {
                 found.next = stopped;
                 return Ok(found);
@@ -87,7 +91,7 @@ impl ImapBridge {
             from = last.saturating_add(1);
             // As many at once as take about as long as starting the threads some twenty times.
             let took = turn.spent().saturating_sub(before);
-            size = if took < QUICK { (size * 2).min(most) } else { (size / 2).max(limits::GROUP) };
+            size = if took < QUICK { (size * 2).min(most) } else { (size / 2).max(least) };
         }
     }
 
@@ -111,11 +115,14 @@ impl ImapBridge {
                 complain(hit.row.uid, &error);
             }
         }
+        among.write(store);
     }
 }
 
-/// Parts of a batch, which those of the crew who are free take one by one.
+/// Parts of a batch, at least, which those of the crew who are free take one by one.
 const SPANS: usize = 8;
+/// Messages in one, where texts are read.
+const SPAN_OF_TEXTS: usize = 4;
 /// A batch that took less is followed by a larger one.
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -134,23 +141,31 @@ struct Looked {
 }
 
 /// Looks at a span of messages, one at least.
-fn look_at(wanted: &Search, store: &Store, content: &Content, uids: &[u32], turn: &Turn<'_>) -> Looked {
+fn look_at(
+    wanted: &Search,
+    store: &Store,
+    content: &Content,
+    uids: &[u32],
+    turn: &Turn<'_>,
+    among: &mut Among,
+) -> Looked {
     let rows = rows_of(store, content, uids);
-    let mut among = Among::default();
     among.expect(&rows);
-    let mut hits = Vec::new();
+    let (mut hits, mut stopped) = (Vec::new(), None);
     for (nth, row) in rows.into_iter().enumerate() {
         if nth > 0 && turn.is_over_now(nth) {
-            return Looked { hits, stopped: Some(row.uid) };
+            stopped = Some(row.uid);
+            break;
         }
-        let mut message = Message::new(store, content.sight, content.kept, &row).among(&mut among, nth);
+        let mut message = Message::new(store, content.sight, content.kept, &row).among(among, nth);
         match gather::look(wanted, &mut message) {
             Ok(Some((modseq, score))) => hits.push(Hit { row, modseq, score }),
             Ok(None) => {}
             Err(error) => complain(row.uid, &error),
         }
     }
-    Looked { hits, stopped: None }
+    among.write(store);
+    Looked { hits, stopped }
 }
 
 fn complain(uid: u32, error: &io::Error) {

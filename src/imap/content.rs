@@ -62,6 +62,11 @@ pub trait Content {
         Ok(None)
     }
 
+    /// Whether [`Content::field_has`] tells of fields with this name once the header was looked at for it.
+    fn keeps(&self, _name: &[u8]) -> bool {
+        false
+    }
+
     /// What is kept of its texts. The message is not opened for it.
     fn signature(&mut self) -> io::Result<Option<Signature>> {
         Ok(None)

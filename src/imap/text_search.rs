@@ -75,7 +75,9 @@ pub(super) fn field_has(
     if let Some(has) = content.field_has(name, value, manner, depth)? {
         return Ok(Some(has));
     }
+    // A field that would be kept is worth one look at the header: the next search has it at hand.
     if manner == Manner::Exact
+        && !content.keeps(name)
         && let Some(signature) = content.signature()?
         && !field_may_be(&signature, name, value)
     {

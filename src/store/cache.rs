@@ -157,6 +157,12 @@ impl Cache {
         self.append(&keys, &bytes);
     }
 
+    /// Keeps what was gathered in a window.
+    pub fn put_gathered(&self, window: &mut Window) {
+        self.put_all(window.gathered.iter().map(|(key, size, payload)| (*key, *size, payload.as_slice())));
+        window.gathered.clear();
+    }
+
     /// Whether records are found and written.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)

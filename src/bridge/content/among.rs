@@ -1,23 +1,47 @@
-//! What the store keeps of many messages, read together.
+//! What the store keeps of many messages, read and written together.
 
 use crate::bridge::cached::Which;
 use crate::store::cache::Window;
-use crate::store::{Row as Known, Store};
+use crate::store::{Cache, Row as Known, Store};
 
-/// Messages that are looked at one after the other: what the store keeps of them is read together.
+/// One of the caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shelf {
+    Parsed,
+    Headers,
+    Fields,
+    Texts,
+}
+
+impl Shelf {
+    const ALL: [Shelf; 4] = [Shelf::Parsed, Shelf::Headers, Shelf::Fields, Shelf::Texts];
+
+    /// The cache itself.
+    pub(super) fn of(self, store: &Store) -> &Cache {
+        match self {
+            Shelf::Parsed => store.cache(),
+            Shelf::Headers => store.headers(),
+            Shelf::Fields => store.fields(),
+            Shelf::Texts => store.texts(),
+        }
+    }
+}
+
+/// Messages that are looked at one after the other: what the store keeps of them is read together, and what is made of them is
+/// written together, so that it will be read like this again.
 #[derive(Default)]
 pub struct Among {
-    pub(super) cache: Window,
-    pub(super) headers: Window,
-    pub(super) fields: Window,
-    pub(super) texts: Window,
+    parsed: Window,
+    headers: Window,
+    fields: Window,
+    texts: Window,
 }
 
 impl Among {
     /// These will be looked at; they are called by their place in this list.
     pub fn expect(&mut self, rows: &[Known]) {
-        for window in [&mut self.cache, &mut self.headers, &mut self.fields, &mut self.texts] {
-            window.expect(rows.iter().map(|row| row.key));
+        for shelf in Shelf::ALL {
+            self.window(shelf).expect(rows.iter().map(|row| row.key));
         }
     }
 
@@ -25,8 +49,24 @@ impl Among {
     pub fn lacks(&mut self, store: &Store, nth: usize, which: Which) -> Which {
         Which {
             header: which.header && !store.headers().may_have(nth, &mut self.headers),
-            parsed: which.parsed && !store.cache().may_have(nth, &mut self.cache),
+            parsed: which.parsed && !store.cache().may_have(nth, &mut self.parsed),
             ..which
+        }
+    }
+
+    /// Writes what was made.
+    pub fn write(&mut self, store: &Store) {
+        for shelf in Shelf::ALL {
+            shelf.of(store).put_gathered(self.window(shelf));
+        }
+    }
+
+    pub(super) fn window(&mut self, shelf: Shelf) -> &mut Window {
+        match shelf {
+            Shelf::Parsed => &mut self.parsed,
+            Shelf::Headers => &mut self.headers,
+            Shelf::Fields => &mut self.fields,
+            Shelf::Texts => &mut self.texts,
         }
     }
 }

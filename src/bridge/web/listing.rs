@@ -63,11 +63,17 @@ pub(super) struct Hunt {
 impl Hunt {
     /// Looks at messages for one turn, newest first. `false`: there is nothing more to do.
     pub(super) fn go_on(&mut self) -> bool {
+        let mut among = Among::default();
+        let is_more = self.look(&mut among);
+        among.write(&self.quarantine.store);
+        is_more
+    }
+
+    fn look(&mut self, among: &mut Among) -> bool {
         let store = &self.quarantine.store;
         let mut turn = Turn::new(store);
         let none = UidRanges::new();
         let against = Against { recent: &none, now: store.now() };
-        let mut among = Among::default();
         loop {
             let above = self.list.rank(self.below);
             let first = above.saturating_sub(limits::PIECE_ROWS as u32);
@@ -91,7 +97,7 @@ impl Hunt {
                     return store.now() < self.deadline;
                 }
                 let uid = row.uid;
-                let mut message = Message::new(store, self.reach, self.kept, row).among(&mut among, nth);
+                let mut message = Message::new(store, self.reach, self.kept, row).among(among, nth);
                 let matches = search::matches(&self.query.key, &mut message, &against)
                     .and_then(|matches| Ok(matches && self.has_score(&mut message)?));
                 match matches {

@@ -24,6 +24,8 @@ pub struct Window {
     bytes: Arc<Vec<u8>>,
     /// Where the record before began.
     last: u64,
+    /// What is to be kept of messages, by key and size.
+    pub(super) gathered: Vec<(u64, u64, Vec<u8>)>,
 }
 
 impl Window {
@@ -32,6 +34,11 @@ impl Window {
         self.places.clear();
         self.keys.clear();
         self.keys.extend(keys);
+    }
+
+    /// Gathers something that is to be kept of a message: [`super::Cache::put_gathered`] keeps it.
+    pub fn gather(&mut self, key: u64, size: u64, payload: &[u8]) {
+        self.gathered.push((key, size, payload.to_vec()));
     }
 
     /// The record at this offset of a segment, proven. `open` gives the segment's file, unless it is the one of the record
