@@ -39,8 +39,7 @@ pub fn keeps(name: &[u8]) -> bool {
 pub fn render(block: &[u8], trace: u32) -> Option<Vec<u8>> {
     let mut bytes = FORM.to_vec();
     let mut texts = Vec::new();
-    for name in NAMES {
-        let found = text_search::field_texts(block, trace, name);
+    for found in text_search::field_texts(block, trace, &NAMES) {
         let [exact, loose] = [Manner::Exact, Manner::Loose].map(|manner| {
             let folded: Vec<String> = found.iter().map(|text| manner.fold(text)).collect();
             folded.join(&BETWEEN.to_string())
@@ -96,7 +95,10 @@ mod tests {
 
     fn both(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> (Option<bool>, bool) {
         let value = manner.fold(value);
-        let there = text_search::field_texts(block, trace, name).iter().any(|text| manner.fold(text).contains(&value));
+        let there = text_search::field_texts(block, trace, &[name])
+            .iter()
+            .flatten()
+            .any(|text| manner.fold(text).contains(&value));
         (render(block, trace).and_then(|kept| has(&kept, name, &value, manner)), there)
     }
 

@@ -114,15 +114,27 @@ fn block_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner)
     texts_of(block, trace, name).any(|text| finder.find(&manner.bytes(&text)).is_some())
 }
 
-/// The decoded texts of the fields in which [`Key::Header`] looks under this name, which is in lower case.
-pub fn field_texts(block: &[u8], trace: u32, name: &[u8]) -> Vec<String> {
-    texts_of(block, trace, name).collect()
+/// The decoded texts of the fields in which [`Key::Header`] looks under each of these names, which are in lower case.
+pub fn field_texts(block: &[u8], trace: u32, names: &[&[u8]]) -> Vec<Vec<String>> {
+    let mut texts = vec![Vec::new(); names.len()];
+    for field in header::fields(block) {
+        for (name, texts) in names.iter().zip(&mut texts) {
+            if is_under(&field, name, trace) {
+                texts.push(words::decode(field.value));
+            }
+        }
+    }
+    texts
 }
 
 fn texts_of<'a>(block: &'a [u8], trace: u32, name: &'a [u8]) -> impl Iterator<Item = String> + 'a {
-    let for_whom = move |field: &Field<'_>| field.is(RECIPIENT) && field.range.end <= trace as usize;
-    let is_it = move |field: &Field<'_>| field.is(name) || (name == b"to" && for_whom(field));
-    header::fields(block).filter(is_it).map(|field| words::decode(field.value))
+    let fields = header::fields(block).filter(move |field| is_under(field, name, trace));
+    fields.map(|field| words::decode(field.value))
+}
+
+/// Whether a field is looked at under this name.
+fn is_under(field: &Field<'_>, name: &[u8], trace: u32) -> bool {
+    field.is(name) || (name == b"to" && field.is(RECIPIENT) && field.range.end <= trace as usize)
 }
 
 /// Whether texts hold one. `None`: the depth does not suffice to tell. Where the message has to be read for it, its signature
