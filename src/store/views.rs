@@ -160,7 +160,7 @@ impl ViewCell {
 /// All views.
 pub struct Views {
     state: Mutex<State>,
-    waking: Waking,
+    waking: Arc<Waking>,
     /// UIDs below were given before this process started.
     first_uid: u32,
 }
@@ -169,12 +169,15 @@ struct State {
     /// Those that somebody uses.
     cells: HashMap<(Sight, Kept), Arc<ViewCell>>,
     history: History,
+    waking: Arc<Waking>,
 }
 
 impl Views {
     /// No views yet; the next UID is `first_uid`.
     pub fn new(first_uid: u32, history: History) -> Views {
-        Views { state: Mutex::new(State { cells: HashMap::new(), history }), waking: Waking::default(), first_uid }
+        let waking = Arc::new(Waking::default());
+        let state = State { cells: HashMap::new(), history, waking: waking.clone() };
+        Views { state: Mutex::new(state), waking, first_uid }
     }
 
     /// The view of all that an account sees of a folder, made if it is not there. The caller holds the folder's lock.
@@ -238,14 +241,7 @@ impl Views {
     pub fn added(&self, kept: Kept, rows: &[Row]) {
         let mut state = self.state();
         rows.iter().for_each(|row| state.history.note(kept, row));
-        state.each(
-            &self.waking,
-            kept,
-            rows,
-            |row| row,
-            |_| true,
-            |view, rows| rows.iter().for_each(|row| view.enter(row)),
-        );
+        state.each(kept, rows, |row| row, |_| true, |view, rows| rows.iter().for_each(|row| view.enter(row)));
     }
 
     /// Rows left: called under the folder's write lock.
@@ -255,7 +251,6 @@ impl Views {
             state.history.remove(kept, Removal { modseq, uid, tree, domain });
         }
         state.each(
-            &self.waking,
             kept,
             rows,
             |row| row,
@@ -278,7 +273,6 @@ impl Views {
         let mut state = self.state();
         changes.iter().for_each(|(_, row)| state.history.note(kept, row));
         state.each(
-            &self.waking,
             kept,
             changes,
             |(_, row)| row,
@@ -299,14 +293,7 @@ impl Views {
     pub fn touched(&self, eye: Reach, kept: Kept, rows: &[Row], modseq: u64) {
         let mut state = self.state();
         state.history.raise(eye, kept, Figures { uid_next: 0, modseq });
-        state.each(
-            &self.waking,
-            kept,
-            rows,
-            |row| row,
-            |sight| sight.eye == eye,
-            |view, _| view.modseq = view.modseq.max(modseq),
-        );
+        state.each(kept, rows, |row| row, |sight| sight.eye == eye, |view, _| view.modseq = view.modseq.max(modseq));
     }
 
     /// Those who wait for changes and were not woken yet.
@@ -340,7 +327,6 @@ impl State {
     /// Hands each of these views what changed of the rows that it covers.
     fn each<T: Copy>(
         &self,
-        waking: &Waking,
         kept: Kept,
         changes: &[T],
         row_of: impl Fn(&T) -> &Row,
@@ -359,7 +345,7 @@ impl State {
         for (sight, changes) in by_sight {
             if let Some(cell) = self.cells.get(&(sight, kept)) {
                 cell.change(|view| change(view, &changes));
-                waking.changed(cell);
+                self.waking.changed(cell);
             }
         }
     }
