@@ -14,6 +14,7 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
+    /// In the order of their numbers.
     const ALL: [Shelf; 4] = [Shelf::Parsed, Shelf::Headers, Shelf::Fields, Shelf::Texts];
 
     /// The cache itself.
@@ -31,42 +32,45 @@ impl Shelf {
 /// written together, so that it will be read like this again.
 #[derive(Default)]
 pub struct Among {
-    parsed: Window,
-    headers: Window,
-    fields: Window,
-    texts: Window,
+    /// Of the messages.
+    keys: Vec<u64>,
+    windows: [Expecting; 4],
+}
+
+/// A window, and whether it has been told of the messages: most looks need one of four, or none.
+#[derive(Default)]
+struct Expecting {
+    window: Window,
+    is_told: bool,
 }
 
 impl Among {
     /// These will be looked at; they are called by their place in this list.
     pub fn expect(&mut self, rows: &[Known]) {
-        for shelf in Shelf::ALL {
-            self.window(shelf).expect(rows.iter().map(|row| row.key));
-        }
+        self.keys.clear();
+        self.keys.extend(rows.iter().map(|row| row.key));
+        self.windows.iter_mut().for_each(|expecting| expecting.is_told = false);
     }
 
     /// Which of these records there are not of one of them. Whether the others are any good turns out when they are read.
     pub fn lacks(&mut self, store: &Store, nth: usize, which: Which) -> Which {
-        Which {
-            header: which.header && !store.headers().may_have(nth, &mut self.headers),
-            parsed: which.parsed && !store.cache().may_have(nth, &mut self.parsed),
-            ..which
-        }
+        let mut lacks = |shelf: Shelf| !shelf.of(store).may_have(nth, self.window(shelf));
+        Which { header: which.header && lacks(Shelf::Headers), parsed: which.parsed && lacks(Shelf::Parsed), ..which }
     }
 
     /// Writes what was made.
     pub fn write(&mut self, store: &Store) {
-        for shelf in Shelf::ALL {
-            shelf.of(store).put_gathered(self.window(shelf));
+        for (shelf, expecting) in Shelf::ALL.into_iter().zip(&mut self.windows) {
+            shelf.of(store).put_gathered(&mut expecting.window);
         }
     }
 
     pub(super) fn window(&mut self, shelf: Shelf) -> &mut Window {
-        match shelf {
-            Shelf::Parsed => &mut self.parsed,
-            Shelf::Headers => &mut self.headers,
-            Shelf::Fields => &mut self.fields,
-            Shelf::Texts => &mut self.texts,
+        let Expecting { window, is_told } = &mut self.windows[shelf as usize];
+        if !*is_told {
+            window.expect(self.keys.iter().copied());
+            *is_told = true;
         }
+        window
     }
 }
