@@ -102,21 +102,17 @@ impl Case<'_> {
 
     /// One more step towards its removal; whether nothing is left.
     fn remove(&self, id: &str) -> Result<bool, String> {
-        let shown = self.shown(id)?;
-        let is_gone = |shown: &Shown| shown.message.is_none() && shown.waiting.is_empty();
-        if is_gone(&shown) {
-            return Ok(!self.is_under_way(id));
+        let is_seen = |shown: &Shown| shown.message.is_some() || !shown.waiting.is_empty();
+        if is_seen(&self.shown(id)?) {
+            self.ask(&Request::Discard { ids: vec![id.to_string()] })?;
         }
-        self.ask(&Request::Discard { ids: vec![id.to_string()] })?;
-        Ok(is_gone(&self.shown(id)?) && !self.is_under_way(id))
+        Ok(!is_seen(&self.shown(id)?) && self.has_gone(id))
     }
 
-    /// Whether a release was asked for of which the journal does not say yet how it ended: a message leaves the queue a
-    /// moment before.
-    fn is_under_way(&self, id: &str) -> bool {
-        let ends = ["released", "release-failed", "expunged"];
-        let events = self.about(id);
-        let last = events.iter().find(|event| event.is("asked") || ends.iter().any(|word| event.is(word)));
-        last.is_some_and(|event| event.is("asked"))
+    /// Whether the journal says how it went. A message that is on its way into the queue or out of it is nowhere for a
+    /// moment.
+    fn has_gone(&self, id: &str) -> bool {
+        let ends = ["released", "expunged", "expired"];
+        self.about(id).iter().any(|event| ends.iter().any(|word| event.is(word)))
     }
 }
