@@ -4,7 +4,7 @@ use crate::base::{Fault, limits};
 use crate::disk::Disk;
 use futures_rustls::{TlsAcceptor, server::TlsStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
@@ -19,7 +19,7 @@ use super::stream::Stream;
 
 /// The one place that names the cryptography; nothing relies on a process-wide default.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    Arc::new(aws_lc_rs::default_provider())
 }
 
 /// Why TLS could not be set up: which file, what is wrong, what to do.

@@ -13,7 +13,7 @@ use crate::store::journal::Journal;
 use crate::store::lists::Lists;
 use crate::store::scan::Report;
 use crate::store::{Clock, Reach, Store, Tally, Tree};
-use ring::hmac;
+use aws_lc_rs::hmac;
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -13,10 +13,10 @@ use super::account::{Account, Scope};
 use crate::base::{Context, Fault, Timestamp, UidRanges, limits};
 use crate::disk::Disk;
 use crate::mail::name::Base;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

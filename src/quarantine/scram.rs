@@ -6,10 +6,10 @@
 use super::account::{Account, Accounts, Verdict};
 use crate::base::{Timestamp, limits};
 use crate::store::passwd::{Passwd, Scheme, Scram};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::{SecureRandom, SystemRandom};
-use ring::{digest, hmac};
 use std::net::IpAddr;
 
 /// An exchange after the server's first message.

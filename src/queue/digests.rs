@@ -313,7 +313,7 @@ fn split(file: &[u8]) -> Option<(Notice, &[u8])> {
 
 fn file_name(login: &str) -> String {
     path::encode(login.as_bytes()).filter(|name| name.len() <= LOGIN_NAME).unwrap_or_else(|| {
-        let digest = ring::digest::digest(&ring::digest::SHA256, login.as_bytes());
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, login.as_bytes());
         digest.as_ref().iter().take(16).fold("~".to_string(), |name, byte| format!("{name}{byte:02x}"))
     })
 }

@@ -150,7 +150,7 @@ impl Tree {
     }
 
     fn hash(tree: &str) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, tree.as_bytes());
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, tree.as_bytes());
         let digits: String = digest.as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
         format!("~{digits}")
     }

@@ -11,7 +11,7 @@
 
 use crate::base::{Fault, Timestamp, limits};
 use crate::disk::Disk;
-use ring::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -245,10 +245,10 @@ impl Content for Stored {
         let structure = self.structure()?;
         preview::render(&structure, &mut |range, most| self.read(range, most)).map(Some)
     }
-    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Slice> {
         let mut bytes = self.wire(range);
         bytes.truncate(most);
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::Timestamp;
 use crate::mail::Address;
-use ring::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 /// The text that spam filters agree to take for spam (Generic Test for Unsolicited Bulk Email). In two pieces, so that a
 /// filter that looks at this program's source finds nothing.

@@ -11,7 +11,7 @@ use crate::quarantine::folders::Verb;
 use crate::quarantine::links::{Link, LinkVerb, Object};
 use crate::quarantine::policy::Access;
 use crate::quarantine::{Quarantine, Scope};
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 
 /// The mail that tells of this, lines ending in CRLF.
 ///

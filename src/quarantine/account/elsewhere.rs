@@ -8,9 +8,9 @@
 use super::{Account, Accounts, Scope, Verdict, lock, message};
 use crate::base::{Errand, Outcome, Secret, Timestamp};
 use crate::store::passwd::Passwd;
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -7,10 +7,10 @@
 
 use super::{Account, Accounts, Scope, lock, message};
 use crate::base::{Secret, Timestamp, limits};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::net::IpAddr;
 use std::sync::Arc;
 

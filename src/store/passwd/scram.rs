@@ -1,9 +1,9 @@
 //! What is kept of a password for SCRAM-SHA-256 (RFC 5802 3, RFC 7677), in Dovecot's spelling:
 //! `rounds,salt,StoredKey,ServerKey`, the last three in base64.
 
+use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::{digest, hmac, pbkdf2};
 use std::fmt;
 use std::num::NonZeroU32;
 

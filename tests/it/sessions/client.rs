@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// Sends a command and believes the answer; the lines.
-    fn say(&mut self, command: &str) -> Vec<String> {
+    pub fn say(&mut self, command: &str) -> Vec<String> {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
         self.history.push(format!("C: {tag} {command}"));

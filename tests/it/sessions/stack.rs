@@ -204,7 +204,7 @@ impl Stack {
         event
     }
 
-    fn deliver(&mut self, to: &str) {
+    pub fn deliver(&mut self, to: &str) {
         self.count += 1;
         let message = format!("Subject: {}\r\n\r\n{}\r\n", self.count, self.count);
         let arrival = Arrival {
