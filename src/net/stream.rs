@@ -4,7 +4,7 @@ use crate::base::limits;
 use smol::Timer;
 use smol::io::{AsyncRead, AsyncWrite};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -36,6 +36,18 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Socket::Tcp(s) => Pin::new(s).poll_write(cx, buf),
             Socket::Unix(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    /// The records of TLS come this way: without it each would be a call of its own, and a packet of its own.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Socket::Tcp(s) => Pin::new(s).poll_write_vectored(cx, bufs),
+            Socket::Unix(s) => Pin::new(s).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -85,4 +97,25 @@ pub async fn write_all<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<()
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::io::AsyncReadExt;
+
+    #[test]
+    fn what_comes_in_pieces_goes_out_in_one_call() {
+        smol::block_on(async {
+            let listener = smol::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut peer = smol::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let mut socket = Socket::Tcp(listener.accept().await.unwrap().0);
+            let pieces = [IoSlice::new(b"three "), IoSlice::new(b"records"), IoSlice::new(b" of TLS")];
+            let sent = poll_fn(|cx| Pin::new(&mut socket).poll_write_vectored(cx, &pieces)).await.unwrap();
+            assert_eq!(sent, 20);
+            let mut got = [0; 20];
+            peer.read_exact(&mut got).await.unwrap();
+            assert_eq!(&got, b"three records of TLS");
+        });
+    }
 }
