@@ -30,6 +30,11 @@ pub trait Core {
     /// Goes on by one step, appending to `out` what the peer is to read first.
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<Self::Question>;
 
+    /// Whether the reply that was written last may be sent together with those to the commands that came with its own.
+    fn may_hold_reply(&self) -> bool {
+        false
+    }
+
     /// While a question is out that may take long: what the peer is sent each time so much time has passed, so that it
     /// waits on.
     fn patience(&self) -> Option<(Duration, &'static [u8])> {

@@ -30,6 +30,8 @@ pub struct Session {
     helo: Option<String>,
     forwarded: Forwarded,
     mail: Option<Mail>,
+    /// The command was one of those whose replies go together (RFC 2920 3.2, 2, 5 and 6).
+    is_grouped: bool,
     errors: u32,
     /// Something arrived since the last step.
     heard: bool,
@@ -91,6 +93,7 @@ impl Session {
             helo: None,
             forwarded: Forwarded::default(),
             mail: None,
+            is_grouped: false,
             errors: 0,
             heard: false,
             idle_from: None,
@@ -154,6 +157,7 @@ impl Session {
     /// Carries out the line that is whole; `Some` when the outside must be asked.
     fn obey(&mut self, out: &mut Vec<u8>) -> Option<Question> {
         let line = std::mem::take(&mut self.line);
+        self.is_grouped = false;
         let too_long = self.reading == Reading::WholeTooLong;
         self.reading = Reading::Part;
         if too_long {
@@ -179,6 +183,7 @@ impl Session {
                 return None;
             }
         };
+        self.is_grouped = matches!(command, Command::Rset | Command::Mail { .. } | Command::Rcpt { .. });
         match self.carry_out(command, out) {
             Ok(question) => {
                 if question.is_none() {
@@ -400,6 +405,10 @@ impl Core for Session {
     }
 
     fn wake(&mut self) {}
+
+    fn may_hold_reply(&self) -> bool {
+        self.is_grouped
+    }
 
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<Question> {
         if std::mem::take(&mut self.heard) {

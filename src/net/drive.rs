@@ -42,6 +42,8 @@ pub struct Connection<C: Core, B: Bridge<C>> {
     farewell: &'static [u8],
     clock: Clock,
     out: Vec<u8>,
+    /// In it is the end of a reply that was held back, since more commands had come.
+    holds_reply: bool,
     /// Input that the core did not take yet, and how far it took it.
     unread: Vec<u8>,
     taken: usize,
@@ -123,6 +125,7 @@ where
             farewell,
             clock: Clock::new(),
             out: Vec::new(),
+            holds_reply: false,
             unread: Vec::new(),
             taken: 0,
             watch: Watch::Due,
@@ -177,8 +180,7 @@ where
     async fn phase<S: Stream>(&mut self, stream: &mut S) -> Phase {
         loop {
             let step = self.core.step(self.clock.now(), &mut self.out);
-            let waits = !matches!(step, Step::Again | Step::Ask(_));
-            let send = self.out.len() >= limits::OUTPUT_BYTES || waits && !self.out.is_empty();
+            let send = self.out.len() >= limits::OUTPUT_BYTES || !self.out.is_empty() && self.is_due(&step);
             if send && let Err(ended) = self.send(stream).await {
                 return Phase::Ended(ended);
             }
@@ -208,6 +210,20 @@ where
         }
     }
 
+    /// Whether what was written is sent before this step. Replies to commands that came together go together where the protocol
+    /// lets them, but none waits for a command that may take long.
+    fn is_due(&mut self, step: &Step<C::Question>) -> bool {
+        match step {
+            Step::Again => false,
+            Step::Ask(question) => self.holds_reply && self.bridge().place(question) != Place::Inline,
+            Step::Read { .. } => {
+                self.holds_reply = self.taken < self.unread.len() && self.core.may_hold_reply();
+                !self.holds_reply
+            }
+            _ => true,
+        }
+    }
+
     fn bridge(&self) -> MutexGuard<'_, B> {
         // A panic while answering was reported by `busy`; the bridge itself stays in use.
         self.bridge.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,6 +232,7 @@ where
     /// Sends what the core wrote, and keeps no memory for it.
     async fn send<S: Stream>(&mut self, stream: &mut S) -> Result<(), Ended> {
         let out = std::mem::take(&mut self.out);
+        self.holds_reply = false;
         self.turn.written += out.len();
         write_all(stream, &out).await.map_err(Ended::from_write)
     }

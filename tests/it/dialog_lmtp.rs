@@ -293,6 +293,33 @@ fn over_tcp() {
     }
 }
 
+/// RFC 2920 3.2, 2, 5 and 6.
+#[test]
+fn replies_that_may_be_held_back() {
+    let options = Options { host_name: "x".into(), max_size: 1 << 20, xforward: false };
+    let outside = Outside { room: 1 << 20, ..Outside::default() };
+    let now = Timestamp::from_secs(1);
+    let mut bench = Bench { session: Session::new(options), outside, now, out: Vec::new(), closed: false };
+    bench.settle();
+    for (line, may) in [
+        ("LHLO a", false),
+        ("MAIL FROM:<>", true),
+        ("NOOP", false),
+        ("RCPT TO:<u@example.org>", true),
+        ("VRFY u", false),
+        ("RSET", true),
+        ("TURN", false),
+        ("MAIL FROM:<>", true),
+        ("RCPT TO:<u@unknown.example>", true),
+        ("RCPT TO:<u@example.org>", true),
+        ("DATA", false),
+    ] {
+        bench.input(format!("{line}\r\n").as_bytes(), &[99]);
+        assert_eq!(bench.session.may_hold_reply(), may, "{line}");
+    }
+    assert!(bench.out.ends_with(b"\r\n354 end with CRLF . CRLF\r\n"));
+}
+
 #[test]
 fn a_thousand_recipients_and_one_more() {
     let mut input = String::from("LHLO a\r\nMAIL FROM:<>\r\n");

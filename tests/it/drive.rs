@@ -61,6 +61,12 @@ impl Bridge<Toy> for ToyBridge {
                 text
             }
             "panic" => panic!("planted"),
+            "change" => {
+                while self.0.changes.load(Ordering::SeqCst) == 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                "CHANGED".into()
+            }
             other => other.to_uppercase(),
         })
     }
@@ -122,6 +128,10 @@ impl Core for Toy {
 
     fn wake(&mut self) {
         self.woken = true;
+    }
+
+    fn may_hold_reply(&self) -> bool {
+        true
     }
 
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<String> {
@@ -253,6 +263,22 @@ fn questions_and_pipelining() {
         assert_eq!(ask(&mut client, "ask panic").await, "busy\n");
         assert_eq!(ask(&mut client, "ask again").await, "AGAIN\n");
         assert_eq!(ask(&mut client, "quit").await, "bye\n");
+        assert!(matches!(server.await, Ended::Closed));
+    });
+}
+
+#[test]
+fn replies_go_together_and_wait_for_nothing_that_takes_long() {
+    let bench = Bench::new("together");
+    within(20, async {
+        let (mut client, server) = pair().await;
+        let server = smol::spawn(bench.connection().run(server, None));
+        client.write_all(b"one\ntwo\nask changes\nthree\nask change\nquit\n").await.unwrap();
+        let mut read = [0; 100];
+        let count = client.read(&mut read).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&read[..count]), "one\ntwo\nchanges 0\nthree\n");
+        bench.world.changes.store(1, Ordering::SeqCst);
+        assert_eq!(line(&mut client).await + &line(&mut client).await, "CHANGED\nbye\n");
         assert!(matches!(server.await, Ended::Closed));
     });
 }

@@ -395,6 +395,10 @@ impl Core for Session {
         self.woken = true;
     }
 
+    fn may_hold_reply(&self) -> bool {
+        true
+    }
+
     fn step(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Step<Question> {
         self.handshake = false;
         self.now = now;
