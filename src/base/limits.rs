@@ -105,10 +105,9 @@ pub const GROUP: usize = 32;
 pub const BATCH: usize = 8_192;
 /// Those of them that one thread looks at in a row, at the most: what the store keeps of them lies together.
 pub const SPAN: usize = 512;
-/// Messages that several threads parse together for a FETCH, beyond those that it has come to: starting the threads takes as
-/// long as parsing a few.
+/// Messages that several threads parse together for a FETCH: starting the threads takes as long as parsing a few.
 pub const AHEAD: usize = 256;
-/// Their bytes, at the most: both cores of a small machine parse them in 10 ms.
+/// No more are added to them when they have so many bytes: both cores of a small machine parse them in 10 ms.
 pub const AHEAD_BYTES: u64 = 2 << 20;
 /// Rows in one piece of an answer.
 pub const PIECE_ROWS: usize = 256;

@@ -19,4 +19,4 @@ pub use flags::Flags;
 pub use secret::Secret;
 pub use slice::Slice;
 pub use time::Timestamp;
-pub use uids::{UidList, UidRanges};
+pub use uids::{Seqs, UidList, UidRanges};

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 /// UIDs in one chunk of a list, at the most. A new version of a list copies one chunk and the table of chunks.
 const CHUNK: usize = 1024;
+/// Places behind the last one that are looked at before a UID is searched for.
+const NEAR: usize = 8;
 
 /// Ascending UIDs; position + 1 is the message sequence number (RFC 3501 2.3.1.2). A clone costs one reference, and
 /// two versions share every chunk in which they do not differ.
@@ -55,9 +57,18 @@ impl UidList {
 
     /// The sequence number of a UID.
     pub fn seq(&self, uid: u32) -> Option<u32> {
-        let at = self.chunks.partition_point(|c| c.first() <= uid).checked_sub(1)?;
-        let chunk = self.chunks.get(at)?;
+        let chunk = self.chunk_of(uid)?;
         chunk.uids.binary_search(&uid).ok().map(|i| chunk.before + i as u32 + 1)
+    }
+
+    /// The sequence numbers of many UIDs; quick for those that follow each other closely.
+    pub fn seqs(&self) -> Seqs<'_> {
+        Seqs { list: self, chunk: self.chunks.first(), next: 0 }
+    }
+
+    /// The chunk in which a UID is, if it is in the list.
+    fn chunk_of(&self, uid: u32) -> Option<&Chunk> {
+        self.chunks.get(self.chunks.partition_point(|c| c.first() <= uid).checked_sub(1)?)
     }
 
     /// How many UIDs are lower than `uid`: one less than the sequence number that it has or would have.
@@ -164,6 +175,31 @@ impl UidList {
             }
         }
         missing
+    }
+}
+
+/// See [`UidList::seqs`].
+#[derive(Debug)]
+pub struct Seqs<'a> {
+    list: &'a UidList,
+    /// Where the last one was, and the place behind it.
+    chunk: Option<&'a Chunk>,
+    next: usize,
+}
+
+impl Seqs<'_> {
+    /// The sequence number of a UID.
+    pub fn of(&mut self, uid: u32) -> Option<u32> {
+        let mut near = self.chunk.and_then(|chunk| chunk.uids.get(self.next..)).into_iter().flatten().take(NEAR);
+        let at = match near.position(|&u| u == uid) {
+            Some(ahead) => self.next + ahead,
+            None => {
+                self.chunk = self.list.chunk_of(uid);
+                self.chunk?.uids.binary_search(&uid).ok()?
+            }
+        };
+        self.next = at + 1;
+        self.chunk.map(|chunk| chunk.before + self.next as u32)
     }
 }
 
@@ -314,13 +350,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn list_is_a_sorted_set(uids in proptest::collection::btree_set(1u32..9000, 0..3000), gone in proptest::collection::btree_set(1u32..9000, 0..500)) {
+        fn list_is_a_sorted_set(uids in proptest::collection::btree_set(1u32..9000, 0..3000), asked in proptest::collection::vec((1u32..9010, 0u32..20), 0..200), gone in proptest::collection::btree_set(1u32..9000, 0..500)) {
             let mut list: UidList = uids.iter().copied().collect();
             prop_assert_eq!(list.len() as usize, uids.len());
             for (i, &uid) in uids.iter().enumerate() {
                 prop_assert_eq!(list.uid(i as u32 + 1), Some(uid));
                 prop_assert_eq!(list.seq(uid), Some(i as u32 + 1));
                 prop_assert_eq!(list.rank(uid), i as u32);
+            }
+            let mut seqs = list.seqs();
+            for uid in asked.into_iter().flat_map(|(from, more)| from..from + more) {
+                prop_assert_eq!(seqs.of(uid), list.seq(uid));
             }
             prop_assert_eq!(list.uid(0), None);
             prop_assert_eq!(list.uid(list.len() + 1), None);

@@ -4,7 +4,7 @@
 use super::query::Returns;
 use super::question::Found;
 use super::thread::Member;
-use super::write::push;
+use super::write::{self, push};
 use crate::base::{UidList, limits};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -120,7 +120,8 @@ impl Lines {
 
     /// Writes some of it; whether that was all. `list` numbers the messages.
     pub fn write(&mut self, list: &UidList, out: &mut Vec<u8>) -> bool {
-        let number = |uid: u32| if self.uid { list.seq(uid).map(|_| uid) } else { list.seq(uid) };
+        let mut seqs = list.seqs();
+        let mut number = |uid: u32| if self.uid { seqs.of(uid).map(|_| uid) } else { seqs.of(uid) };
         let mut left = STRIDE;
         while let Some(part) = self.parts.front_mut() {
             if left == 0 || out.len() >= limits::OUTPUT_BYTES {
@@ -135,7 +136,8 @@ impl Lines {
                     let now = at.start..at.end.min(at.start + left.min(STRIDE));
                     (left, at.start) = (left - now.len(), now.end);
                     for number in uids.get(now).unwrap_or_default().iter().filter_map(|&uid| number(uid)) {
-                        push(out, format_args!(" {number}"));
+                        out.push(b' ');
+                        write::number(out, number);
                     }
                     at.start < at.end
                 }
