@@ -6,10 +6,11 @@
 use super::Quarantine;
 use crate::base::{Context, Fault, Secret, Timestamp};
 use crate::disk::Disk;
+use crate::mail::header;
 use crate::mail::name::Base;
 use crate::queue::Verb;
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use std::collections::HashSet;
 
 /// Bytes of the MAC in hexadecimal digits: 96 bits.
@@ -63,12 +64,9 @@ impl Quarantine {
 
     /// The id in our own line, if this message was released by us and came back.
     pub(super) fn released_id(&self, header: &[u8]) -> Option<String> {
-        let text = String::from_utf8_lossy(header.get(..header.len().min(64 << 10)).unwrap_or_default());
-        let lines = text.split("\r\n").flat_map(|l| l.split('\n'));
-        let ours = lines
-            .take_while(|l| !l.is_empty())
-            .filter(|l| l.len() > 9 && l.get(..9).is_some_and(|n| n.eq_ignore_ascii_case("received:")));
-        ours.take(HOPS).find_map(|line| {
+        let ours = header::fields(header).filter(|field| field.is(b"received"));
+        ours.take(HOPS).find_map(|field| {
+            let line = String::from_utf8_lossy(field.value.split(|&b| b == b'\n').next()?);
             let (_, rest) = line.split_once(WORD)?;
             let (mac, rest) = rest.trim_start().split_once(") id ")?;
             let id = rest.split_whitespace().next()?;

@@ -23,6 +23,9 @@ const STEP: usize = 64;
 const WISHES: usize = 16;
 /// Stored messages gather for so long before they are parsed for the cache.
 const GATHER: Duration = Duration::from_millis(200);
+/// How many times as long as it took to fill the cache with some messages nothing is done: in a rush of mail a quarter of one core
+/// goes there, and messages that are too many are parsed when somebody asks for them.
+const REST: u32 = 3;
 /// Between two steps of cleaning the cache.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A clock that jumped by more than this is not believed.
@@ -109,8 +112,11 @@ pub async fn cache(quarantine: Arc<Quarantine>, pools: Arc<Pools>, fill: fn(&Sto
         } else {
             let quarantine = quarantine.clone();
             let job = move || wishes.into_iter().for_each(|(kept, uid)| fill(&quarantine.store, kept, uid));
+            let began = Instant::now();
             // A full pool has better things to do: FETCH fills the cache too.
             let _ = pools.scan.run(job).await;
+            // Mail that comes has the better claim to the cores.
+            sleep(&stop, began.elapsed() * REST).await;
         }
         if Instant::now() >= tend_at {
             tend_at = Instant::now() + HOUR;
