@@ -5,6 +5,7 @@ use crate::base::{Slice, limits};
 use crate::imap::items::Item;
 use crate::imap::outline::Names;
 use crate::imap::{envelope, outline, structure};
+use crate::mail::header::{self, Field};
 use crate::mail::mime::Structure;
 use std::ops::Range;
 
@@ -14,8 +15,17 @@ const FORM: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "/3 ").as_bytes();
 /// The fields, in the order in which they lie.
 const FIELDS: usize = 4;
 
+/// Most records are no longer.
+const ROOM: usize = 1 << 10;
+
+/// Most headers have no more fields.
+const MANY_FIELDS: usize = 48;
+
 /// Before a preview that was made, be it empty.
 const KNOWN: &[u8] = b"=";
+
+/// Appends a field.
+type Append<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 /// One message, parsed.
 #[derive(Clone)]
@@ -27,28 +37,35 @@ pub struct Parsed {
 impl Parsed {
     /// From a structure that comes from a scan (one that was read back lacks the headers of embedded messages).
     pub fn new(scanned: &Structure) -> Parsed {
-        let mut body_structure = Vec::new();
-        structure::render_body_structure(scanned, &mut body_structure);
-        let mut body = Vec::new();
-        structure::render_body(scanned, &mut body);
-        Parsed::join([&body_structure, &body, &scanned.to_bytes(), b""])
+        Parsed::of([
+            &|out| structure::render_body_structure(scanned, out),
+            &|out| structure::render_body(scanned, out),
+            &|out| scanned.append_to(out),
+            &|_| {},
+        ])
     }
 
     /// The same with the preview, which takes decoding texts.
     pub fn with_preview(&self, words: &str) -> Parsed {
-        let preview = [KNOWN, words.as_bytes()].concat();
-        Parsed::join([&self.field(0), &self.field(1), &self.field(2), &preview])
+        let same = |number| move |out: &mut Vec<u8>| out.extend_from_slice(&self.field(number));
+        let preview = |out: &mut Vec<u8>| [KNOWN, words.as_bytes()].iter().for_each(|part| out.extend_from_slice(part));
+        Parsed::of([&same(0), &same(1), &same(2), &preview])
     }
 
-    fn join(parts: [&[u8]; FIELDS]) -> Parsed {
-        let mut bytes = FORM.to_vec();
-        for part in parts {
-            bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
-        }
-        let fields = parts.map(|part| {
-            bytes.extend_from_slice(part);
-            bytes.len() - part.len()..bytes.len()
+    fn of(parts: [Append<'_>; FIELDS]) -> Parsed {
+        let mut bytes = Vec::with_capacity(ROOM);
+        bytes.extend_from_slice(FORM);
+        let lengths = bytes.len()..bytes.len() + 4 * FIELDS;
+        bytes.resize(lengths.end, 0);
+        let fields = parts.map(|append| {
+            let start = bytes.len();
+            append(&mut bytes);
+            start..bytes.len()
         });
+        let lengths = bytes.get_mut(lengths).unwrap_or_default();
+        for (length, field) in lengths.chunks_exact_mut(4).zip(&fields) {
+            length.copy_from_slice(&(field.len() as u32).to_le_bytes());
+        }
         Parsed { bytes: bytes.into(), fields }
     }
 
@@ -66,7 +83,7 @@ impl Parsed {
     }
 
     /// All of it, for the cache.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Slice {
         &self.bytes
     }
 
@@ -106,10 +123,14 @@ pub struct Header {
 impl Header {
     /// Of a raw header block. One that is too long to be kept is remembered as such.
     pub fn new(block: &[u8]) -> Header {
-        let mut envelope = Vec::new();
-        envelope::render(block, &mut envelope);
-        let block = if block.len() <= limits::CACHE_HEADER { block } else { &[] };
-        let outline = outline::of(block);
+        let mut fields: Vec<Field<'_>> = Vec::with_capacity(MANY_FIELDS);
+        fields.extend(header::fields(block));
+        let mut envelope = Vec::with_capacity(ROOM);
+        envelope::render_fields(fields.iter().cloned(), &mut envelope);
+        let (block, outline) = match block.len() <= limits::CACHE_HEADER {
+            true => (block, outline::of(&fields)),
+            false => (&block[..0], Vec::new()),
+        };
         let lengths = [&envelope, &outline].map(|part| (part.len() as u32).to_le_bytes());
         let bytes = [FORM, lengths.as_flattened(), &envelope, &outline, block].concat();
         Header::cut(bytes.into(), lengths)
@@ -130,7 +151,7 @@ impl Header {
     }
 
     /// All of it, for the cache.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Slice {
         &self.bytes
     }
 

@@ -40,25 +40,14 @@ pub fn fill(store: &Store, kept: Kept, uid: u32) {
     let lacking = Which { header: lacks(store.headers()), parsed: lacks(store.cache()), preview: true };
     let mut message = Message::new(store, Reach::All, kept, &row);
     let made = message.make(lacking).and_then(|made| {
+        message.keep(made);
         // In pieces it would be read several times.
-        if row.size <= WHOLE {
-            text_search::sign(&mut message)?;
-        }
-        Ok(made)
+        if row.size <= WHOLE { text_search::sign(&mut message) } else { Ok(()) }
     });
-    match made {
-        Ok(made) => keep(store, &[(row.key, row.size, &made)]),
+    if let Err(error) = made {
         // It may have been removed again; whoever asks for it is told what is wrong.
-        Err(error) => log::debug!("message {uid} was not parsed ahead: {error}"),
+        log::debug!("message {uid} was not parsed ahead: {error}");
     }
-}
-
-/// Gives the caches what was made of messages, by their keys and sizes. The records lie in this order.
-pub fn keep(store: &Store, all: &[(u64, u64, &Made)]) {
-    let headers = all.iter().filter_map(|(key, size, made)| Some((*key, *size, made.header.as_ref()?.bytes())));
-    store.headers().put_all(headers);
-    let parsed = all.iter().filter_map(|(key, size, made)| Some((*key, *size, made.parsed.as_ref()?.bytes())));
-    store.cache().put_all(parsed);
 }
 
 /// Whether the caches take what is made of messages.
@@ -78,7 +67,7 @@ pub struct Message<'a> {
     cached: Option<Option<Parsed>>,
     headed: Option<Option<Header>>,
     /// The fields that most searches look at, when they were not kept and were made.
-    fields: Option<Option<Vec<u8>>>,
+    fields: Option<Option<Slice>>,
     /// What the store keeps of its texts; `None` inside: nothing.
     signature: Option<Option<Signature>>,
     /// All of it is being read to make that, and nothing else of it is made for the cache.
@@ -158,10 +147,10 @@ impl<'a> Message<'a> {
     }
 
     /// Gives one of the caches something; of one of many, when all have been looked at.
-    fn put(&mut self, shelf: Shelf, made: &[u8]) {
+    fn put(&mut self, shelf: Shelf, made: Slice) {
         match &mut self.among {
             Some((among, _)) => among.window(shelf).gather(self.key, self.row.size, made),
-            None => shelf.of(self.store).put(self.key, self.row.size, made),
+            None => shelf.of(self.store).put(self.key, self.row.size, &made),
         }
     }
 
@@ -217,6 +206,17 @@ impl<'a> Message<'a> {
         Ok(Made { header, parsed })
     }
 
+    /// Takes what was made of it, and gives it to the caches.
+    pub fn keep(&mut self, made: Made) {
+        if let Some(parsed) = made.parsed {
+            self.keep_parsed(&parsed);
+        }
+        if let Some(header) = made.header {
+            self.put(Shelf::Headers, header.bytes().clone());
+            self.headed = Some(Some(header));
+        }
+    }
+
     fn make_parsed(&mut self) -> io::Result<Parsed> {
         let scanned = self.scan()?;
         let parsed = Parsed::new(&scanned);
@@ -236,13 +236,13 @@ impl<'a> Message<'a> {
     }
 
     fn keep_parsed(&mut self, parsed: &Parsed) {
-        self.put(Shelf::Parsed, parsed.bytes());
+        self.put(Shelf::Parsed, parsed.bytes().clone());
         self.cached = Some(Some(parsed.clone()));
     }
 
     fn learn_header(&mut self) -> io::Result<Header> {
         let header = self.make_header()?;
-        self.put(Shelf::Headers, header.bytes());
+        self.put(Shelf::Headers, header.bytes().clone());
         Ok(header)
     }
 
@@ -255,13 +255,13 @@ impl<'a> Message<'a> {
     }
 
     /// Makes of the header what the store is to keep of the fields.
-    fn make_fields(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn make_fields(&mut self) -> io::Result<Option<Slice>> {
         if !self.store.fields().is_ready() {
             return Ok(None);
         }
-        let made = fields::render(&self.header()?, self.row.trace);
+        let made = fields::render(&self.header()?, self.row.trace).map(Slice::from);
         if let Some(made) = &made {
-            self.put(Shelf::Fields, made);
+            self.put(Shelf::Fields, made.clone());
         }
         Ok(made)
     }
@@ -387,7 +387,7 @@ impl Content for Message<'_> {
             }
             self.fields = Some(self.make_fields()?);
         }
-        Ok(self.fields.as_ref().and_then(|made| ask(made.as_deref()?)))
+        Ok(self.fields.as_ref().and_then(|made| ask(made.as_ref()?)))
     }
 
     fn keeps(&self, name: &[u8]) -> bool {
@@ -408,7 +408,7 @@ impl Content for Message<'_> {
     }
 
     fn sign(&mut self, made: Signature) {
-        self.put(Shelf::Texts, made.bytes());
+        self.put(Shelf::Texts, made.bytes().clone());
         self.signature = Some(Some(made));
         self.is_signed = false;
     }
@@ -475,10 +475,10 @@ impl Content for Message<'_> {
         Ok(Some(words))
     }
 
-    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Slice> {
         match self.held(&range)? {
-            Some(bytes) => Ok(bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec()),
-            None => read_all(self.range(range)?, most),
+            Some(bytes) => Ok(bytes.part(0..most.min(bytes.len())).unwrap_or_default()),
+            None => Ok(read_all(self.range(range)?, most)?.into()),
         }
     }
 }

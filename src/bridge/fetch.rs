@@ -1,94 +1,54 @@
 //! FETCH over the open folder.
 
-use super::cached::Which;
-use super::content::{Among, Message, keep, may_keep};
+use super::cached::{Made, Which};
+use super::content::{Among, Message, may_keep};
+use super::crew::Crew;
 use super::imap::{ImapBridge, flag_row, refused};
 use super::turn::Turn;
-use crate::base::{Flags, UidRanges, limits};
+use crate::base::{Flags, Seqs, UidRanges, limits};
 use crate::imap::binary::Trouble;
-use crate::imap::fetch;
+use crate::imap::fetch::Lines;
 use crate::imap::question::{Answer, Fetch, FlagRow, Refusal, Rows};
 use crate::quarantine::mailbox::Content;
 use crate::store::{Flagging, Row, Store};
+use std::io;
 
 impl ImapBridge {
     pub(super) fn fetch(&self, wanted: &Fetch) -> Result<Answer, Refusal> {
         let Some(content) = self.content()? else { return Ok(Answer::Rows(Rows::default())) };
         let store = &self.shared.quarantine.store;
         let mut turn = Turn::new(store);
-        let mut rows = Rows::default();
-        let mut lines = fetch::Lines::new(wanted);
-        let mut among = Among::default();
-        let mut left = wanted.list.within_from(&wanted.uids, wanted.from);
-        'piece: loop {
-            let group: Vec<u32> = left.by_ref().take(limits::GROUP).collect();
-            if group.is_empty() {
+        let mut fetching = Fetching::new(wanted, store, content);
+        let mut left = wanted.list.within_from(&wanted.uids, wanted.from).peekable();
+        while fetching.rows.next.is_none()
+            && let Some(&first) = left.peek()
+        {
+            if turn.is_over_before(limits::GROUP) {
+                fetching.rows.next = Some(first);
                 break;
             }
-            if turn.is_over_before(group.len()) {
-                rows.next = group.first().copied();
-                break;
+            let mut group = fetching.look_up(left.by_ref().take(limits::GROUP));
+            fetching.among.expect(&group);
+            if fetching.is_worth_sharing(&group) {
+                while left.peek().is_some()
+                    && group.len() < limits::AHEAD
+                    && fetching.work(&group) < limits::AHEAD_BYTES
+                {
+                    group.extend(fetching.look_up(left.by_ref().take(limits::GROUP)));
+                }
+                fetching.among.expect(&group);
+                fetching.add_shared(&group, &self.shared.crew);
+                continue;
             }
-            let mut found = rows_of(store, content, &group);
-            rows.vanished |= found.len() < group.len();
-            found.retain(|row| row.modseq > wanted.since);
             if wanted.mark_seen {
-                rows.changed.extend(self.mark_seen(content, &mut found)?);
+                let changed = self.mark_seen(content, &mut group)?;
+                fetching.rows.changed.extend(changed);
             }
-            among.expect(&found);
-            self.make_ahead(wanted, content, &found, &mut among);
-            for (nth, row) in found.iter().enumerate() {
-                if lines.len() > limits::ANSWER_BYTES as u64 {
-                    // What changed already is told with the rows that come later, too.
-                    rows.next = Some(row.uid);
-                    break 'piece;
-                }
-                let Some(seq) = wanted.list.seq(row.uid) else { continue };
-                let message = Message::new(store, content.sight, content.kept, row);
-                match lines.add(seq, &mut message.among(&mut among, nth)) {
-                    Ok(()) => {}
-                    Err(Trouble::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => rows.vanished = true,
-                    Err(Trouble::Io(error)) => {
-                        log::error!("message {} cannot be read: {error}", row.uid);
-                        let text = "a message could not be read; the log of the server says why";
-                        rows.refused.get_or_insert_with(|| Refusal::new("CORRUPTION", text));
-                    }
-                    Err(trouble) => rows.refused = rows.refused.or(trouble.refusal()),
-                }
+            for (nth, row) in group.iter().enumerate() {
+                fetching.add(nth, row, Made::default());
             }
         }
-        among.write(store);
-        rows.pieces = lines.into_pieces();
-        Ok(Answer::Rows(rows))
-    }
-
-    /// Makes what the caches lack of these messages and of those that come next, as many at once as may be, when they lack it of
-    /// more than one. Of what cannot be read nothing is made: whoever wants it is told why.
-    fn make_ahead(&self, wanted: &Fetch, content: &Content, found: &[Row], among: &mut Among) {
-        let store = &self.shared.quarantine.store;
-        let records = Which::of(&wanted.items);
-        let lacks = |(nth, _): &(usize, &Row)| !among.lacks(store, *nth, records).is_none();
-        if records.is_none() || found.iter().enumerate().filter(lacks).count() < 2 || !may_keep(store) {
-            return;
-        }
-        let Some(first) = found.first() else { return };
-        let next = wanted.list.within_from(&wanted.uids, first.uid).take(limits::AHEAD);
-        let mut rows = rows_of(store, content, &next.collect::<Vec<u32>>());
-        let mut bytes = 0;
-        rows.retain(|row| {
-            bytes += row.size;
-            row.modseq > wanted.since && bytes <= limits::AHEAD_BYTES
-        });
-        among.expect(&rows);
-        let lacking: Vec<(&Row, Which)> =
-            rows.iter().enumerate().map(|(nth, row)| (row, among.lacks(store, nth, records))).collect();
-        let make = |_: &mut (), &(row, which): &(&Row, Which)| {
-            Message::new(store, content.sight, content.kept, row).make_ahead(which).unwrap_or_default()
-        };
-        let made = self.shared.crew.map(&lacking, || (), make);
-        // Together and in order: they will be looked at like this.
-        keep(store, &rows.iter().zip(&made).map(|(row, made)| (row.key, row.size, made)).collect::<Vec<_>>());
-        among.expect(found);
+        Ok(Answer::Rows(fetching.finish()))
     }
 
     fn mark_seen(&self, content: &Content, found: &mut [Row]) -> Result<Vec<FlagRow>, Refusal> {
@@ -104,6 +64,97 @@ impl ImapBridge {
             }
         }
         Ok(rows.iter().map(flag_row).collect())
+    }
+}
+
+/// A piece of an answer, as it grows.
+struct Fetching<'a> {
+    wanted: &'a Fetch,
+    store: &'a Store,
+    content: &'a Content,
+    seqs: Seqs<'a>,
+    /// What the lines take of the caches.
+    records: Which,
+    rows: Rows,
+    lines: Lines<'a>,
+    /// The messages that are looked at.
+    among: Among,
+}
+
+impl<'a> Fetching<'a> {
+    fn new(wanted: &'a Fetch, store: &'a Store, content: &'a Content) -> Self {
+        let (seqs, records) = (wanted.list.seqs(), Which::of(&wanted.items));
+        let (rows, lines, among) = (Rows::default(), Lines::new(wanted), Among::default());
+        Fetching { wanted, store, content, seqs, records, rows, lines, among }
+    }
+
+    /// Those of these messages that are still there, and are wanted.
+    fn look_up(&mut self, uids: impl Iterator<Item = u32>) -> Vec<Row> {
+        let uids: Vec<u32> = uids.collect();
+        let mut found = rows_of(self.store, self.content, &uids);
+        self.rows.vanished |= found.len() < uids.len();
+        found.retain(|row| row.modseq > self.wanted.since);
+        found
+    }
+
+    /// Whether the caches lack something of more than one of these messages, among which it looks.
+    fn is_worth_sharing(&mut self, group: &[Row]) -> bool {
+        // What is marked is marked shortly before it is sent.
+        if self.records.is_none() || self.wanted.mark_seen || !may_keep(self.store) {
+            return false;
+        }
+        (0..group.len()).filter(|&nth| !self.among.lacks(self.store, nth, self.records).is_none()).nth(1).is_some()
+    }
+
+    /// Bytes that are to be parsed. Of headers few are.
+    fn work(&self, group: &[Row]) -> u64 {
+        if self.records.parsed { group.iter().map(|row| row.size).sum() } else { 0 }
+    }
+
+    /// Adds the lines of these messages, while others make what they take. Of a message that cannot be read nothing is made:
+    /// its line tells why.
+    fn add_shared(&mut self, group: &[Row], crew: &Crew) {
+        let (store, content) = (self.store, self.content);
+        let lacks = |(nth, row)| (row, self.among.lacks(store, nth, self.records));
+        let lacking: Vec<(&Row, Which)> = group.iter().enumerate().map(lacks).collect();
+        let make = |_: &mut (), &(row, which): &(&Row, Which)| {
+            Message::new(store, content.sight, content.kept, row).make_ahead(which).unwrap_or_default()
+        };
+        let take = |nth: usize, made| {
+            if let Some(row) = group.get(nth) {
+                self.add(nth, row, made);
+            }
+        };
+        crew.each(&lacking, || (), make, take);
+    }
+
+    /// Adds the line of a message of which this was made, unless there are enough of them.
+    fn add(&mut self, nth: usize, row: &Row, made: Made) {
+        let mut message =
+            Message::new(self.store, self.content.sight, self.content.kept, row).among(&mut self.among, nth);
+        message.keep(made);
+        if self.lines.len() > limits::ANSWER_BYTES as u64 {
+            // What changed already is told with the rows that come later, too.
+            self.rows.next.get_or_insert(row.uid);
+            return;
+        }
+        let Some(seq) = self.seqs.of(row.uid) else { return };
+        match self.lines.add(seq, &mut message) {
+            Ok(()) => {}
+            Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::NotFound => self.rows.vanished = true,
+            Err(Trouble::Io(error)) => {
+                log::error!("message {} cannot be read: {error}", row.uid);
+                let text = "a message could not be read; the log of the server says why";
+                self.rows.refused.get_or_insert_with(|| Refusal::new("CORRUPTION", text));
+            }
+            Err(trouble) => self.rows.refused = self.rows.refused.take().or(trouble.refusal()),
+        }
+    }
+
+    fn finish(mut self) -> Rows {
+        self.among.write(self.store);
+        self.rows.pieces = self.lines.into_pieces();
+        self.rows
     }
 }
 

@@ -81,8 +81,11 @@ impl ImapBridge {
             let looked = self.shared.crew.map(&spans, Among::default, look);
             let stopped = looked.iter().filter_map(|looked| looked.stopped).min();
             for looked in looked {
-                let hits = looked.hits.into_iter().filter(|hit| stopped.is_none_or(|stopped| hit.row.uid < stopped));
-                self.gather(wanted, content, hits.collect(), ordering, &mut found);
+                let hits = looked.hits.iter().filter(|hit| stopped.is_none_or(|stopped| hit.row.uid < stopped));
+                match wanted.order {
+                    gather::Order::Mailbox => list(wanted, hits, &mut found),
+                    _ => self.gather(wanted, content, &hits.collect::<Vec<_>>(), ordering),
+                }
             }
             if stopped.is_some() {
                 found.next = stopped;
@@ -95,17 +98,7 @@ impl ImapBridge {
         }
     }
 
-    fn gather(&self, wanted: &Search, content: &Content, hits: Vec<Hit>, ordering: &mut Ordering, found: &mut Found) {
-        if wanted.order == gather::Order::Mailbox {
-            found.uids.extend(hits.iter().map(|hit| hit.row.uid));
-            if wanted.with_modseqs {
-                found.modseqs.extend(hits.iter().map(|hit| hit.modseq));
-            }
-            if wanted.with_scores {
-                found.scores.extend(hits.iter().map(|hit| hit.score));
-            }
-            return;
-        }
+    fn gather(&self, wanted: &Search, content: &Content, hits: &[&Hit], ordering: &mut Ordering) {
         let store = &self.shared.quarantine.store;
         let mut among = Among::default();
         among.expect(&hits.iter().map(|hit| hit.row).collect::<Vec<Row>>());
@@ -116,6 +109,19 @@ impl ImapBridge {
             }
         }
         among.write(store);
+    }
+}
+
+/// Adds hits to what a SEARCH found.
+fn list<'a>(wanted: &Search, hits: impl Iterator<Item = &'a Hit>, found: &mut Found) {
+    for hit in hits {
+        found.uids.push(hit.row.uid);
+        if wanted.with_modseqs {
+            found.modseqs.push(hit.modseq);
+        }
+        if wanted.with_scores {
+            found.scores.push(hit.score);
+        }
     }
 }
 

@@ -103,5 +103,5 @@ pub trait Content {
     fn preview(&mut self, lazy: bool) -> io::Result<Option<String>>;
 
     /// The same as [`Content::bytes`], always in memory, cut at `most` bytes.
-    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>>;
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Slice>;
 }

@@ -9,7 +9,12 @@ use crate::mail::token::{Broken, Cursor, Outcome, quote};
 
 /// Appends the ENVELOPE of a raw header block, parentheses included.
 pub fn render(header: &[u8], out: &mut Vec<u8>) {
-    let fields = Fields::collect(header);
+    render_fields(header::fields(header), out);
+}
+
+/// The same, of the fields of the block.
+pub fn render_fields<'a>(fields: impl Iterator<Item = Field<'a>>, out: &mut Vec<u8>) {
+    let fields = Fields::collect(fields);
     out.push(b'(');
     nstring(fields.date.as_ref().map(plain).as_deref(), out);
     out.push(b' ');
@@ -18,15 +23,20 @@ pub fn render(header: &[u8], out: &mut Vec<u8>) {
         None => out.extend_from_slice(b"NIL"),
     }
     let [from, sender, reply_to, to, cc, bcc] = &fields.lists;
-    // an absent or empty Sender or Reply-To is From (RFC 3501 7.4.2)
-    for list in [
-        from,
-        if sender.is_empty() { from } else { sender },
-        if reply_to.is_empty() { from } else { reply_to },
-        to,
-        cc,
-        bcc,
-    ] {
+    let start = out.len();
+    out.push(b' ');
+    addresses(from, out);
+    let from = start..out.len();
+    for list in [sender, reply_to] {
+        // an absent or empty Sender or Reply-To is From (RFC 3501 7.4.2)
+        if list.is_empty() {
+            out.extend_from_within(from.clone());
+        } else {
+            out.push(b' ');
+            addresses(list, out);
+        }
+    }
+    for list in [to, cc, bcc] {
         out.push(b' ');
         addresses(list, out);
     }
@@ -110,9 +120,9 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn collect(block: &'a [u8]) -> Self {
+    fn collect(fields: impl Iterator<Item = Field<'a>>) -> Self {
         let mut all = Fields::default();
-        for field in header::fields(block) {
+        for field in fields {
             match NAMES.iter().position(|name| field.is(name)) {
                 Some(0) => all.date = Some(field),
                 Some(1) => all.subject = Some(field),

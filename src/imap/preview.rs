@@ -1,6 +1,6 @@
 //! PREVIEW: the first words of a message (RFC 8970).
 
-use crate::base::limits;
+use crate::base::{Slice, limits};
 use crate::mail::mime::{Kind, Part, Structure};
 use crate::mail::text;
 use std::io;
@@ -19,7 +19,7 @@ const PARTS: usize = 4;
 /// of them.
 pub fn render(
     structure: &Structure,
-    read: &mut dyn FnMut(Range<u64>, usize) -> io::Result<Vec<u8>>,
+    read: &mut dyn FnMut(Range<u64>, usize) -> io::Result<Slice>,
 ) -> io::Result<String> {
     for wanted in [&b"plain"[..], b"html"] {
         for part in structure.parts().iter().filter(|part| is_text(part, wanted)).take(PARTS) {
@@ -92,7 +92,7 @@ mod tests {
         let structure = Structure::of(&wire, Form::Crlf);
         render(&structure, &mut |range, most| {
             let bytes = &wire[range.start as usize..range.end as usize];
-            Ok(bytes[..most.min(bytes.len())].to_vec())
+            Ok(bytes[..most.min(bytes.len())].to_vec().into())
         })
         .unwrap()
     }

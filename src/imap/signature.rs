@@ -125,7 +125,7 @@ impl Signature {
     }
 
     /// All of it, to be kept.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Slice {
         &self.0
     }
 

@@ -12,6 +12,7 @@ use crate::mail::header::{self, Field};
 use crate::mail::mime::{Kind, Part};
 use crate::mail::{fold, text, words};
 use memchr::memmem::Finder;
+use std::borrow::Cow;
 use std::io;
 
 /// How texts are compared.
@@ -33,7 +34,7 @@ impl Manner {
     }
 
     /// The same, for who only looks for other bytes in it.
-    fn bytes(self, text: &str) -> Vec<u8> {
+    fn bytes(self, text: Cow<'_, str>) -> Vec<u8> {
         match self {
             Manner::Exact => fold::casemap_bytes(text),
             Manner::Loose => fold::loose_bytes(text),
@@ -111,7 +112,7 @@ fn field_may_be(signature: &Signature, name: &[u8], value: &str) -> bool {
 /// The same of a header block. Its first `trace` bytes are the trace: below, a sender may have written anything.
 fn block_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
     let finder = Finder::new(value);
-    texts_of(block, trace, name).any(|text| finder.find(&manner.bytes(&text)).is_some())
+    texts_of(block, trace, name).any(|text| finder.find(&manner.bytes(text.into())).is_some())
 }
 
 /// The decoded texts of the fields in which [`Key::Header`] looks under each of these names, which are in lower case.
@@ -231,8 +232,8 @@ fn each_text(
 /// Calls `each` with each field of the block, written out; `false`: it has had enough.
 fn each_field(block: &[u8], manner: Manner, each: &mut dyn FnMut(Place, &[u8]) -> bool) -> bool {
     header::fields(block).all(|field| {
-        let name = String::from_utf8_lossy(field.name);
-        each(Place::Header, &manner.bytes(&format!("{name}: {}", words::decode(field.value))))
+        let (name, value) = (String::from_utf8_lossy(field.name), words::decode(field.value));
+        each(Place::Header, &manner.bytes([&*name, ": ", &*value].concat().into()))
     })
 }
 
@@ -248,9 +249,10 @@ fn each_form(
     let charset = part.content.parameter("charset");
     let text = text::decode(&body, part.content.encoding.as_deref(), charset, limits::SEARCH_PART);
     let html = part.content.is("text", "html");
-    let as_it_is = !html || manner == Manner::Exact;
-    let mut go_on = |text: &str| each(Place::Body, &manner.bytes(text));
-    Ok((!as_it_is || go_on(&text)) && (!html || go_on(&text::html_to_text(&text))))
+    let words = html.then(|| text::html_to_text(&text));
+    let as_it_is = (!html || manner == Manner::Exact).then_some(text);
+    let mut forms = as_it_is.into_iter().chain(words.map(Cow::Owned));
+    Ok(forms.all(|text| each(Place::Body, &manner.bytes(text))))
 }
 
 /// What cannot be taken apart is searched as it is, delivery reports too (RFC 9051 6.4.4); pictures and the like are not.

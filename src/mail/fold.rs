@@ -1,5 +1,6 @@
 //! Text in the form in which it is compared.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible, is_combining_mark};
 
@@ -7,24 +8,22 @@ use unicode_normalization::char::{canonical_combining_class, decompose_compatibl
 /// are, one contains the other when these do, and their order is that of these.
 pub fn casemap(text: &str) -> String {
     // characters were put together whole
-    String::from_utf8(casemap_bytes(text)).unwrap_or_default()
+    String::from_utf8(casemap_bytes(text.into())).unwrap_or_default()
 }
 
 /// Looser than [`casemap`]: marks are dropped, runs of white space are one space.
 pub fn loose(text: &str) -> String {
-    String::from_utf8(loose_bytes(text)).unwrap_or_default()
+    String::from_utf8(loose_bytes(text.into())).unwrap_or_default()
 }
 
 /// The UTF-8 of [`casemap`], for who only looks for other bytes in it.
-pub fn casemap_bytes(text: &str) -> Vec<u8> {
-    let capitals = text.to_ascii_uppercase();
-    if capitals.is_ascii() { capitals.into_bytes() } else { CASEMAP.fold(&capitals) }
+pub fn casemap_bytes(text: Cow<'_, str>) -> Vec<u8> {
+    if text.is_ascii() { capitals(text) } else { CASEMAP.fold(&text) }
 }
 
 /// The UTF-8 of [`loose`].
-pub fn loose_bytes(text: &str) -> Vec<u8> {
-    let capitals = text.to_ascii_uppercase();
-    let folded = if capitals.is_ascii() { capitals.into_bytes() } else { LOOSE.fold(&capitals) };
+pub fn loose_bytes(text: Cow<'_, str>) -> Vec<u8> {
+    let folded = if text.is_ascii() { capitals(text) } else { LOOSE.fold(&text) };
     let mut out = Vec::with_capacity(folded.len());
     let mut rest = folded.as_slice();
     loop {
@@ -43,6 +42,17 @@ pub fn loose_bytes(text: &str) -> Vec<u8> {
     }
     out.extend_from_slice(rest);
     out
+}
+
+/// ASCII in capitals: where it lies, if it is ours.
+fn capitals(text: Cow<'_, str>) -> Vec<u8> {
+    match text {
+        Cow::Borrowed(text) => text.to_ascii_uppercase().into_bytes(),
+        Cow::Owned(mut text) => {
+            text.make_ascii_uppercase();
+            text.into_bytes()
+        }
+    }
 }
 
 /// A way to fold that takes each character by itself, and then puts marks in order.
@@ -102,8 +112,7 @@ impl Folding {
         folding
     }
 
-    /// A text in which ASCII is in capitals already, folded. It is walked through by bytes, since this is done for all of
-    /// the mail that is searched.
+    /// A text, folded. It is walked through by bytes, since this is done for all of the mail that is searched.
     fn fold(&self, text: &str) -> Vec<u8> {
         let mut out = Output { bytes: vec![0; text.len() + text.len() / 8 + ROOM], len: 0, in_marks: false };
         let table = self.table.as_slice();
@@ -212,6 +221,7 @@ impl Output {
         self.in_marks = true;
     }
 
+    /// ASCII, whose letters become capitals.
     fn ascii(&mut self, text: &[u8]) {
         if self.in_marks {
             self.order_marks();
@@ -222,6 +232,7 @@ impl Output {
         }
         if let Some(room) = self.bytes.get_mut(self.len..end) {
             room.copy_from_slice(text);
+            room.make_ascii_uppercase();
             self.len = end;
         }
     }

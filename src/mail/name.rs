@@ -11,7 +11,7 @@
 
 use super::kinds::{Class, Kind};
 use crate::base::{Flags, Timestamp, path::NAME_MAX};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Further field: the id of the message that this one was copied from.
@@ -271,9 +271,17 @@ impl Name {
         self
     }
 
+    /// As it is printed, and made for each message that is opened.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(NAME_MAX);
+        // a String takes everything
+        let _ = write!(text, "{self}");
+        text
+    }
+
     /// Whether the printed name fits into a directory.
     pub fn fits(&self) -> bool {
-        self.to_string().len() <= NAME_MAX
+        self.text().len() <= NAME_MAX
     }
 
     /// The size in wire form, when the name tells it.

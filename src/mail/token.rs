@@ -3,6 +3,8 @@
 //! Input is one unfolded field value without NUL ([`super::header::unfold`]). A cursor never goes back by itself, so
 //! reading a list is linear.
 
+use memchr::memchr2;
+
 /// The text at the cursor is not what was looked for; the cursor may have moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
@@ -23,12 +25,16 @@ pub struct Cursor<'a> {
 /// alike. What else may stand in it the caller knows.
 pub fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    for &byte in text {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
+    let mut rest = text;
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        let (plain, special) = rest.split_at(at);
+        let (special, after) = special.split_at(1);
+        for part in [plain, b"\\", special] {
+            out.extend_from_slice(part);
         }
-        out.push(byte);
+        rest = after;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

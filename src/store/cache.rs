@@ -138,7 +138,7 @@ impl Cache {
     }
 
     /// The same of several, by key and size. Their records lie one behind the other.
-    pub fn put_all<'a>(&self, all: impl Iterator<Item = (u64, u64, &'a [u8])>) {
+    fn put_all<'a>(&self, all: impl Iterator<Item = (u64, u64, &'a [u8])>) {
         if !self.is_ready() {
             return;
         }
@@ -159,7 +159,7 @@ impl Cache {
 
     /// Keeps what was gathered in a window.
     pub fn put_gathered(&self, window: &mut Window) {
-        self.put_all(window.gathered.iter().map(|(key, size, payload)| (*key, *size, payload.as_slice())));
+        self.put_all(window.gathered.iter().map(|(key, size, payload)| (*key, *size, &**payload)));
         window.gathered.clear();
     }
 

@@ -96,7 +96,8 @@ impl Store {
 
     fn located(&self, kept: Kept, row: Row, name: Name) -> Option<Located> {
         let tree = self.tree_by_id(row.tree)?;
-        let path = tree.half(kept, row.half).join(name.to_string());
+        let mut path = tree.half(kept, row.half);
+        path.push(name.text());
         Some(Located { row, name, path, tree })
     }
 

@@ -52,10 +52,14 @@ pub struct Tree {
     held: AtomicU32,
 }
 
+/// Room for a kept folder, its half and the name of a file.
+const FILE_NAME: usize = 160;
+
 impl Tree {
     /// A half of a kept folder.
     pub fn half(&self, kept: Kept, half: Half) -> PathBuf {
-        let mut path = self.path.clone();
+        let mut path = PathBuf::with_capacity(self.path.as_os_str().len() + FILE_NAME);
+        path.push(&self.path);
         path.push(kept.directory());
         path.push(half.directory());
         path

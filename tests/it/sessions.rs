@@ -107,6 +107,26 @@ fn no_session_is_told_what_is_not_so() {
 }
 
 #[test]
+fn what_is_made_while_it_is_told_is_told_once_and_in_order() {
+    let mut stack = Stack::new(None);
+    for _ in 0..700 {
+        stack.deliver("alice@x.test");
+    }
+    let mut client = Client::new(&stack, Kind::Plain, "alice@x.test", None);
+    let mut all = |command: &str| -> Vec<String> {
+        let told = client.say(command).into_iter().filter(|line| line.contains(" FETCH (")).collect::<Vec<_>>();
+        assert_eq!(told.len(), 701, "{command}");
+        told
+    };
+    let commands =
+        ["FETCH 1:* (UID ENVELOPE)", "FETCH 1:* (UID BODYSTRUCTURE)", "UID FETCH 1:* (ENVELOPE PREVIEW BODY)"];
+    let without = commands.map(&mut all);
+    stack.shared.quarantine.store.caches().into_iter().for_each(|cache| cache.load());
+    // The first makes what is lacking, by all cores; the second reads it.
+    assert_eq!([commands.map(&mut all), commands.map(&mut all)], [without.clone(), without]);
+}
+
+#[test]
 fn planted_faults_are_found() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));

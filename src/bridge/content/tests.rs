@@ -56,7 +56,7 @@ fn listing(store: &Store, uid: u32) -> Vec<Vec<u8>> {
     let structure = message(store, uid).structure().unwrap();
     assert!(structure.parts().iter().map(|p| p.whole()).eq(one.structure().unwrap().parts().iter().map(|p| p.whole())));
     all.push(format!("{:?}", structure.parts().iter().map(|p| (p.whole(), &p.content)).collect::<Vec<_>>()).into());
-    all.push(one.read(structure.root().header.clone(), 1 << 20).unwrap());
+    all.push(one.read(structure.root().header.clone(), 1 << 20).unwrap().to_vec());
     all
 }
 

@@ -120,7 +120,7 @@ pub fn source(message: &mut dyn Content) -> io::Result<(String, bool)> {
     let range = original(message);
     let is_cut = range.end - range.start > limits::PAGE_SOURCE as u64;
     let bytes = message.read(range, limits::PAGE_SOURCE)?;
-    Ok((without_controls(&charset::decode_charset(&bytes, None)), is_cut))
+    Ok((without_controls(&charset::decode_charset(&*bytes, None)), is_cut))
 }
 
 /// Where the message lies as it came, without our trace: what a download gives.
@@ -360,7 +360,7 @@ fn attachment(
     let mut size = 0;
     let mut sha256 = None;
     if left.is_some() {
-        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         part.copy(message, &mut |bytes| {
             size += bytes.len() as u64;
             hash.update(bytes);

@@ -41,7 +41,7 @@ impl Content for Stored {
     }
     fn pick(&mut self, names: Names, not: bool, out: &mut Vec<u8>) -> io::Result<bool> {
         let block = self.header()?;
-        Ok(outline::pick(&outline::of(&block), &block, names, not, out))
+        Ok(outline::pick(&outline::of(&header::fields(&block).collect::<Vec<_>>()), &block, names, not, out))
     }
     fn signature(&mut self) -> io::Result<Option<Signature>> {
         Ok(self.signature.clone())
@@ -65,7 +65,7 @@ impl Content for Stored {
         Ok(Arc::new(Structure::of(self.all(), Form::Crlf)))
     }
     fn bytes(&mut self, range: Range<u64>) -> io::Result<Bytes> {
-        Ok(Bytes::Held(self.read(range, usize::MAX)?.into()))
+        Ok(Bytes::Held(self.read(range, usize::MAX)?))
     }
     fn raw(&mut self, _: Range<u64>, _: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
@@ -73,12 +73,12 @@ impl Content for Stored {
     fn preview(&mut self, _: bool) -> io::Result<Option<String>> {
         Err(io::ErrorKind::Unsupported.into())
     }
-    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Slice> {
         if self.is_cut {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let bytes = self.all()[range.start as usize..range.end as usize].to_vec();
-        Ok(bytes.into_iter().take(most).collect())
+        let bytes = &self.all()[range.start as usize..range.end as usize];
+        Ok(bytes[..most.min(bytes.len())].to_vec().into())
     }
 }
 

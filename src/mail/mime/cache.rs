@@ -10,7 +10,15 @@ const VERSION: u8 = 1;
 impl Structure {
     /// The structure without the raw headers of embedded messages.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Out(vec![VERSION]);
+        let mut out = Vec::new();
+        self.append_to(&mut out);
+        out
+    }
+
+    /// Appends the same.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        let mut out = Out(out);
+        out.0.push(VERSION);
         out.number(self.size);
         out.number(self.parts.len() as u64);
         for (number, part) in self.parts.iter().enumerate() {
@@ -29,7 +37,6 @@ impl Structure {
             });
             out.content(&part.content);
         }
-        out.0
     }
 
     /// Reads what [`Structure::to_bytes`] wrote; `None` for anything else.
@@ -96,9 +103,9 @@ fn range(start: u64, len: u64) -> Option<Range<u64>> {
     Some(start..start.checked_add(len)?)
 }
 
-struct Out(Vec<u8>);
+struct Out<'a>(&'a mut Vec<u8>);
 
-impl Out {
+impl Out<'_> {
     fn number(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);

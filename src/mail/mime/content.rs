@@ -3,6 +3,7 @@
 use crate::base::limits;
 use crate::mail::header::{self, Field};
 use crate::mail::token::{Broken, Cursor, Outcome};
+use memchr::memchr2;
 
 /// The Content-… fields of a part. Spelling and RFC 2047 words are kept as they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -165,6 +166,9 @@ fn languages(value: &[u8]) -> Vec<Vec<u8>> {
 
 /// A CR that ends no line reads as white space: IMAP strings that clients show in one line carry none.
 pub(crate) fn without_stray_cr(value: &[u8]) -> Vec<u8> {
+    if memchr2(b'\r', b'\n', value).is_none() {
+        return value.to_vec();
+    }
     let mut text = Vec::with_capacity(value.len());
     for (at, &byte) in value.iter().enumerate() {
         match byte {

@@ -49,6 +49,9 @@ struct Delimiter {
     closes: bool,
 }
 
+/// Most headers are no longer.
+const HEADER: usize = 4 << 10;
+
 impl Scanner {
     /// For a message whose lines end like this.
     pub fn new(form: Form) -> Self {
@@ -57,7 +60,7 @@ impl Scanner {
             parts: Vec::new(),
             open: Vec::new(),
             in_header: true,
-            header: Vec::new(),
+            header: Vec::with_capacity(HEADER),
             budget: limits::STRUCTURE_BYTES,
             line: Vec::new(),
             line_len: 0,

@@ -25,7 +25,7 @@ pub struct Window {
     /// Where the record before began.
     last: u64,
     /// What is to be kept of messages, by key and size.
-    pub(super) gathered: Vec<(u64, u64, Vec<u8>)>,
+    pub(super) gathered: Vec<(u64, u64, Slice)>,
 }
 
 impl Window {
@@ -37,8 +37,8 @@ impl Window {
     }
 
     /// Gathers something that is to be kept of a message: [`super::Cache::put_gathered`] keeps it.
-    pub fn gather(&mut self, key: u64, size: u64, payload: &[u8]) {
-        self.gathered.push((key, size, payload.to_vec()));
+    pub fn gather(&mut self, key: u64, size: u64, payload: Slice) {
+        self.gathered.push((key, size, payload));
     }
 
     /// The record at this offset of a segment, proven. `open` gives the segment's file, unless it is the one of the record

@@ -70,10 +70,10 @@ impl Content for Stored {
         Ok(None)
     }
 
-    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Vec<u8>> {
+    fn read(&mut self, range: Range<u64>, most: usize) -> io::Result<Slice> {
         let mut bytes = self.range(range);
         bytes.truncate(most);
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 
