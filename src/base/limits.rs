@@ -309,9 +309,9 @@ pub const LOGIN_MEMORY: Duration = Duration::from_secs(300);
 pub const ELSEWHERE_QUEUE: usize = 256;
 /// Connections to one domain's own mail server at once: Dovecot and others refuse a client that opens many.
 pub const ELSEWHERE_AT_ONCE: usize = 8;
-/// Time for such a server to say whether a password is right, from connecting on; slow answers to wrong passwords take
-/// some five seconds. As long may a login wait for its turn.
-pub const ELSEWHERE_TIME: Duration = Duration::from_secs(15);
+/// Time for such a server to say whether a password is right, from connecting on: Dovecot lets addresses with wrong passwords
+/// wait for 15.5 seconds. As long may a login wait for its turn.
+pub const ELSEWHERE_TIME: Duration = Duration::from_secs(20);
 /// One line of such a server's answer; capabilities take some 500 bytes.
 pub const ELSEWHERE_LINE: usize = 16 << 10;
 /// All that such a server may say in one login.

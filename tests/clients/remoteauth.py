@@ -140,6 +140,15 @@ def repeats(peer):
     peer.recv(4096)
 
 
+def slows(peer):
+    """What Dovecot does, unless told otherwise, to an address with some wrong passwords: it answers after 15 s."""
+    peer.sendall(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\r\n")
+    tag = peer.recv(4096).split()[0]
+    time.sleep(16)
+    peer.sendall(tag + b" NO [AUTHENTICATIONFAILED] Authentication failed.\r\n")
+    peer.recv(4096)
+
+
 HOSTILE = {
     "greets for ever": endless(b"* OK hello\r\n" * 1000),
     "sends one line of a gigabyte": endless(b"x" * 65536),
@@ -162,6 +171,7 @@ def configure(auth):
         file.write('[domains."example.org".addresses]\ninfo = "alice"\n')
         for n, port in enumerate(bad):
             file.write(f'[domains."bad{n}.example"]\nauth = "imap-plain://127.0.0.1:{port}"\n')
+        file.write(f'[domains."slow.example"]\nauth = "imap-plain://127.0.0.1:{slow}"\n')
 
 
 def resident():
@@ -178,7 +188,7 @@ place = tempfile.mkdtemp(prefix="lazaret-remoteauth-")
 os.chmod(place, 0o755)
 home = f"{place}/lazaret"
 IMAPS, PAGE, LMTP = free_port(), free_port(), free_port()
-bad = [hostile(speak) for speak in HOSTILE.values()]
+bad, slow = [hostile(speak) for speak in HOSTILE.values()], hostile(slows)
 process, dovecot = None, Dovecot(place)
 AUTH = f'auth = "imaps://127.0.0.1:{PORTS}993"\nauth_ca_file = "{dovecot.place}/cert.pem"\n'
 SECRETS = {"alice": "Mailbox-Alice", "bob": "Mailbox-Bob", "carol": "Mailbox-Carol", "dave": 'Grün"\\-Dave', "erin": "Mailbox-Erin", "gone": "Mailbox-Gone"}
@@ -221,8 +231,13 @@ try:
     with check.part("slowed"):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             eight = list(pool.map(lambda n: log_in("bob@example.org", b"guess%d" % n), range(8)))
-        check("guesses at once are slowed as those one by one", eight.count("UNAVAILABLE") >= 2 and "OK" not in eight, eight)
+        check("guesses at once are slowed as those one by one", eight.count("UNAVAILABLE") >= 2 and eight.count("AUTHENTICATIONFAILED") >= 5, eight)
+        # Each doubles the time in which nothing is looked at: 16 s from the last one, of which its own answer takes five.
+        for n in range(4):
+            wrong = wait_for(lambda n=n: log_in("bob@example.org", b"more%d" % n) == "AUTHENTICATIONFAILED", 40)
+            check(f"guess {n} after them is looked at after a while", wrong, logged())
         check("the right one too", log_in("bob@example.org", b"Mailbox-Bob") == "UNAVAILABLE")
+        check("on the page too", Browser().sign_in("bob@example.org", "Mailbox-Bob") == 429)
         check("until the time is over", wait_for(lambda: log_in("bob@example.org", b"Mailbox-Bob") == "OK", 40))
     with check.part("changed"):
         dovecot.set(alice="Changed-Alice")
@@ -252,8 +267,9 @@ try:
             began = time.monotonic()
             code = log_in(f"alice@bad{n}.example", b"Secret-Of-Alice")
             check(f"a server that {name}: try again later", code == "UNAVAILABLE", code)
-            check(f"a server that {name}: soon", time.monotonic() - began < 20)
+            check(f"a server that {name}: soon", time.monotonic() - began < 25)
             check(f"a server that {name}: memory", resident() - before < MEMORY_MB, f"{resident() - before:.0f} MB more")
+        check("a server that takes its time is waited for", log_in("alice@slow.example", b"Secret-Of-Alice") == "AUTHENTICATIONFAILED", logged())
         check("others came in meanwhile", log_in("erin@example.org", b"Mailbox-Erin") == "OK")
     with check.part("the setting goes"):
         configure("")
