@@ -274,6 +274,7 @@ impl ImapBridge {
 impl Bridge<Session> for ImapBridge {
     fn place(&self, question: &Question) -> Place {
         match question {
+            Question::Login { user, password } if self.is_remembered(user, password) => Place::Disk,
             Question::Login { .. } | Question::ScramBegin(_) | Question::ScramEnd(_) => Place::Password,
             // There may be thousands.
             Question::Folders | Question::Folder(_) if self.shared.quarantine.options().naming.admin_tree => {

@@ -8,6 +8,10 @@ use crate::quarantine::account::Verdict;
 use crate::quarantine::scram::{Begun, Ended};
 
 impl ImapBridge {
+    pub(super) fn is_remembered(&self, user: &str, password: &Secret<Vec<u8>>) -> bool {
+        self.shared.accounts.is_remembered(user, password, self.shared.quarantine.store.now())
+    }
+
     pub(super) fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Answered<Self, Answer> {
         let now = self.shared.quarantine.store.now();
         let verdict = self.shared.accounts.verify(user, password, self.peer, now);

@@ -151,6 +151,14 @@ impl Accounts {
         }
     }
 
+    /// Whether this password was right a short while ago, so that [`Accounts::verify`] need not compute a hash.
+    pub fn is_remembered(&self, user: &str, typed: &Secret<Vec<u8>>, now: Timestamp) -> bool {
+        let password = typed.expose();
+        let is_long = user.len() > limits::CREDENTIAL || password.len() > limits::CREDENTIAL;
+        let (_, login, scope) = if is_long { return false } else { self.find(user, now) };
+        scope.is_some() && self.remembers(&login, &message(&login, password), now)
+    }
+
     /// Reads the file of accounts again, and takes another directory. The old accounts stay when the file is wrong.
     pub fn reload(&self, directory: Arc<Directory>) -> Result<(), PasswdError> {
         let mut state = lock(&self.state);
