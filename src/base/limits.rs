@@ -99,10 +99,10 @@ pub const PIECE_BYTES: usize = 64 << 10;
 /// Lines of a FETCH that are made before any of them is sent. More would spare little, and each of a thousand slow clients holds so
 /// much.
 pub const ANSWER_BYTES: usize = 128 << 10;
-/// Messages of a FETCH that are looked up together; with so many a SEARCH begins.
+/// Messages of a FETCH that are looked up together.
 pub const GROUP: usize = 32;
-/// Messages that a SEARCH looks at together when the looks are quick.
-pub const BATCH: usize = 8_192;
+/// Messages that a SEARCH looks at together, unless its turn ends.
+pub const BATCH: usize = 32_768;
 /// Those of them that one thread looks at in a row, at the most: what the store keeps of them lies together.
 pub const SPAN: usize = 512;
 /// Messages that several threads parse together for a FETCH: starting the threads takes as long as parsing a few.

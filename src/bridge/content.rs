@@ -30,8 +30,8 @@ const WHOLE: u64 = 256 << 10;
 /// Messages up to this size are parsed ahead of any wish; it takes a few milliseconds.
 const AHEAD: u64 = 4 << 20;
 
-/// Headers are read in pieces of so much; of a message that is no longer, all of it is.
-const HEADER: usize = 16 << 10;
+/// So much is read of a message for its header, and more if that is longer; of a message that is no longer, all of it is.
+const HEADER: usize = 4 << 10;
 
 /// Makes for the caches what they lack of a message, unless it is large.
 pub fn fill(store: &Store, kept: Kept, uid: u32) {
@@ -53,6 +53,19 @@ pub fn fill(store: &Store, kept: Kept, uid: u32) {
 /// Whether the caches take what is made of messages.
 pub fn may_keep(store: &Store) -> bool {
     [store.headers(), store.cache()].into_iter().all(Cache::takes)
+}
+
+/// What a listing knows of a message.
+pub fn listed(row: &Known) -> Row {
+    Row {
+        uid: row.uid,
+        flags: row.flags,
+        size: row.size,
+        date: row.arrival(),
+        modseq: row.modseq,
+        saved: u64::from(row.saved),
+        trace: row.trace,
+    }
 }
 
 /// One message. What was read or parsed is kept as long as it lives.
@@ -86,15 +99,7 @@ impl<'a> Message<'a> {
             store,
             sight: sight.into(),
             kept,
-            row: Row {
-                uid: row.uid,
-                flags: row.flags,
-                size: row.size,
-                date: row.arrival(),
-                modseq: row.modseq,
-                saved: u64::from(row.saved),
-                trace: row.trace,
-            },
+            row: listed(row),
             key: row.key,
             cached: None,
             headed: None,

@@ -1,15 +1,19 @@
 //! Work on many messages, shared with threads that have nothing to do.
 
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-/// Items for which a helper is worth its start, which takes as long as parsing a small message.
+/// Items for which a helper is worth waking, which takes as long as parsing a small message.
 const SHARE: usize = 4;
 
-/// Threads that may help those of the pools, all commands together: one for every core but the one that asks.
+/// Threads that may help those of the pools, all commands together: one for every core but the one that asks. They stay: the
+/// kernel often lets a new thread wait beside the one that started it, for milliseconds, while another core is idle.
 #[derive(Debug)]
 pub struct Crew {
+    /// `None`: there is only one core, or no thread could be started.
+    pool: Option<ThreadPool>,
     spare: AtomicUsize,
 }
 
@@ -26,9 +30,23 @@ impl Drop for Held<'_> {
 }
 
 impl Crew {
-    /// One for this machine.
-    pub fn new() -> Crew {
-        Crew { spare: AtomicUsize::new(thread::available_parallelism().map_or(0, |cores| cores.get() - 1)) }
+    /// One for this machine. Each helper calls `begin` when it starts.
+    pub fn new(begin: fn()) -> Crew {
+        Crew::of(thread::available_parallelism().map_or(0, |cores| cores.get() - 1), begin)
+    }
+
+    fn of(helpers: usize, begin: fn()) -> Crew {
+        let threads = ThreadPoolBuilder::new().num_threads(helpers).thread_name(|_| "helper".into());
+        let pool = match threads.start_handler(move |_| begin()).build() {
+            _ if helpers == 0 => None,
+            Ok(pool) => Some(pool),
+            Err(error) => {
+                log::error!("cannot start threads that help with searches: {error}; raise the limit of tasks");
+                None
+            }
+        };
+        let spare = AtomicUsize::new(if pool.is_some() { helpers } else { 0 });
+        Crew { pool, spare }
     }
 
     /// What `work` makes of each item, in their order. Done by this thread, and by those of the crew that are free. Each makes
@@ -55,18 +73,7 @@ impl Crew {
         let held = self.take(items.len() / SHARE);
         let bench = Bench::new(items.len());
         let work_on = |own: &mut U| bench.next(items).map(|(nth, item)| bench.put(nth, work(own, item)));
-        thread::scope(|scope| {
-            let helper = |_| {
-                let (helping, own, work_on) = (bench.join(), &own, &work_on);
-                let help = move || {
-                    let (helping, mut own) = (helping, own());
-                    while work_on(&mut own).is_some() {
-                        helping.0.taker.unpark();
-                    }
-                };
-                thread::Builder::new().name("helper".into()).spawn_scoped(scope, help).ok()
-            };
-            let helpers: Vec<_> = (0..held.count).filter_map(helper).collect();
+        let mut all = || {
             let mut own = own();
             for (nth, item) in items.iter().enumerate() {
                 let made = loop {
@@ -79,11 +86,19 @@ impl Crew {
                 };
                 take(nth, made);
             }
-            for helper in helpers {
-                if let Err(panic) = helper.join() {
-                    std::panic::resume_unwind(panic);
-                }
+        };
+        let Some(pool) = self.pool.as_ref().filter(|_| held.count > 0) else { return all() };
+        pool.in_place_scope(|scope| {
+            for _ in 0..held.count {
+                let (helping, own, work_on) = (bench.join(), &own, &work_on);
+                scope.spawn(move |_| {
+                    let (helping, mut own) = (helping, own());
+                    while work_on(&mut own).is_some() {
+                        helping.0.taker.unpark();
+                    }
+                });
             }
+            all();
         });
     }
 
@@ -152,12 +167,6 @@ impl<R> Bench<R> {
     }
 }
 
-impl Default for Crew {
-    fn default() -> Self {
-        Crew::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +174,7 @@ mod tests {
     #[test]
     fn all_is_done_once_and_in_order_however_many_help() {
         for spare in [0, 1, 7] {
-            let crew = Crew { spare: AtomicUsize::new(spare) };
+            let crew = Crew::of(spare, || {});
             for count in [0, 1, 5, 300] {
                 let items: Vec<usize> = (0..count).collect();
                 let inner = |_: &mut (), n: &usize| crew.map(&[*n], || 2, |two, n| n * *two).pop();
@@ -177,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_a_slow_helper_makes_is_waited_for() {
-        let crew = Crew { spare: AtomicUsize::new(1) };
+        let crew = Crew::of(1, || {});
         let items: Vec<usize> = (0..64).collect();
         let taker = thread::current().id();
         let (made, mut taken) = (AtomicUsize::new(0), Vec::new());
@@ -195,7 +204,7 @@ mod tests {
 
     #[test]
     fn helpers_are_free_again_after_a_panic() {
-        let crew = Crew { spare: AtomicUsize::new(3) };
+        let crew = Crew::of(3, || {});
         let broken = || crew.map(&[0; 40], || (), |_, _| -> u8 { panic!("as the test wants") });
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(broken)).is_err());
         assert_eq!(crew.spare.load(Ordering::Relaxed), 3);

@@ -3,6 +3,7 @@
 use super::crew::Crew;
 use super::memory::Memory;
 use super::search::Ordering;
+use super::turn::Pace;
 use super::{Answered, Bridge, Place};
 use crate::base::{Flags, UidRanges, limits};
 use crate::imap::Session;
@@ -49,6 +50,8 @@ pub struct ImapBridge {
     /// A SCRAM login that goes on.
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) ordering: Option<Ordering>,
+    /// That of the search that goes on.
+    pub(super) pace: Pace,
 }
 
 struct Open {
@@ -69,6 +72,7 @@ impl ImapBridge {
             appending: Vec::new(),
             exchange: None,
             ordering: None,
+            pace: Pace::default(),
         }
     }
 

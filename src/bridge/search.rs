@@ -1,15 +1,15 @@
 //! SEARCH, SORT and THREAD over the open folder.
 
-use super::content::{Among, Message};
+use super::content::{Among, Message, listed};
 use super::fetch::rows_of;
 use super::imap::ImapBridge;
 use super::memory::{Memory, Share};
-use super::turn::Turn;
+use super::turn::{Pace, Turn};
 use crate::base::limits;
 use crate::imap::gather::{self, Gathering};
 use crate::imap::question::{Answer, Found, Refusal, Search};
 use crate::quarantine::mailbox::Content;
-use crate::store::{Row, Store};
+use crate::store::Store;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +32,11 @@ impl ImapBridge {
     pub(super) fn search(&mut self, wanted: &Search) -> Result<Answer, Refusal> {
         let kept = self.ordering.take().filter(|kept| kept.is_whole || wanted.from > 0);
         let mut ordering = kept.unwrap_or_else(|| Ordering::new(wanted, &self.shared.ordering));
-        let mut turn = Turn::new(&self.shared.quarantine.store);
+        let mut turn = Turn::of_search(&self.shared.quarantine.store);
         if !ordering.is_whole {
-            let found = self.look(wanted, &mut ordering, &mut turn)?;
+            let mut pace = if wanted.from > 0 { self.pace } else { Pace::default() };
+            let found = self.look(wanted, &mut ordering, &mut turn, &mut pace)?;
+            self.pace = pace;
             if !ordering.share.is(ordering.gathering.bytes()) {
                 return Err(Refusal::new(
                     "LIMIT",
@@ -58,17 +60,22 @@ impl ImapBridge {
     }
 
     /// Looks at messages until the turn is over. What SORT and THREAD find is gathered, the rest returned.
-    fn look(&self, wanted: &Search, ordering: &mut Ordering, turn: &mut Turn<'_>) -> Result<Found, Refusal> {
+    fn look(
+        &self,
+        wanted: &Search,
+        ordering: &mut Ordering,
+        turn: &mut Turn<'_>,
+        pace: &mut Pace,
+    ) -> Result<Found, Refusal> {
         let mut found = Found::default();
         let Some(content) = self.content()? else { return Ok(found) };
         let store = &self.shared.quarantine.store;
-        let (least, span) = match wanted.key.needs_texts() {
-            true => (limits::GROUP, SPAN_OF_TEXTS),
-            false => (limits::SPAN, limits::SPAN),
-        };
         let most = if wanted.order == gather::Order::Mailbox { limits::BATCH } else { limits::SPAN };
-        let (mut from, mut size) = (wanted.from, least);
+        let mut from = wanted.from;
         loop {
+            // Before it is known how long they take, a few.
+            let span = pace.within(SPAN).clamp(FEWEST, limits::SPAN);
+            let size = pace.within(turn.left() * 2).clamp(span, most);
             let batch: Vec<u32> = wanted.list.iter_from(from).take(size).collect();
             let (Some(&first), Some(&last)) = (batch.first(), batch.last()) else { return Ok(found) };
             if turn.is_over_before(batch.len()) || found.uids.len() >= limits::SEARCH_HITS {
@@ -76,36 +83,45 @@ impl ImapBridge {
                 return Ok(found);
             }
             let before = turn.spent();
-            let spans: Vec<&[u32]> = batch.chunks((batch.len() / SPANS).clamp(span, limits::SPAN)).collect();
-            let look = |among: &mut Among, uids: &&[u32]| look_at(wanted, store, content, uids, turn, among);
+            let spans: Vec<&[u32]> = batch.chunks(span).collect();
+            let look = |among: &mut Among, uids: &&[u32]| match uids.first() {
+                // With the first one the search goes on in any case.
+                Some(&uid) if uid > wanted.from && turn.is_over_now(0) => {
+                    Looked { hits: Vec::new(), stopped: Some(uid) }
+                }
+                _ => look_at(wanted, store, content, uids, turn, among),
+            };
             let looked = self.shared.crew.map(&spans, Among::default, look);
             let stopped = looked.iter().filter_map(|looked| looked.stopped).min();
             for looked in looked {
-                let hits = looked.hits.iter().filter(|hit| stopped.is_none_or(|stopped| hit.row.uid < stopped));
+                let hits = looked.hits.iter().filter(|hit| stopped.is_none_or(|stopped| hit.uid < stopped));
                 match wanted.order {
                     gather::Order::Mailbox => list(wanted, hits, &mut found),
                     _ => self.gather(wanted, content, &hits.collect::<Vec<_>>(), ordering),
                 }
             }
+            let done = stopped.map_or(batch.len(), |stopped| batch.partition_point(|&uid| uid < stopped));
+            pace.learn(done, turn.spent().saturating_sub(before));
             if stopped.is_some() {
                 found.next = stopped;
                 return Ok(found);
             }
             from = last.saturating_add(1);
-            // As many at once as take about as long as starting the threads some twenty times.
-            let took = turn.spent().saturating_sub(before);
-            size = if took < QUICK { (size * 2).min(most) } else { (size / 2).max(least) };
         }
     }
 
     fn gather(&self, wanted: &Search, content: &Content, hits: &[&Hit], ordering: &mut Ordering) {
         let store = &self.shared.quarantine.store;
+        let rows = rows_of(store, content, &hits.iter().map(|hit| hit.uid).collect::<Vec<u32>>());
         let mut among = Among::default();
-        among.expect(&hits.iter().map(|hit| hit.row).collect::<Vec<Row>>());
-        for (nth, hit) in hits.iter().enumerate() {
-            let mut message = Message::new(store, content.sight, content.kept, &hit.row).among(&mut among, nth);
+        among.expect(&rows);
+        let mut hits = hits.iter();
+        for (nth, row) in rows.iter().enumerate() {
+            // Both ascend, and what has gone meanwhile is not found.
+            let Some(hit) = hits.find(|hit| hit.uid == row.uid) else { break };
+            let mut message = Message::new(store, content.sight, content.kept, row).among(&mut among, nth);
             if let Err(error) = ordering.gathering.add(wanted, &mut message, hit.modseq, hit.score) {
-                complain(hit.row.uid, &error);
+                complain(row.uid, &error);
             }
         }
         among.write(store);
@@ -115,7 +131,7 @@ impl ImapBridge {
 /// Adds hits to what a SEARCH found.
 fn list<'a>(wanted: &Search, hits: impl Iterator<Item = &'a Hit>, found: &mut Found) {
     for hit in hits {
-        found.uids.push(hit.row.uid);
+        found.uids.push(hit.uid);
         if wanted.with_modseqs {
             found.modseqs.push(hit.modseq);
         }
@@ -125,16 +141,14 @@ fn list<'a>(wanted: &Search, hits: impl Iterator<Item = &'a Hit>, found: &mut Fo
     }
 }
 
-/// Parts of a batch, at least, which those of the crew who are free take one by one.
-const SPANS: usize = 8;
-/// Messages in one, where texts are read.
-const SPAN_OF_TEXTS: usize = 4;
-/// A batch that took less is followed by a larger one.
-const QUICK: Duration = Duration::from_millis(1);
+/// Messages that one thread looks at in a row, at the least; those of the crew who are free take one such span after the other.
+const FEWEST: usize = 4;
+/// About how long a thread takes for a span: so long that taking it costs little beside, and so short that none of them is late.
+const SPAN: Duration = Duration::from_micros(200);
 
 /// A message that matches.
 struct Hit {
-    row: Row,
+    uid: u32,
     modseq: u64,
     score: u8,
 }
@@ -163,9 +177,13 @@ fn look_at(
             stopped = Some(row.uid);
             break;
         }
-        let mut message = Message::new(store, content.sight, content.kept, &row).among(among, nth);
-        match gather::look(wanted, &mut message) {
-            Ok(Some((modseq, score))) => hits.push(Hit { row, modseq, score }),
+        let by_row = gather::look_at_row(wanted, &listed(&row)).map(|is| is.then_some((row.modseq, 0)));
+        let looked = by_row.map_or_else(
+            || gather::look(wanted, &mut Message::new(store, content.sight, content.kept, &row).among(among, nth)),
+            Ok,
+        );
+        match looked {
+            Ok(Some((modseq, score))) => hits.push(Hit { uid: row.uid, modseq, score }),
             Ok(None) => {}
             Err(error) => complain(row.uid, &error),
         }

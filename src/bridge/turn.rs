@@ -4,8 +4,11 @@ use crate::base::Timestamp;
 use crate::store::Store;
 use std::time::Duration;
 
-/// How long one piece of a scan may take.
+/// How long one piece of a listing may take.
 const SLICE: Duration = Duration::from_millis(8);
+
+/// The same of a search, which has threads of its own: to begin again and ask others for help takes up to a few milliseconds.
+const SEARCH: Duration = Duration::from_millis(32);
 
 /// Messages between two looks at the clock, which takes as long as a look at a message whose fields are at hand.
 const STRIDE: usize = 8;
@@ -15,13 +18,19 @@ const STRIDE: usize = 8;
 pub struct Turn<'a> {
     store: &'a Store,
     began: Timestamp,
+    time: Duration,
     asked: usize,
 }
 
 impl<'a> Turn<'a> {
     /// It begins now.
     pub fn new(store: &'a Store) -> Self {
-        Turn { store, began: store.now(), asked: 0 }
+        Turn { store, began: store.now(), time: SLICE, asked: 0 }
+    }
+
+    /// That of a search begins now.
+    pub fn of_search(store: &'a Store) -> Self {
+        Turn { time: SEARCH, ..Turn::new(store) }
     }
 
     /// Asked before each message.
@@ -33,17 +42,44 @@ impl<'a> Turn<'a> {
     pub fn is_over_before(&mut self, messages: usize) -> bool {
         let before = self.asked;
         self.asked += messages;
-        before > 0 && before / STRIDE < self.asked / STRIDE && self.spent() > SLICE
+        before > 0 && before / STRIDE < self.asked / STRIDE && self.spent() > self.time
     }
 
     /// Asked before the message that follows so many, by one of several who share the turn.
     pub fn is_over_now(&self, after: usize) -> bool {
-        after.is_multiple_of(STRIDE) && self.spent() > SLICE
+        after.is_multiple_of(STRIDE) && self.spent() > self.time
     }
 
     /// How much of it has passed.
     pub fn spent(&self) -> Duration {
         self.store.now().since(self.began)
+    }
+
+    /// How much of it is left.
+    pub fn left(&self) -> Duration {
+        self.time.saturating_sub(self.spent())
+    }
+}
+
+/// How quickly a scan goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// Messages, and the nanoseconds that they took.
+    learned: Option<(u64, u64)>,
+}
+
+impl Pace {
+    /// So many messages took so long.
+    pub fn learn(&mut self, messages: usize, time: Duration) {
+        if messages > 0 {
+            self.learned = Some((messages as u64, time.as_nanos() as u64));
+        }
+    }
+
+    /// Messages that will take about this time; 0 while nothing was learned.
+    pub fn within(&self, time: Duration) -> usize {
+        let (messages, nanos) = self.learned.unwrap_or_default();
+        (u128::from(messages) * time.as_nanos() / u128::from(nanos.max(1))) as usize
     }
 }
 

@@ -1,7 +1,7 @@
 //! What SORT and THREAD gather of the messages that were found, before they can answer. Whoever answers the question
 //! keeps it between two pieces.
 
-use super::content::Content;
+use super::content::{Content, Row};
 use super::question::{Answer, Found, Search};
 use super::search::{self, Against};
 use super::sort::{Criterion, Sorter};
@@ -33,6 +33,12 @@ enum Kind {
     Mailbox,
     Sorted(Sorter),
     Threads(Forest),
+}
+
+/// Whether a message matches, as far as its row alone tells; `None`: it has to be looked at.
+pub fn look_at_row(search: &Search, row: &Row) -> Option<bool> {
+    let against = Against { recent: &search.recent, now: search.now };
+    if search.with_scores { None } else { search::row_matches(&search.key, row, &against) }
 }
 
 /// Whether a message matches, its modseq and score as far as the question wants them.

@@ -1,6 +1,6 @@
 //! What SEARCH looks for, and whether a message has it (RFC 3501 6.4.4, RFC 9051 6.4.4).
 
-use super::content::Content;
+use super::content::{Content, Row};
 use super::objectid;
 use super::request::Bad;
 use super::sequence::SequenceSet;
@@ -208,21 +208,7 @@ fn in_manner(
     manner: Manner,
     depth: Depth,
 ) -> io::Result<Option<bool>> {
-    let row = content.row();
-    let back = |secs: u32| against.now.secs().saturating_sub(u64::from(secs));
     Ok(Some(match key {
-        Key::All => true,
-        Key::Set { .. } => false,
-        Key::Uids(uids) => uids.contains(row.uid),
-        Key::Flag(flags) => row.flags.has(*flags),
-        Key::Recent => against.recent.contains(row.uid),
-        Key::Larger(than) => row.size > *than,
-        Key::Smaller(than) => row.size < *than,
-        Key::Received(day) => day.has(row.date),
-        Key::Saved(day) => day.has(row.saved),
-        Key::Older(secs) => row.date <= back(*secs),
-        Key::Younger(secs) => row.date >= back(*secs),
-        Key::Modseq(from) => row.modseq >= *from,
         Key::EmailId(id) => objectid::email_id(&content.id()?) == *id,
         Key::Sent(_) if depth == Depth::AtHand => return Ok(None),
         Key::Sent(day) => {
@@ -237,7 +223,31 @@ fn in_manner(
         Key::And(keys) => return first(keys, false, &mut |key| in_manner(key, content, against, manner, depth)),
         Key::Or(keys) => return first(keys, true, &mut |key| in_manner(key, content, against, manner, depth)),
         Key::Not(key) => return Ok(in_manner(key, content, against, manner, depth)?.map(|is| !is)),
+        _ => return Ok(row_matches(key, &content.row(), against)),
     }))
+}
+
+/// Whether the message has what is looked for, as far as its row tells; `None` when it does not.
+pub(super) fn row_matches(key: &Key, row: &Row, against: &Against<'_>) -> Option<bool> {
+    let back = |secs: u32| against.now.secs().saturating_sub(u64::from(secs));
+    Some(match key {
+        Key::All => true,
+        Key::Set { .. } => false,
+        Key::Uids(uids) => uids.contains(row.uid),
+        Key::Flag(flags) => row.flags.has(*flags),
+        Key::Recent => against.recent.contains(row.uid),
+        Key::Larger(than) => row.size > *than,
+        Key::Smaller(than) => row.size < *than,
+        Key::Received(day) => day.has(row.date),
+        Key::Saved(day) => day.has(row.saved),
+        Key::Older(secs) => row.date <= back(*secs),
+        Key::Younger(secs) => row.date >= back(*secs),
+        Key::Modseq(from) => row.modseq >= *from,
+        Key::And(keys) => return first(keys, false, &mut |key| Ok(row_matches(key, row, against))).ok()?,
+        Key::Or(keys) => return first(keys, true, &mut |key| Ok(row_matches(key, row, against))).ok()?,
+        Key::Not(key) => !row_matches(key, row, against)?,
+        _ => return None,
+    })
 }
 
 /// `wanted` if one of the keys is that, the opposite if none is. `None`: of some it is not known, and of no other it is that.

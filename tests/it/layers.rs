@@ -155,7 +155,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "bridge",
         modules: &["base", "mail", "imap", "lmtp", "milter", "verdict", "store", "quarantine", "page", "disk"],
-        crates: &["event_listener", "log", "memchr", "aws_lc_rs", "maud", "prometheus_client"],
+        crates: &["event_listener", "log", "memchr", "rayon_core", "aws_lc_rs", "maud", "prometheus_client"],
         std: &[VALUES, HANDLES, LOCKS],
         is_async: false,
     },
