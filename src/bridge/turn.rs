@@ -100,5 +100,17 @@ mod tests {
         let mut turn = Turn::new(&store);
         assert!(!turn.is_over(), "a second has passed, and nothing was done");
         assert!((1..STRIDE).any(|_| turn.is_over()));
+        assert_eq!((turn.left(), Turn::of_search(&store).left() < SEARCH), (Duration::ZERO, true));
+    }
+
+    #[test]
+    fn a_pace_says_how_many_come_in_a_time() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.within(SEARCH), 0, "nothing is known");
+        pace.learn(3, Duration::from_millis(1));
+        pace.learn(0, Duration::from_secs(1));
+        assert_eq!([0, 1, 8].map(|ms| pace.within(Duration::from_millis(ms))), [0, 3, 24]);
+        pace.learn(1_000, Duration::ZERO);
+        assert!(pace.within(SEARCH) > 1_000_000, "quicker than the clock");
     }
 }

@@ -140,11 +140,6 @@ impl Key {
         self.cost() == 0
     }
 
-    /// Whether the body of a message may have to be read.
-    pub fn needs_texts(&self) -> bool {
-        self.cost() == 2
-    }
-
     /// Whether a key for which `is` says so is in it.
     pub fn any(&self, is: &dyn Fn(&Key) -> bool) -> bool {
         is(self)

@@ -448,6 +448,19 @@ mod tests {
         assert!(a.remembers("global", &message, T0.after(Duration::from_secs(299))));
         assert!(!a.remembers("global", &message, T0.after(Duration::from_secs(300))));
         assert!(!a.remembers("global", &super::message("global", b"other"), T0));
+        for (user, password, secs, is) in [
+            ("GLOBAL", "right", 299, true),
+            ("global", "right", 300, false),
+            ("global", "wrong", 0, false),
+            ("nobody", "right", 0, false),
+        ] {
+            let typed = Secret::new(password.as_bytes().to_vec());
+            assert_eq!(
+                a.is_remembered(user, &typed, T0.after(Duration::from_secs(secs))),
+                is,
+                "{user} {password} {secs}"
+            );
+        }
         set(&scratch.users(), "global", "new");
         assert!(matches!(try_at(&a, "global", "right", 2), Verdict::Wrong(_)));
         good(try_at(&a, "global", "new", 2));

@@ -146,3 +146,32 @@ fn planted_faults_are_found() {
     println!("{}", found.join("\n"));
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
+
+#[test]
+fn a_search_that_goes_on_in_many_turns_finds_each_once() {
+    let mut stack = Stack::new(None);
+    for _ in 0..700 {
+        stack.deliver("alice@x.test");
+    }
+    let mut client = Client::new(&stack, Kind::Plain, "alice@x.test", None);
+    client.say("UID STORE 100:300 +FLAGS (\\Flagged)");
+    let mut told = |command: &str| -> Vec<String> {
+        let is_result = |line: &String| ["* SEARCH", "* SORT", "* THREAD"].iter().any(|what| line.starts_with(what));
+        client.say(command).into_iter().filter(is_result).collect()
+    };
+    let commands = [
+        "UID SEARCH ALL",
+        "SEARCH FLAGGED",
+        "UID SEARCH NOT (FLAGGED SUBJECT 1)",
+        "UID SEARCH OR FLAGGED TEXT 2",
+        "UID SORT (SUBJECT) UTF-8 FLAGGED",
+        "THREAD REFERENCES UTF-8 ALL",
+    ];
+    let quickly = commands.map(&mut told);
+    assert!(quickly.iter().all(|lines| lines.len() == 1 && lines[0].len() > 200), "{quickly:?}");
+    // Each look at the clock takes a third of a turn, and most see it over.
+    for tick in [10_000, 50_000] {
+        stack.tick.store(tick, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(commands.map(&mut told), quickly);
+    }
+}

@@ -66,6 +66,8 @@ impl Event {
 pub struct Stack {
     root: PathBuf,
     clock: Arc<AtomicU64>,
+    /// Microseconds that pass with each look at the clock.
+    pub tick: Arc<AtomicU64>,
     pub shared: Arc<Shared>,
     pub fault: Option<Fault>,
     pub step: usize,
@@ -100,10 +102,10 @@ fn options() -> Options {
     }
 }
 
-fn open(root: &Path, clock: &Arc<AtomicU64>) -> Arc<Shared> {
+fn open(root: &Path, clock: &Arc<AtomicU64>, tick: &Arc<AtomicU64>) -> Arc<Shared> {
     let now: Clock = {
-        let clock = clock.clone();
-        Arc::new(move || Timestamp(clock.fetch_add(7, Ordering::Relaxed)))
+        let (clock, tick) = (clock.clone(), tick.clone());
+        Arc::new(move || Timestamp(clock.fetch_add(tick.load(Ordering::Relaxed), Ordering::Relaxed)))
     };
     let disk = Disk::new(root);
     let directory = Arc::new(Directory::new([("x.test", &Domain::default())]).expect("a directory of one domain"));
@@ -129,8 +131,9 @@ impl Stack {
         let root = place.join(format!("lazaret-sessions-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&root).expect("a directory of its own");
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000_000));
-        let shared = open(&root, &clock);
-        let mut stack = Stack { root, clock, shared, fault, step: 0, count: 0 };
+        let tick = Arc::new(AtomicU64::new(7));
+        let shared = open(&root, &clock, &tick);
+        let mut stack = Stack { root, clock, tick, shared, fault, step: 0, count: 0 };
         stack.deliver("alice@x.test");
         stack
     }
@@ -141,7 +144,7 @@ impl Stack {
             self.quarantine().store.close().expect("it stops");
         }
         self.clock.fetch_add(5_000_000, Ordering::Relaxed);
-        self.shared = open(&self.root, &self.clock);
+        self.shared = open(&self.root, &self.clock, &self.tick);
         if self.truth("alice@x.test", None, Kept::Caught).is_empty() {
             // Else there is no folder for her below Caught.
             self.deliver("alice@x.test");
