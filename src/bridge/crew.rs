@@ -37,14 +37,12 @@ impl Crew {
 
     fn of(helpers: usize, begin: fn()) -> Crew {
         let threads = ThreadPoolBuilder::new().num_threads(helpers).thread_name(|_| "helper".into());
-        let pool = match threads.start_handler(move |_| begin()).build() {
-            _ if helpers == 0 => None,
-            Ok(pool) => Some(pool),
-            Err(error) => {
-                log::error!("cannot start threads that help with searches: {error}; raise the limit of tasks");
-                None
-            }
-        };
+        let threads = threads.start_handler(move |_| begin());
+        let pool = (helpers > 0).then(|| threads.build()).and_then(|built| {
+            let told =
+                |error| log::error!("cannot start threads that help with searches: {error}; raise the limit of tasks");
+            built.map_err(told).ok()
+        });
         let spare = AtomicUsize::new(if pool.is_some() { helpers } else { 0 });
         Crew { pool, spare }
     }
