@@ -9,7 +9,7 @@ use crate::quarantine::scram::{Begun, Ended};
 
 impl ImapBridge {
     pub(super) fn is_remembered(&self, user: &str, password: &Secret<Vec<u8>>) -> bool {
-        self.shared.accounts.is_remembered(user, password, self.shared.quarantine.store.now())
+        self.shared.accounts.is_remembered(user, password, self.peer, self.shared.quarantine.store.now())
     }
 
     pub(super) fn login(&mut self, user: &str, password: &Secret<Vec<u8>>) -> Answered<Self, Answer> {

@@ -67,6 +67,24 @@ struct State {
     memory: HashMap<String, Remembered>,
 }
 
+impl State {
+    /// Whether the file may have changed since it was looked at.
+    fn must_look(&self, now: Timestamp) -> bool {
+        now.since(self.looked) >= LOOK || now < self.looked
+    }
+
+    /// The accounts, the login that is meant, and what it reaches.
+    fn find(&self, user: &str) -> (Arc<Passwd>, String, Option<Scope>) {
+        let typed = user.to_lowercase();
+        match self.directory.login(user) {
+            // An alias that has an account of its own keeps it.
+            Some((login, scope)) if self.users.get(&typed).is_none() => (self.users.clone(), login, Some(scope)),
+            Some((_, scope)) => (self.users.clone(), typed, Some(scope)),
+            None => (self.users.clone(), typed, None),
+        }
+    }
+}
+
 /// A login that was good a short time ago.
 #[derive(Debug)]
 struct Remembered {
@@ -124,7 +142,9 @@ impl Accounts {
         }
         let (users, login, scope) = self.find(user, now);
         let message = message(&login, password);
+        // Whoever guesses from an address is not to learn here, uncounted, what is right.
         if let Some(scope) = &scope
+            && !self.is_slowed(peer, now)
             && self.remembers(&login, &message, now)
         {
             self.attempts.note("right");
@@ -151,12 +171,25 @@ impl Accounts {
         }
     }
 
-    /// Whether this password was right a short while ago, so that [`Accounts::verify`] need not compute a hash.
-    pub fn is_remembered(&self, user: &str, typed: &Secret<Vec<u8>>, now: Timestamp) -> bool {
+    /// Whether this password was right a short while ago, so that [`Accounts::verify`] need not compute a hash. Waits for
+    /// no file: when one has to be looked at, the answer is `false`.
+    pub fn is_remembered(&self, user: &str, typed: &Secret<Vec<u8>>, peer: Option<IpAddr>, now: Timestamp) -> bool {
         let password = typed.expose();
         let is_long = user.len() > limits::CREDENTIAL || password.len() > limits::CREDENTIAL;
-        let (_, login, scope) = if is_long { return false } else { self.find(user, now) };
+        if is_long || self.is_slowed(peer, now) {
+            return false;
+        }
+        let state = lock(&self.state);
+        if state.must_look(now) {
+            return false;
+        }
+        let (_, login, scope) = state.find(user);
+        drop(state);
         scope.is_some() && self.remembers(&login, &message(&login, password), now)
+    }
+
+    fn is_slowed(&self, peer: Option<IpAddr>, now: Timestamp) -> bool {
+        lock(&self.throttle).refuses(peer, now)
     }
 
     /// Reads the file of accounts again, and takes another directory. The old accounts stay when the file is wrong.
@@ -230,20 +263,13 @@ impl Accounts {
 
     /// The users as they are now, the name under which this login's account is kept, and its scope.
     pub(super) fn find(&self, user: &str, now: Timestamp) -> (Arc<Passwd>, String, Option<Scope>) {
-        let state = self.look(now);
-        let typed = user.to_lowercase();
-        match state.directory.login(user) {
-            // An alias that has an account of its own keeps it.
-            Some((login, scope)) if state.users.get(&typed).is_none() => (state.users.clone(), login, Some(scope)),
-            Some((_, scope)) => (state.users.clone(), typed, Some(scope)),
-            None => (state.users.clone(), typed, None),
-        }
+        self.look(now).find(user)
     }
 
     /// Reads the file again when it has changed, at most once a second.
     fn look(&self, now: Timestamp) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        if now.since(state.looked) >= LOOK || now < state.looked {
+        if state.must_look(now) {
             state.looked = now;
             match state.file.changed() {
                 Ok(None) => {}
@@ -434,8 +460,20 @@ mod tests {
         for n in 0..6 {
             try_at(&a, "alice@example.org", &format!("guess{n}"), 10);
         }
-        good(try_at(&a, "alice@example.org", "right", 10));
-        assert!(matches!(try_at(&a, "example.org", "right", 10), Verdict::Later(_)), "the address is refused");
+        let typed = Secret::new(b"right".to_vec());
+        good(a.verify(
+            "alice@example.org",
+            &typed,
+            Some("192.0.2.8".parse().unwrap()),
+            T0.after(Duration::from_secs(10)),
+        ));
+        for user in ["alice@example.org", "example.org"] {
+            let verdict = try_at(&a, user, "right", 10);
+            assert!(
+                matches!(verdict, Verdict::Later(_)),
+                "{user}: a guesser learns nothing while his address is refused"
+            );
+        }
     }
 
     #[test]
@@ -455,11 +493,10 @@ mod tests {
             ("nobody", "right", 0, false),
         ] {
             let typed = Secret::new(password.as_bytes().to_vec());
-            assert_eq!(
-                a.is_remembered(user, &typed, T0.after(Duration::from_secs(secs))),
-                is,
-                "{user} {password} {secs}"
-            );
+            let now = T0.after(Duration::from_secs(secs));
+            assert!(!a.is_remembered(user, &typed, None, now), "the file has to be looked at first");
+            a.find(user, now);
+            assert_eq!(a.is_remembered(user, &typed, None, now), is, "{user} {password} {secs}");
         }
         set(&scratch.users(), "global", "new");
         assert!(matches!(try_at(&a, "global", "right", 2), Verdict::Wrong(_)));

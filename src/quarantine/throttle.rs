@@ -48,9 +48,18 @@ struct Entry {
 impl Throttle {
     /// How long to wait before a password for this account, from this address, is looked at again; `None`: now.
     pub fn refused(&mut self, address: Option<IpAddr>, account: &str, now: Timestamp) -> Option<Duration> {
-        let by_address = address.and_then(key).and_then(|key| self.addresses.wait(&key, ADDRESS_MOST, now));
+        let by_address = self.refused_address(address, now);
         let by_account = self.accounts.wait(account, ACCOUNT_MOST, now);
         by_address.max(by_account)
+    }
+
+    /// Whether no password from this address is looked at now.
+    pub fn refuses(&mut self, address: Option<IpAddr>, now: Timestamp) -> bool {
+        self.refused_address(address, now).is_some()
+    }
+
+    fn refused_address(&mut self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+        self.addresses.wait(&address.and_then(key)?, ADDRESS_MOST, now)
     }
 
     /// Notes a wrong password; how long to wait before that is answered.
