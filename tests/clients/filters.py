@@ -167,8 +167,9 @@ def copy_patterns(source, to):
     os.makedirs(to, exist_ok=True)
     for name in {name for name in os.listdir(source) if name.endswith(".hsmp")} - set(os.listdir(to)):
         part = f"{to}/{name}.{os.getpid()}"
-        shutil.copy(f"{source}/{name}", part)
-        os.rename(part, f"{to}/{name}")
+        with contextlib.suppress(PermissionError):  # root has kept some, and this is not root
+            shutil.copy(f"{source}/{name}", part)
+            os.rename(part, f"{to}/{name}")
 
 
 class Spamd(Program):
