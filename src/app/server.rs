@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use crate::net::gate::Room;
 use crate::net::listen::{Accepted, Address};
 use crate::net::tls::Tls;
-use crate::net::{Executor, Gate, Listener, Pools, Stop, executor, give_way};
+use crate::net::{Executor, Gate, Listener, Pools, Stop, executor};
 use crate::quarantine::{Accounts, Quarantine};
 use crate::serve::{self, Serving};
 use crate::store::Clock;
@@ -157,7 +157,7 @@ impl Server {
             accounts: self.accounts.clone(),
             subscriptions: Subscriptions::new(self.quarantine.store.disk()),
             ordering: Arc::new(Memory::new(limits::ORDER_BYTES)),
-            crew: Crew::new(give_way),
+            crew: Crew::new(),
         });
         let host = map::host(config);
         let plain_on_loopback = config.imap.plain_login_on_loopback;

@@ -30,14 +30,13 @@ impl Drop for Held<'_> {
 }
 
 impl Crew {
-    /// One for this machine. Each helper calls `begin` when it starts.
-    pub fn new(begin: fn()) -> Crew {
-        Crew::of(thread::available_parallelism().map_or(0, |cores| cores.get() - 1), begin)
+    /// One for this machine.
+    pub fn new() -> Crew {
+        Crew::of(thread::available_parallelism().map_or(0, |cores| cores.get() - 1))
     }
 
-    fn of(helpers: usize, begin: fn()) -> Crew {
+    fn of(helpers: usize) -> Crew {
         let threads = ThreadPoolBuilder::new().num_threads(helpers).thread_name(|_| "helper".into());
-        let threads = threads.start_handler(move |_| begin());
         let pool = (helpers > 0).then(|| threads.build()).and_then(|built| {
             let told =
                 |error| log::error!("cannot start threads that help with searches: {error}; raise the limit of tasks");
@@ -107,6 +106,12 @@ impl Crew {
     }
 }
 
+impl Default for Crew {
+    fn default() -> Self {
+        Crew::new()
+    }
+}
+
 /// Where what was made lies until it is taken.
 struct Bench<R> {
     /// The item that nobody works on yet.
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn all_is_done_once_and_in_order_however_many_help() {
         for spare in [0, 1, 7] {
-            let crew = Crew::of(spare, || {});
+            let crew = Crew::of(spare);
             for count in [0, 1, 5, 300] {
                 let items: Vec<usize> = (0..count).collect();
                 let inner = |_: &mut (), n: &usize| crew.map(&[*n], || 2, |two, n| n * *two).pop();
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_a_slow_helper_makes_is_waited_for() {
-        let crew = Crew::of(1, || {});
+        let crew = Crew::of(1);
         let items: Vec<usize> = (0..64).collect();
         let taker = thread::current().id();
         let (made, mut taken) = (AtomicUsize::new(0), Vec::new());
@@ -202,7 +207,7 @@ mod tests {
 
     #[test]
     fn helpers_are_free_again_after_a_panic() {
-        let crew = Crew::of(3, || {});
+        let crew = Crew::of(3);
         let broken = || crew.map(&[0; 40], || (), |_, _| -> u8 { panic!("as the test wants") });
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(broken)).is_err());
         assert_eq!(crew.spare.load(Ordering::Relaxed), 3);

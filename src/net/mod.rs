@@ -26,5 +26,5 @@ pub use ended::Ended;
 pub use executor::Executor;
 pub use gate::{Gate, Seat};
 pub use listen::{Address, Listener};
-pub use pool::{Pool, Pools, give_way};
+pub use pool::{Pool, Pools};
 pub use stop::Stop;

@@ -38,7 +38,7 @@ impl Pools {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Pools {
             disk: Pool::new("disk", limits::DISK_THREADS, limits::POOL_QUEUE, 0),
-            scan: Pool::new("scan", cores, limits::POOL_QUEUE, NICE),
+            scan: Pool::new("scan", cores, limits::POOL_QUEUE, 10),
             slow: Pool::new("slow", limits::SLOW_THREADS, limits::POOL_QUEUE, 0),
             password: Pool::new("password", 1, limits::LOGIN_QUEUE, 0),
             spare: Semaphore::new(limits::NET_SPARE),
@@ -145,9 +145,6 @@ struct State {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What is added to the niceness of threads that search.
-const NICE: i32 = 10;
-
 /// A thread without work ends after this.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -232,17 +229,6 @@ impl Pool {
     }
 }
 
-/// Lets threads that answer quick commands go before this one.
-pub fn give_way() {
-    lower_priority(NICE);
-}
-
-fn lower_priority(nice: i32) {
-    if let Err(error) = rustix::process::nice(nice) {
-        log::debug!("cannot lower the priority of a thread: {error}");
-    }
-}
-
 impl Drop for Pool {
     fn drop(&mut self) {
         self.stop();
@@ -256,8 +242,10 @@ impl Shared {
     }
 
     fn work(&self) {
-        if self.nice > 0 {
-            lower_priority(self.nice);
+        if self.nice > 0
+            && let Err(error) = rustix::process::nice(self.nice)
+        {
+            log::debug!("cannot lower the priority of a {} thread: {error}", self.name);
         }
         let mut state = self.lock();
         loop {

@@ -118,7 +118,7 @@ fn open(root: &Path, clock: &Arc<AtomicU64>, tick: &Arc<AtomicU64>) -> Arc<Share
         accounts: Arc::new(accounts),
         subscriptions: Subscriptions::new(&disk),
         ordering: Arc::new(Memory::new(1 << 30)),
-        crew: Crew::new(|| {}),
+        crew: Crew::new(),
     })
 }
 
