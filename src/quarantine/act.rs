@@ -10,7 +10,7 @@ use super::policy::{Denied, Why};
 use crate::base::{Fault, Flags, Timestamp, UidRanges};
 use crate::mail::{Kept, Name};
 use crate::queue::{NewOrder, Order, Origin, Placed, Verbs, Window};
-use crate::store::{Flagging, Located, Reach};
+use crate::store::{Flagging, Located, Reach, Row};
 use serde_json::json;
 use std::fmt;
 use std::path::Path;
@@ -309,6 +309,7 @@ impl Quarantine {
         take: bool,
         tries: u32,
     ) -> Result<(), Failed> {
+        let leaving = take.then(|| self.store.leaving(from, self.queue.orders())).transpose()?;
         if !take {
             self.pend(reach, from, &asked)?;
         }
@@ -317,15 +318,11 @@ impl Quarantine {
             self.store.locate(from, message.row.uid).filter(|_| !take).map_or_else(|| message.path.clone(), |l| l.path)
         };
         let orders = asked.iter().map(|(m, order)| NewOrder { source: path(m), order: order.clone() }).collect();
-        // The folder's next look must not read it all again for what we did ourselves.
-        let rename = |nth: usize, file: &Path, order: &Path| {
-            let rename = || self.store.disk().rename(file, order);
-            match asked.get(nth) {
-                Some((message, _)) => message.tree.change(from, message.row.half, rename),
-                None => rename(),
-            }
+        let rename = |nth: usize, file: &Path, order: &Path| match (&leaving, asked.get(nth)) {
+            (Some(leaving), Some((message, _))) => leaving.rename(message.tree.id, message.row.half, file, order),
+            _ => self.store.disk().rename(file, order),
         };
-        let results = self.queue.place_by(orders, rename)?;
+        let (results, _wake) = self.queue.place_by(orders, rename)?;
         let mut gone = UidRanges::new();
         let mut again = Vec::new();
         let mut failed = None;
@@ -366,7 +363,8 @@ impl Quarantine {
             };
             let order = Order { message: Name { uid: None, ..found.name.clone().without_more() }, ..order };
             // The flags from before anything was asked: `not_pending` needs them.
-            there.push((Located { row: message.row, ..found }, order));
+            let row = Row { flags: message.row.flags, ..found.row };
+            there.push((Located { row, ..found }, order));
         }
         if !there.is_empty() {
             self.place_orders(account, reach, from, there, take, tries - 1)?;

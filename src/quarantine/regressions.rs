@@ -184,3 +184,19 @@ fn who_is_told_that_it_was_asked_before_can_rely_on_it() {
     let claims: Vec<_> = std::iter::from_fn(|| quarantine.queue.claim(Work::Deliver, u64::MAX)).collect();
     assert_eq!(claims.len(), 100);
 }
+
+#[test]
+fn a_message_that_another_program_put_into_the_other_half_is_released() {
+    let scratch = Scratch::new("half");
+    let quarantine = quarantine(scratch.path());
+    admit(&quarantine, Class::Incoming, &["alice@x.test"], "Subject: a\r\n\r\nb\r\n");
+    let uid = rows(&quarantine, Kept::Caught)[0].uid;
+    let new = quarantine.store.locate(Kept::Caught, uid).unwrap().path;
+    let name = format!("{}:2,S", new.file_name().unwrap().to_str().unwrap());
+    let cur = new.parent().unwrap().with_file_name("cur").join(name);
+    std::fs::rename(&new, &cur).unwrap();
+    quarantine.put(&global(), Kept::Caught, &all(), Folder::Release, true).unwrap();
+    assert!(!cur.exists() && rows(&quarantine, Kept::Caught).is_empty());
+    quarantine.queue.fan_out(&quarantine, &FanOut::default(), 1000, u64::MAX).unwrap();
+    assert!(quarantine.queue.claim(Work::Deliver, u64::MAX).is_some());
+}

@@ -155,7 +155,8 @@ impl Queue {
         self.changed.notify(usize::MAX);
     }
 
-    fn orders(&self) -> PathBuf {
+    /// Where orders lie.
+    pub fn orders(&self) -> PathBuf {
         self.disk.path("queue/orders")
     }
 

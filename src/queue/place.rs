@@ -33,6 +33,17 @@ pub enum Placed {
     Not(Fault),
 }
 
+/// Wakes the worker when it is dropped: who placed orders first does what belongs to that, and does not share the disk and
+/// the processor with what follows from them.
+#[must_use]
+pub struct Wake<'a>(&'a Queue);
+
+impl Drop for Wake<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
 impl Queue {
     /// Opens the queue of a data directory, making what is missing and sweeping what an APPEND left unfinished.
     pub fn open(disk: Disk) -> Result<Queue, Fault> {
@@ -98,15 +109,16 @@ impl Queue {
     /// Places all orders of one command, with one sync. One result an order, in order. After `Err` nothing may be
     /// answered OK; every message is where it was, unless the disk fails once more.
     pub fn place(&self, orders: Vec<NewOrder>) -> Result<Vec<Placed>, Fault> {
-        self.place_by(orders, |_, from, to| self.disk.rename(from, to))
+        self.place_by(orders, |_, from, to| self.disk.rename(from, to)).map(|(placed, _wake)| placed)
     }
 
-    /// The same; `rename` renames the source of an order, which it is told by its place in the list.
+    /// The same; `rename` renames the source of an order, which it is told by its place in the list. The worker begins with
+    /// them at the latest when what is returned besides is dropped.
     pub fn place_by(
         &self,
         orders: Vec<NewOrder>,
         rename: impl Fn(usize, &Path, &Path) -> Result<(), Fault>,
-    ) -> Result<Vec<Placed>, Fault> {
+    ) -> Result<(Vec<Placed>, Wake<'_>), Fault> {
         let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut placed = Vec::with_capacity(orders.len());
         let mut fresh = Vec::new();
@@ -141,7 +153,7 @@ impl Queue {
             let mut index = self.index();
             fresh.into_iter().for_each(|(placing, _)| index.add_order(placing));
         }
-        self.wake();
+        let wake = Wake(self);
         for source in leftover {
             // The same bytes are in the queue, durably; what was dragged twice is gone from its folder as well.
             match self.disk.unlink(&source) {
@@ -149,7 +161,7 @@ impl Queue {
                 _ => {}
             }
         }
-        Ok(placed)
+        Ok((placed, wake))
     }
 
     /// An order that is not durable, and was not acknowledged: the message goes back to where it was.

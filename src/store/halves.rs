@@ -4,7 +4,10 @@ use super::{Half, Store, Tree, TreeId};
 use crate::base::Fault;
 use crate::disk::directory::Directory;
 use crate::mail::Kept;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,6 +43,28 @@ impl<'a> Halves<'a> {
         let open = Rc::new(OpenHalf { kept: self.kept, half, directory, tree: tree.clone() });
         self.open.insert((tree.id, half), open.clone());
         Ok(open)
+    }
+}
+
+/// Messages of a folder that are renamed, in one step, to names in a directory outside of the store.
+pub struct Leaving<'a> {
+    halves: RefCell<Halves<'a>>,
+    target: Directory,
+}
+
+impl Store {
+    /// From this folder to this directory.
+    pub fn leaving(&self, kept: Kept, target: PathBuf) -> Result<Leaving<'_>, Fault> {
+        Ok(Leaving { halves: RefCell::new(Halves::new(self, kept)), target: self.disk.directory(target)? })
+    }
+}
+
+impl Leaving<'_> {
+    /// Renames the file of a message. The folder's next look does not read it all again for that.
+    pub fn rename(&self, tree: TreeId, half: Half, file: &Path, new: &Path) -> Result<(), Fault> {
+        let from = self.halves.borrow_mut().of(tree, half)?;
+        let name = |path: &Path| path.file_name().and_then(OsStr::to_str).unwrap_or_default().to_string();
+        from.change(|| from.directory.rename(&name(file), &self.target, &name(new)))
     }
 }
 
