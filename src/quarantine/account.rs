@@ -5,6 +5,7 @@
 
 pub mod elsewhere;
 mod logged;
+mod memory;
 pub mod pass;
 
 use super::directory::Directory;
@@ -17,6 +18,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use elsewhere::Check;
 use logged::failure;
+use memory::Remembered;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -85,18 +87,9 @@ impl State {
     }
 }
 
-/// A login that was good a short time ago.
-#[derive(Debug)]
-struct Remembered {
-    tag: hmac::Tag,
-    until: Timestamp,
-}
-
 /// The hash of a random password that nobody knows: what a name is checked against where there are no accounts at all.
 const NOBODY: &str =
     "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$VwAkBBPBfR9USASIxQXoqw$EELp0yzkYy9grrzDpDb/d6JPHS3YL2mGhBlTqqW4UxY";
-/// Logins that are remembered at once; more only means that some are checked again.
-const REMEMBERED: usize = 20_000;
 /// How often the file of accounts is looked at for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -169,27 +162,6 @@ impl Accounts {
             }
             _ => self.wrong(user, &login, password, peer, now),
         }
-    }
-
-    /// Whether this password was right a short while ago, so that [`Accounts::verify`] need not compute a hash. Waits for
-    /// no file: when one has to be looked at, the answer is `false`.
-    pub fn is_remembered(&self, user: &str, typed: &Secret<Vec<u8>>, peer: Option<IpAddr>, now: Timestamp) -> bool {
-        let password = typed.expose();
-        let is_long = user.len() > limits::CREDENTIAL || password.len() > limits::CREDENTIAL;
-        if is_long || self.is_slowed(peer, now) {
-            return false;
-        }
-        let state = lock(&self.state);
-        if state.must_look(now) {
-            return false;
-        }
-        let (_, login, scope) = state.find(user);
-        drop(state);
-        scope.is_some() && self.remembers(&login, &message(&login, password), now)
-    }
-
-    fn is_slowed(&self, peer: Option<IpAddr>, now: Timestamp) -> bool {
-        lock(&self.throttle).refuses(peer, now)
     }
 
     /// Reads the file of accounts again, and takes another directory. The old accounts stay when the file is wrong.
@@ -282,31 +254,6 @@ impl Accounts {
             }
         }
         state
-    }
-
-    fn remembers(&self, login: &str, message: &[u8], now: Timestamp) -> bool {
-        let state = lock(&self.state);
-        state.memory.get(login).is_some_and(|known| {
-            known.until > now
-                && known.until <= now.after(limits::LOGIN_MEMORY)
-                && hmac::verify(&self.key, message, known.tag.as_ref()).is_ok()
-        })
-    }
-
-    fn remember(&self, users: &Arc<Passwd>, login: &str, message: &[u8], now: Timestamp) {
-        let mut state = lock(&self.state);
-        // The file has changed while the hash was computed: this password may be the old one.
-        if !Arc::ptr_eq(users, &state.users) {
-            return;
-        }
-        if state.memory.len() >= REMEMBERED {
-            state.memory.retain(|_, known| known.until > now);
-            if state.memory.len() >= REMEMBERED {
-                state.memory.clear();
-            }
-        }
-        let known = Remembered { tag: hmac::sign(&self.key, message), until: now.after(limits::LOGIN_MEMORY) };
-        state.memory.insert(login.to_string(), known);
     }
 
     /// The hash against which a name without an account is checked: the cost is that of some account.
