@@ -365,11 +365,14 @@ with demo() as server:
     with check.part("many"):
         many(server, base, CONNECTIONS)
     with check.part("memory"):
-        # Again: what the first round needed is there, and a second needs no more.
-        first = resident(server)
-        many(server, base, CONNECTIONS // 4)
-        second = resident(server)
-        check("memory is flat", second - first < 8_000_000, second - first)
+        # Again: what the first round needed is there. A further one may need more, by where its memory lies; what is never
+        # given back is more after each.
+        sizes = [resident(server)]
+        for _ in range(3):
+            many(server, base, CONNECTIONS // 4)
+            sizes.append(resident(server))
+        grown = [after - before for before, after in zip(sizes, sizes[1:])]
+        check("memory is flat", min(grown) < 4_000_000, grown)
     with check.part("slow"):
         for thread in waiting:
             thread.join()
