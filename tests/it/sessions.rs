@@ -106,12 +106,15 @@ fn no_session_is_told_what_is_not_so() {
     }
 }
 
+fn of_701_messages() -> Stack {
+    let mut stack = Stack::new(None);
+    (0..700).for_each(|_| stack.deliver("alice@x.test"));
+    stack
+}
+
 #[test]
 fn what_is_made_while_it_is_told_is_told_once_and_in_order() {
-    let mut stack = Stack::new(None);
-    for _ in 0..700 {
-        stack.deliver("alice@x.test");
-    }
+    let stack = of_701_messages();
     let mut client = Client::new(&stack, Kind::Plain, "alice@x.test", None);
     let mut all = |command: &str| -> Vec<String> {
         let told = client.say(command).into_iter().filter(|line| line.contains(" FETCH (")).collect::<Vec<_>>();
@@ -149,10 +152,7 @@ fn planted_faults_are_found() {
 
 #[test]
 fn a_search_that_goes_on_in_many_turns_finds_each_once() {
-    let mut stack = Stack::new(None);
-    for _ in 0..700 {
-        stack.deliver("alice@x.test");
-    }
+    let stack = of_701_messages();
     let mut client = Client::new(&stack, Kind::Plain, "alice@x.test", None);
     client.say("UID STORE 100:300 +FLAGS (\\Flagged)");
     let mut told = |command: &str| -> Vec<String> {
