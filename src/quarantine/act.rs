@@ -65,11 +65,17 @@ impl fmt::Display for Failed {
 
 /// What a command asks of its messages.
 struct Asked<'a> {
-    verbs: &'a [Verb],
+    target: &'a Named,
     /// They leave their folder.
     take: bool,
     /// How long it can be taken back.
     delay: Duration,
+}
+
+impl Asked<'_> {
+    fn verbs(&self) -> &'static [Verb] {
+        self.target.folder.row().verbs
+    }
 }
 
 /// Flags that say a verb was carried out, and that it was asked for.
@@ -158,18 +164,27 @@ impl Quarantine {
         delay: Duration,
     ) -> Result<Done, Failed> {
         let reach = self.reach(account)?;
-        let messages = self.store.locate_all(reach, from, uids);
-        self.allow(account, from, &messages, &target)?;
-        if messages.is_empty() {
-            return Ok(Done::default());
-        }
         match target.folder.kept() {
-            Some(kept) => self.place(account, reach, from, uids, kept, take),
-            None => {
-                let asked = Asked { verbs: target.folder.row().verbs, take, delay };
-                self.order(account, reach, from, messages, asked)
-            }
+            Some(kept) => match self.allowed(account, reach, from, uids, &target)? {
+                none if none.is_empty() => Ok(Done::default()),
+                _ => self.place(account, reach, from, uids, kept, take),
+            },
+            None => self.order(account, reach, from, uids, Asked { target: &target, take, delay }),
         }
+    }
+
+    /// These messages, if all of them may be put there.
+    fn allowed(
+        &self,
+        account: &Account,
+        reach: Reach,
+        from: Kept,
+        uids: &UidRanges,
+        target: &Named,
+    ) -> Result<Vec<Located>, Failed> {
+        let messages = self.store.locate_all(reach, from, uids);
+        self.allow(account, from, &messages, target)?;
+        Ok(messages)
     }
 
     /// Whether all of these may be put there. Where nothing but the policy stands against it, and it lets this account
@@ -266,23 +281,24 @@ impl Quarantine {
         account: &Account,
         reach: Reach,
         from: Kept,
-        messages: Vec<Located>,
+        uids: &UidRanges,
         what: Asked<'_>,
     ) -> Result<Done, Failed> {
-        let count = messages.len();
         let take = what.take;
+        // Whoever asks for the same meanwhile waits, and looks then.
         let mut last = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = self.allowed(account, reach, from, uids, what.target)?;
+        if messages.is_empty() {
+            return Ok(Done::default());
+        }
         let now = Timestamp(self.store.now().0.max(last.saturating_add(1)));
         let seconds = u32::try_from(what.delay.as_secs()).unwrap_or(u32::MAX);
         let window = (seconds > 0).then_some(Window { seconds, from, micros: now.subsec_micros() });
         if window.is_some() {
             *last = now.0;
         }
-        // Somebody else may have asked while we waited.
-        let uids: UidRanges = messages.iter().map(|message| message.row.uid).collect();
-        let messages = self.store.locate_all(reach, from, &uids);
         let mut to_trash = UidRanges::new();
-        let mut asked: Vec<(Located, Order)> = Vec::with_capacity(count);
+        let mut asked: Vec<(Located, Order)> = Vec::with_capacity(messages.len());
         for message in messages.iter().cloned() {
             match self.new_order(account, &message, &what, now.secs()) {
                 Some(order) => asked.push((message, Order { window, ..order })),
@@ -293,11 +309,11 @@ impl Quarantine {
         }
         let batch = asked.first().and_then(|(_, order)| order.batch());
         self.place_orders(account, reach, from, asked, take, TRIES)?;
-        self.fulfil(account, &messages, what.verbs)?;
+        self.fulfil(account, &messages, what.verbs())?;
         if !to_trash.is_empty() {
             self.place(account, reach, from, &to_trash, Kept::Trash, true)?;
         }
-        Ok(Done { placed: Vec::new(), messages: count, batch })
+        Ok(Done { placed: Vec::new(), messages: messages.len(), batch })
     }
 
     fn place_orders(
@@ -313,9 +329,10 @@ impl Quarantine {
         if !take {
             self.pend(reach, from, &asked)?;
         }
-        // A flag that was just set has renamed the file.
-        let path = |message: &Located| {
-            self.store.locate(from, message.row.uid).filter(|_| !take).map_or_else(|| message.path.clone(), |l| l.path)
+        let path = |message: &Located| match take {
+            true => message.path.clone(),
+            // A flag that was just set has renamed the file.
+            false => self.store.locate(from, message.row.uid).map_or_else(|| message.path.clone(), |l| l.path),
         };
         let orders = asked.iter().map(|(m, order)| NewOrder { source: path(m), order: order.clone() }).collect();
         let rename = |nth: usize, file: &Path, order: &Path| match (&leaving, asked.get(nth)) {
@@ -414,14 +431,14 @@ impl Quarantine {
 
     /// The order for what is still to be done of these verbs. `None`: all of it was done or is under way.
     fn new_order(&self, account: &Account, message: &Located, what: &Asked<'_>, now: u64) -> Option<Order> {
-        let left = what.verbs.iter().filter(|&&verb| is_left(message.row.flags, verb));
+        let left = what.verbs().iter().filter(|&&verb| is_left(message.row.flags, verb));
         let verbs = left
             .filter_map(|&v| queue_verb(v))
             .fold(None, |all: Option<Verbs>, v| Some(all.map_or(Verbs::one(v), |a| a.and(v))))?;
         let tree = message.tree.address.to_string();
         let origin = if what.take { Origin::Moved } else { Origin::Copied };
         let mut name = message.name.clone();
-        if message.row.flags.has(Flags::RELEASE_REQUESTED) && !self.stays_requested(message, what.verbs) {
+        if message.row.flags.has(Flags::RELEASE_REQUESTED) && !self.stays_requested(message, what.verbs()) {
             name.flags = name.flags.map(|flags| flags.without(Flags::RELEASE_REQUESTED));
         }
         Some(Order::new(name, verbs, &tree, asker(account), origin, now))

@@ -151,8 +151,8 @@ impl Tree {
 
     fn hash(tree: &str) -> String {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, tree.as_bytes());
-        let digits: String = digest.as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        format!("~{digits}")
+        let first = digest.as_ref().first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        format!("~{first:016x}")
     }
 
     pub(super) fn field(&self) -> Option<String> {
