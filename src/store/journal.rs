@@ -7,7 +7,8 @@ pub use back::Cursor;
 
 use super::Tally;
 use crate::base::{Context, Fault, Timestamp};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,6 +19,21 @@ pub struct Journal {
     directory: PathBuf,
     open: Mutex<Option<(String, File)>>,
     noted: Tally,
+}
+
+/// What all lines say; details say other things.
+const COMMON: [&str; 5] = ["time", "id", "recipient", "event", "by"];
+
+/// One line.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: &'a str,
+    id: &'a str,
+    recipient: &'a str,
+    event: &'a str,
+    by: &'a str,
+    #[serde(flatten)]
+    details: Option<&'a Map<String, Value>>,
 }
 
 impl Journal {
@@ -45,15 +61,14 @@ impl Journal {
         messages: impl Iterator<Item = (String, String, Value)>,
     ) {
         let time = now.rfc3339();
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for (id, tree, details) in messages {
             self.noted.note(event);
-            let mut line = json!({ "time": time, "id": id, "recipient": tree, "event": event, "by": by });
-            if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
-                line.extend(details);
-            }
-            lines.push_str(&line.to_string());
-            lines.push('\n');
+            debug_assert!(details.as_object().is_none_or(|more| COMMON.iter().all(|key| !more.contains_key(*key))));
+            let line = Line { time: &time, id: &id, recipient: &tree, event, by, details: details.as_object() };
+            // a Vec takes everything
+            let _ = serde_json::to_writer(&mut lines, &line);
+            lines.push(b'\n');
         }
         if !lines.is_empty()
             && let Err(fault) = self.append(now, &lines)
@@ -62,7 +77,7 @@ impl Journal {
         }
     }
 
-    fn append(&self, now: Timestamp, lines: &str) -> Result<(), Fault> {
+    fn append(&self, now: Timestamp, lines: &[u8]) -> Result<(), Fault> {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         let day = now.day();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +90,7 @@ impl Journal {
         }
         match open.as_mut() {
             // One write of whole lines, so that lines of several processes do not mix.
-            Some((_, file)) => file.write_all(lines.as_bytes()).during("write to", &self.directory),
+            Some((_, file)) => file.write_all(lines).during("write to", &self.directory),
             None => Ok(()),
         }
     }
@@ -105,6 +120,7 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::store::testing::Scratch;
+    use serde_json::json;
 
     #[test]
     fn a_file_a_day_and_found_by_id() {
