@@ -175,12 +175,12 @@ impl Store {
     }
 }
 
-/// Calls `each` with the records from `at` on, up to the first that is none; returns where it ended. Heads only are read.
+/// Calls `each` with the records from `at` on, up to the first that is none; returns where it ended. Of long records the heads
+/// only are read.
 fn walk(file: &File, mut at: u64, mut each: impl FnMut(u64, record::Head) -> ControlFlow<()>) -> u64 {
-    let mut bytes = [0; record::HEAD];
     let len = file.metadata().map_or(0, |meta| meta.len()).min(SEGMENT);
-    while record::read_at(file, &mut bytes, at).is_ok_and(|have| have == bytes.len()) {
-        let Some(head) = record::head(&bytes).filter(|head| at + record::padded(head.len) <= len) else { break };
+    let mut ahead = Ahead { file, bytes: [0; HEADS], start: 0, have: 0 };
+    while let Some(head) = ahead.head(at).filter(|head| at + record::padded(head.len) <= len) {
         let next = at + record::padded(head.len);
         if each(at, head).is_break() {
             break;
@@ -188,4 +188,25 @@ fn walk(file: &File, mut at: u64, mut each: impl FnMut(u64, record::Head) -> Con
         at = next;
     }
     at
+}
+
+/// Bytes that are read for a head: most that follow it lie in them, too.
+const HEADS: usize = 4 << 10;
+
+/// What was read of a segment last.
+struct Ahead<'a> {
+    file: &'a File,
+    bytes: [u8; HEADS],
+    start: u64,
+    have: usize,
+}
+
+impl Ahead<'_> {
+    fn head(&mut self, at: u64) -> Option<record::Head> {
+        if at < self.start || at + record::HEAD as u64 > self.start + self.have as u64 {
+            (self.start, self.have) = (at, record::read_at(self.file, &mut self.bytes, at).ok()?);
+        }
+        let from = usize::try_from(at - self.start).ok()?;
+        record::head(self.bytes.get(from..self.have)?.get(..record::HEAD)?)
+    }
 }
