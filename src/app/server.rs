@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use crate::net::gate::Room;
 use crate::net::listen::{Accepted, Address};
 use crate::net::tls::Tls;
-use crate::net::{Executor, Gate, Listener, Pools, Stop, executor};
+use crate::net::{Executor, Gate, Listener, Pools, Stop, Tasks, executor};
 use crate::quarantine::{Accounts, Quarantine};
 use crate::serve::{self, Serving};
 use crate::store::Clock;
@@ -315,7 +315,7 @@ impl Server {
     }
 
     /// The executor, for what else runs beside the server.
-    pub fn tasks(&self) -> &Arc<smol::Executor<'static>> {
+    pub fn tasks(&self) -> &Tasks {
         self.executor.tasks()
     }
 

@@ -1,11 +1,10 @@
 //! The threads on which tasks run. smol's global executor has one thread and hides panics.
 
-use super::Stop;
+use super::{Stop, Tasks};
 use crate::base::limits;
 use smol::future::FutureExt as _;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ const RESTART: Duration = Duration::from_secs(5);
 /// Our own executor; dropping it drops every task that still runs.
 #[derive(Debug)]
 pub struct Executor {
-    tasks: Arc<smol::Executor<'static>>,
+    tasks: Tasks,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
 }
@@ -23,10 +22,10 @@ pub struct Executor {
 impl Executor {
     /// Starts `threads` threads (at least one), and besides them those that may wait for the disk.
     pub fn start(threads: usize) -> io::Result<Executor> {
-        let mut executor = Executor { tasks: Arc::default(), stop: Stop::new(), threads: Vec::new() };
+        let mut executor = Executor { tasks: Tasks::default(), stop: Stop::new(), threads: Vec::new() };
         for number in 0..threads.max(1) + limits::NET_SPARE {
             let (tasks, stop) = (executor.tasks.clone(), executor.stop.clone());
-            let run = move || smol::block_on(tasks.run(stop.stopped()));
+            let run = move || smol::block_on(tasks.run(number, stop.stopped()));
             executor.threads.push(std::thread::Builder::new().name(format!("net-{number}")).spawn(run)?);
         }
         Ok(executor)
@@ -37,8 +36,8 @@ impl Executor {
         Self::start(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// The executor itself.
-    pub fn tasks(&self) -> &Arc<smol::Executor<'static>> {
+    /// The tasks themselves.
+    pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
 
@@ -59,6 +58,7 @@ impl Executor {
                 log::error!("a network thread panicked");
             }
         }
+        self.tasks.clear();
     }
 }
 
@@ -69,7 +69,7 @@ impl Drop for Executor {
 }
 
 /// Runs a loop that must not end before the stop: after a panic it is begun anew, with a log line.
-pub fn keep<F>(tasks: &smol::Executor<'static>, what: &'static str, stop: Stop, task: impl Fn() -> F + Send + 'static)
+pub fn keep<F>(tasks: &Tasks, what: &'static str, stop: Stop, task: impl Fn() -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -82,15 +82,15 @@ where
             smol::future::or(pause, stop.stopped()).await;
         }
     };
-    tasks.spawn(guarded).detach();
+    tasks.spawn(guarded);
 }
 
 /// Runs a detached task; a panic ends this task alone, with a log line.
-pub fn spawn(tasks: &smol::Executor<'static>, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+pub fn spawn(tasks: &Tasks, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let guarded = async move {
         if AssertUnwindSafe(task).catch_unwind().await.is_err() {
             log::error!("{what} panicked and was ended; please report the lines above");
         }
     };
-    tasks.spawn(guarded).detach();
+    tasks.spawn(guarded);
 }

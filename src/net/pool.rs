@@ -2,6 +2,7 @@
 
 use super::filters::Filters;
 use super::imap_login::Logins;
+use super::tasks::hand_over;
 use crate::base::limits;
 use crate::bridge::Place;
 use smol::future::Boxed;
@@ -64,6 +65,7 @@ impl Pools {
         if place == Place::Disk
             && let Some(_spare) = self.spare.try_acquire()
         {
+            let _away = hand_over();
             return Started::Done(caught(pool.0.name, job));
         }
         Started::Waits(pool.run(job))

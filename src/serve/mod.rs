@@ -5,14 +5,14 @@ pub mod exporter;
 pub mod imap;
 pub mod web;
 
-use crate::net::{Gate, Pools, Stop};
+use crate::net::{Gate, Pools, Stop, Tasks};
 use std::sync::Arc;
 
 /// What every listener needs; `app` makes it once.
 #[derive(Debug, Clone)]
 pub struct Serving {
     /// Where connections run.
-    pub tasks: Arc<smol::Executor<'static>>,
+    pub tasks: Tasks,
     /// Where bridges work.
     pub pools: Arc<Pools>,
     /// Thrown to come to an end.

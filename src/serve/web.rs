@@ -7,7 +7,7 @@ use crate::bridge::web::{Site, Turned, Watch};
 use crate::net::listen::Accepted;
 use crate::net::tls::Tls;
 use crate::net::web::{Answers, Caller, Lines};
-use crate::net::{Gate, Listener, Pools, Stop, executor, web};
+use crate::net::{Gate, Listener, Pools, Stop, Tasks, executor, web};
 use crate::page::request::Request;
 use crate::page::response::Response;
 use smol::future::Boxed;
@@ -65,7 +65,7 @@ pub fn start(serving: &Serving, listener: Listener, gate: Arc<Gate>, mode: Mode,
 struct Desk {
     site: Arc<Site>,
     pools: Arc<Pools>,
-    tasks: Arc<smol::Executor<'static>>,
+    tasks: Tasks,
     stop: Stop,
     /// Browsers that wait for news.
     live: AtomicUsize,

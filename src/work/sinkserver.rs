@@ -5,6 +5,7 @@
 //! `rejected@` is refused after the message.
 
 use crate::base::limits;
+use crate::net::Tasks;
 use crate::net::stream::Stream;
 use crate::net::tls::Tls;
 use maildir::Maildir;
@@ -71,7 +72,7 @@ impl SinkServer {
     }
 
     /// Serves every connection that comes, until the listener fails.
-    pub async fn serve(self, listener: TcpListener, executor: Arc<smol::Executor<'static>>) -> io::Result<()> {
+    pub async fn serve(self, listener: TcpListener, tasks: Tasks) -> io::Result<()> {
         let folder = self.folder.clone();
         smol::unblock(move || Maildir::from(folder).create_dirs()).await?;
         let server = Arc::new(self);
@@ -83,7 +84,7 @@ impl SinkServer {
                     log::debug!("sink: {peer}: {e}");
                 }
             };
-            executor.spawn(session).detach();
+            tasks.spawn(session);
         }
     }
 

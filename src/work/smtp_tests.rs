@@ -3,7 +3,7 @@
 use super::sinkserver::SinkServer;
 use crate::base::Form;
 use crate::net::smtp::{Courier, Destination, Parcel, Protocol, Security, Sent, Target, Times, compose};
-use crate::net::tls;
+use crate::net::{Executor, tls};
 use smol::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,22 +13,18 @@ use std::time::Duration;
 pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) folder: PathBuf,
-    _executor: Arc<smol::Executor<'static>>,
-    _task: smol::Task<()>,
+    _executor: Executor,
 }
 
 /// Starts a server on a free port.
 pub(crate) fn run(server: SinkServer) -> Running {
-    let executor = Arc::new(smol::Executor::new());
+    let executor = Executor::start(1).unwrap();
     let listener = smol::block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let port = listener.local_addr().unwrap().port();
     let folder = server.folder.clone();
-    let (inner, serving) = (executor.clone(), executor.clone());
-    let task = smol::spawn(async move {
-        let served = inner.clone().run(server.serve(listener, serving)).await;
-        served.unwrap();
-    });
-    Running { port, folder, _executor: executor, _task: task }
+    let tasks = executor.tasks().clone();
+    executor.spawn("the sink", async move { server.serve(listener, tasks).await.unwrap() });
+    Running { port, folder, _executor: executor }
 }
 
 pub(crate) fn folder(name: &str) -> PathBuf {
