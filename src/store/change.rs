@@ -8,8 +8,10 @@ use crate::mail::{Kept, Name};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Files renamed or removed while a folder's lock is held once: others wait for a few hundred microseconds at most.
+/// Files renamed while a folder's lock is held once: others wait for about a millisecond.
 const BATCH: usize = 64;
+/// Files removed likewise, each of which may take the reading of an inode.
+const REMOVED: usize = 8;
 /// Times that a file is looked for which is not where the catalogue says.
 const TRIES: usize = 3;
 
@@ -277,7 +279,7 @@ impl Store {
     pub fn remove(&self, reach: Reach, kept: Kept, uids: &UidRanges) -> Result<Vec<Located>, Fault> {
         let mut removed = Vec::new();
         let mut result = Ok(());
-        for batch in self.locate_all(reach, kept, uids).chunks(BATCH) {
+        for batch in self.locate_all(reach, kept, uids).chunks(REMOVED) {
             let mut folder = self.folder_mut(kept);
             let mut gone = UidRanges::new();
             for old in batch {
