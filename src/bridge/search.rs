@@ -9,7 +9,7 @@ use crate::base::limits;
 use crate::imap::gather::{self, Gathering};
 use crate::imap::question::{Answer, Found, Refusal, Search};
 use crate::quarantine::mailbox::Content;
-use crate::store::{Row, Store};
+use crate::store::Store;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,15 +83,13 @@ impl ImapBridge {
                 return Ok(found);
             }
             let before = turn.spent();
-            // All at once: each time may have to wait for whoever changes the folder.
-            let rows = rows_of(store, content, &batch);
-            let spans: Vec<&[Row]> = rows.chunks(span).collect();
-            let look = |among: &mut Among, rows: &&[Row]| match rows.first() {
+            let spans: Vec<&[u32]> = batch.chunks(span).collect();
+            let look = |among: &mut Among, uids: &&[u32]| match uids.first() {
                 // With the first one the search goes on in any case.
-                Some(row) if row.uid > wanted.from && turn.is_over_now(0) => {
-                    Looked { hits: Vec::new(), stopped: Some(row.uid) }
+                Some(&uid) if uid > wanted.from && turn.is_over_now(0) => {
+                    Looked { hits: Vec::new(), stopped: Some(uid) }
                 }
-                _ => look_at(wanted, store, content, rows, turn, among),
+                _ => look_at(wanted, store, content, uids, turn, among),
             };
             let looked = self.shared.crew.map(&spans, Among::default, look);
             let stopped = looked.iter().filter_map(|looked| looked.stopped).min();
@@ -167,14 +165,15 @@ fn look_at(
     wanted: &Search,
     store: &Store,
     content: &Content,
-    rows: &[Row],
+    uids: &[u32],
     turn: &Turn<'_>,
     among: &mut Among,
 ) -> Looked {
-    among.expect(rows);
+    let rows = rows_of(store, content, uids);
+    among.expect(&rows);
     let (mut hits, mut stopped, mut messages) = (Vec::new(), None, 0);
-    for (nth, row) in rows.iter().enumerate() {
-        let by_row = gather::look_at_row(wanted, &listed(row)).map(|is| is.then_some((row.modseq, 0)));
+    for (nth, row) in rows.into_iter().enumerate() {
+        let by_row = gather::look_at_row(wanted, &listed(&row)).map(|is| is.then_some((row.modseq, 0)));
         // To ask the clock takes longer than to look at a row.
         if by_row.is_none() {
             if messages > 0 && turn.is_over_now(messages) {
@@ -184,7 +183,7 @@ fn look_at(
             messages += 1;
         }
         let looked = by_row.map_or_else(
-            || gather::look(wanted, &mut Message::new(store, content.sight, content.kept, row).among(among, nth)),
+            || gather::look(wanted, &mut Message::new(store, content.sight, content.kept, &row).among(among, nth)),
             Ok,
         );
         match looked {
