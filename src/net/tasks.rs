@@ -164,15 +164,15 @@ impl Shared {
             return drop(runnable);
         }
         ready.queue.push_back(runnable);
-        let waker = match me {
+        let waker = if me.is_some() && IS_QUICK.get() && ready.queue.len() == 1 {
             // It comes to it when what it does now pauses.
-            Some(_) if IS_QUICK.get() && ready.queue.len() == 1 => None,
+            None
+        } else if let Some(own) = me.and_then(|me| ready.take(me)) {
             // It has just heard of an event, so it is the one that waited for them.
-            Some(me) if ready.is_idle(me) => {
-                ready.listener = None;
-                ready.take(me)
-            }
-            _ => ready.take_any(),
+            ready.listener = None;
+            Some(own)
+        } else {
+            ready.take_any()
         };
         drop(ready);
         waker.into_iter().for_each(Waker::wake);
@@ -222,11 +222,7 @@ impl Shared {
 }
 
 impl Ready {
-    fn is_idle(&self, thread: usize) -> bool {
-        self.idle.iter().any(|(idle, _)| *idle == thread)
-    }
-
-    /// This thread is idle no more; what wakes it.
+    /// This thread is idle no more; what wakes it. `None`: it was not.
     fn take(&mut self, thread: usize) -> Option<Waker> {
         let at = self.idle.iter().position(|(idle, _)| *idle == thread)?;
         if self.listener == Some(thread) {

@@ -8,6 +8,8 @@ use std::task::Wake;
 /// What a thread is told: it gets what does tasks.
 type Order = Box<dyn FnOnce(&mut dyn FnMut()) + Send>;
 type Act = Box<dyn FnOnce() + Send>;
+/// A task that counts what it is sent: how to send, and what it counted.
+type Count = (Sender<()>, Arc<AtomicUsize>);
 
 /// A thread that does tasks when it is told to.
 struct Hand {
@@ -43,6 +45,12 @@ impl Hand {
     /// On the thread, while it waits; returns when that is done.
     fn hears(&self, act: impl FnOnce() + Send + 'static) {
         self.order(move |_| act());
+    }
+
+    /// Hears that the task which waits for acts is to carry this one out.
+    fn hears_of(&self, acts: &Sender<Act>, act: impl FnOnce() + Send + 'static) {
+        let acts = acts.clone();
+        self.hears(move || acts.try_send(Box::new(act)).unwrap());
     }
 
     /// Does what is ready.
@@ -86,7 +94,7 @@ fn two() -> (Tasks, Hand, Hand, Sender<Act>) {
 }
 
 /// A task that counts what it is sent.
-fn counting(tasks: &Tasks) -> (Sender<()>, Arc<AtomicUsize>) {
+fn counting(tasks: &Tasks) -> Count {
     let ((send, receive), count) = (unbounded(), Arc::<AtomicUsize>::default());
     let counted = count.clone();
     tasks.spawn(async move {
@@ -97,15 +105,21 @@ fn counting(tasks: &Tasks) -> (Sender<()>, Arc<AtomicUsize>) {
     (send, count)
 }
 
-#[test]
-fn who_hears_of_an_event_does_what_follows_and_wakes_nobody() {
+/// The same with a task that counts, which waits, too.
+fn two_and_a_count() -> (Hand, Hand, Sender<Act>, Count) {
     let (tasks, first, second, acts) = two();
-    let (count, counted) = counting(&tasks);
+    let count = counting(&tasks);
     second.works();
     [&first, &second].into_iter().for_each(Hand::forget);
+    (first, second, acts, count)
+}
+
+#[test]
+fn who_hears_of_an_event_does_what_follows_and_wakes_nobody() {
+    let (first, second, acts, (count, counted)) = two_and_a_count();
     for (hand, other) in [(&first, &second), (&second, &first)] {
-        let (acts, count) = (acts.clone(), count.clone());
-        hand.hears(move || acts.try_send(Box::new(move || count.try_send(()).unwrap())).unwrap());
+        let count = count.clone();
+        hand.hears_of(&acts, move || count.try_send(()).unwrap());
         assert_eq!((hand.woken(), other.woken()), (1, 0));
         hand.works();
         assert_eq!(other.woken(), 0, "nor for what its task makes ready");
@@ -135,10 +149,7 @@ fn from_elsewhere_the_one_is_woken_that_does_not_wait_for_events() {
 
 #[test]
 fn who_is_away_leaves_what_becomes_ready_to_others() {
-    let (tasks, first, second, acts) = two();
-    let (count, counted) = counting(&tasks);
-    second.works();
-    [&first, &second].into_iter().for_each(Hand::forget);
+    let (first, second, acts, (count, counted)) = two_and_a_count();
     // Before it is away, and while it is.
     for is_before in [true, false] {
         let count = count.clone();
@@ -152,8 +163,7 @@ fn who_is_away_leaves_what_becomes_ready_to_others() {
             }
             drop(away);
         };
-        let acts = acts.clone();
-        first.hears(move || acts.try_send(Box::new(act)).unwrap());
+        first.hears_of(&acts, act);
         first.works();
         assert!(second.woken() > 0, "{is_before}");
         second.works();
@@ -165,8 +175,7 @@ fn who_is_away_leaves_what_becomes_ready_to_others() {
 fn who_is_away_has_somebody_else_wait_for_events() {
     let (_tasks, first, second, acts) = two();
     let hears = |hand: &Hand| {
-        let acts = acts.clone();
-        hand.hears(move || acts.try_send(Box::new(|| drop(hand_over()))).unwrap());
+        hand.hears_of(&acts, || drop(hand_over()));
         hand.woken();
         hand.works();
     };
