@@ -4,6 +4,7 @@ use super::exit::Exit;
 use super::output::{Table, clean, fail, print};
 use super::store::{waiting_row, waiting_table};
 use crate::app::commands::Shown;
+use crate::store::journal::COMMON;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -99,8 +100,7 @@ fn history(journal: &[Value]) -> Table {
     let mut table = Table::new(&["TIME", "EVENT", "BY", "DETAILS"]);
     for line in journal {
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
-        let known = ["time", "id", "recipient", "event", "by"];
-        let more = line.as_object().into_iter().flatten().filter(|(key, _)| !known.contains(&key.as_str()));
+        let more = line.as_object().into_iter().flatten().filter(|(key, _)| !COMMON.contains(&key.as_str()));
         let more = more.map(|(key, value)| match value.as_str() {
             Some(value) => format!("{key} {value}"),
             None => format!("{key} {value}"),

@@ -22,7 +22,7 @@ pub struct Journal {
 }
 
 /// What all lines say; details say other things.
-const COMMON: [&str; 5] = ["time", "id", "recipient", "event", "by"];
+pub const COMMON: [&str; 5] = ["time", "id", "recipient", "event", "by"];
 
 /// One line.
 #[derive(Serialize)]
