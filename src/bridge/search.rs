@@ -173,19 +173,19 @@ fn look_at(
     among.expect(&rows);
     let (mut hits, mut stopped, mut messages) = (Vec::new(), None, 0);
     for (nth, row) in rows.into_iter().enumerate() {
-        let by_row = gather::look_at_row(wanted, &listed(&row)).map(|is| is.then_some((row.modseq, 0)));
-        // To ask the clock takes longer than to look at a row.
-        if by_row.is_none() {
-            if messages > 0 && turn.is_over_now(messages) {
+        let looked = match gather::look_at_row(wanted, &listed(&row)) {
+            Some(is) => Ok(is.then_some((row.modseq, 0))),
+            // Not before each row: to ask the clock takes longer than to look at one.
+            None if messages > 0 && turn.is_over_now(messages) => {
                 stopped = Some(row.uid);
                 break;
             }
-            messages += 1;
-        }
-        let looked = by_row.map_or_else(
-            || gather::look(wanted, &mut Message::new(store, content.sight, content.kept, &row).among(among, nth)),
-            Ok,
-        );
+            None => {
+                messages += 1;
+                let message = Message::new(store, content.sight, content.kept, &row);
+                gather::look(wanted, &mut message.among(among, nth))
+            }
+        };
         match looked {
             Ok(Some((modseq, score))) => hits.push(Hit { uid: row.uid, modseq, score }),
             Ok(None) => {}

@@ -164,13 +164,13 @@ impl Quarantine {
         delay: Duration,
     ) -> Result<Done, Failed> {
         let reach = self.reach(account)?;
-        match target.folder.kept() {
-            Some(kept) => match self.allowed(account, reach, from, uids, &target)? {
-                none if none.is_empty() => Ok(Done::default()),
-                _ => self.place(account, reach, from, uids, kept, take),
-            },
-            None => self.order(account, reach, from, uids, Asked { target: &target, take, delay }),
+        let Some(kept) = target.folder.kept() else {
+            return self.order(account, reach, from, uids, Asked { target: &target, take, delay });
+        };
+        if self.allowed(account, reach, from, uids, &target)?.is_empty() {
+            return Ok(Done::default());
         }
+        self.place(account, reach, from, uids, kept, take)
     }
 
     /// These messages, if all of them may be put there.

@@ -14,6 +14,8 @@ use std::sync::{Arc, PoisonError};
 const STEP: u64 = 1 << 20;
 /// Rows that are read while a folder is locked.
 const ROWS: usize = 1024;
+/// Bytes that are read for a head: most that follow it lie in them, too.
+const HEADS: usize = 4 << 10;
 
 /// A segment whose last records are being appended again.
 pub(super) struct Moving {
@@ -189,9 +191,6 @@ fn walk(file: &File, mut at: u64, mut each: impl FnMut(u64, record::Head) -> Con
     }
     at
 }
-
-/// Bytes that are read for a head: most that follow it lie in them, too.
-const HEADS: usize = 4 << 10;
 
 /// What was read of a segment last.
 struct Ahead<'a> {
