@@ -2,7 +2,7 @@
 
 use super::catalogue::{Folder, Row};
 use super::scan::Report;
-use super::trees::{Trees, modified};
+use super::trees::Trees;
 use super::{Half, Tree, TreeId};
 use crate::base::Fault;
 use crate::disk::list::{Lister, Names};
@@ -73,7 +73,7 @@ impl Listing {
         host: &str,
         report: &mut Report,
     ) -> Result<Listing, Fault> {
-        let halves = |(tree, kept): (Arc<Tree>, Kept)| [Half::New, Half::Cur].map(|half| (tree.clone(), kept, half));
+        let halves = |(tree, kept): (Arc<Tree>, Kept)| Half::BOTH.map(|half| (tree.clone(), kept, half));
         let places: Vec<Place> = folders.into_iter().flat_map(halves).collect();
         let walk = Mutex::new(Walk { places: places.into_iter(), open: None });
         let list = || Listing::new(believed, host).list(&walk);
@@ -171,10 +171,8 @@ impl Walk {
                 }
             }
             let Some((tree, kept, half)) = self.places.next() else { return Ok(None) };
-            let directory = tree.half(kept, half);
-            // Before the listing, so that what comes during it is seen by the next look.
-            tree.set_time(kept, half, modified(&directory));
-            self.open = Lister::open(&directory)?.map(|lister| ((tree, kept, half), lister));
+            tree.note_before_listing(kept, half);
+            self.open = Lister::open(&tree.half(kept, half))?.map(|lister| ((tree, kept, half), lister));
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod journal;
 mod listing;
 pub mod lists;
 pub mod marks;
+mod noted;
 pub mod passwd;
 mod place;
 pub mod repeats;

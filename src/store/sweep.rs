@@ -1,12 +1,12 @@
 //! Looking again while we run: other programs may add, rename and remove files at any time.
 //!
-//! A directory is read again when its modification time is not the one that we noted after our own last change. A listing
+//! A directory is read again when its modification time is not the one that we noted after our own last change, or when
+//! that time could not tell (`store/noted.rs`). A listing
 //! without a lock may miss names that are being renamed and show some twice, so it only says *that* something differs;
 //! what differs is decided by a second listing under the folder's lock.
 
 use super::catalogue::Row;
 use super::listing::{Seen, list_folder};
-use super::trees::modified;
 use super::{Half, Reach, Store, Tree};
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::name::Base;
@@ -26,18 +26,18 @@ pub struct Swept {
 }
 
 impl Store {
-    /// Looks at the trees of all folders that a session has open, where the modification time says so.
+    /// Looks at the trees of all folders that a session has open, or has asked for since the last time, where the
+    /// modification time says so.
     pub fn sweep_open(&self) -> Swept {
         let mut swept = Swept::default();
-        for (reach, kept) in self.views.open() {
-            let trees = self.all_trees();
-            let within = trees.iter().filter(|tree| match reach {
-                Reach::All => true,
-                Reach::Domain(domain) => tree.domain == domain,
-                Reach::Tree(id) => tree.id == id,
-            });
-            for tree in within {
-                swept.add(self.look(tree, kept, false));
+        let wanted = self.views.wanted();
+        if wanted.is_empty() {
+            return swept;
+        }
+        for tree in self.all_trees() {
+            let is_wanted = |kept| Reach::of(tree.id, tree.domain).iter().any(|reach| wanted.contains(&(*reach, kept)));
+            for kept in Kept::ALL.into_iter().filter(|kept| is_wanted(*kept)) {
+                swept.add(self.look(&tree, kept, false));
             }
         }
         swept
@@ -73,14 +73,14 @@ impl Store {
     }
 
     fn look(&self, tree: &Arc<Tree>, kept: Kept, anyway: bool) -> Swept {
-        let differs =
-            || [Half::New, Half::Cur].into_iter().any(|half| modified(&tree.half(kept, half)) != tree.time(kept, half));
+        let differs = || Half::BOTH.into_iter().any(|half| tree.differs(kept, half));
         // Between a change of ours and the note of its time it only seems so; with the folder locked it does not.
         let differs_indeed = || {
             let _folder = self.folder(kept);
             differs()
         };
-        let is_due = anyway || differs() && differs_indeed();
+        let has_rested = || Half::BOTH.into_iter().any(|half| tree.has_rested(kept, half));
+        let is_due = anyway || if differs() { differs_indeed() } else { has_rested() };
         if !is_due {
             return Swept::default();
         }
@@ -261,10 +261,60 @@ mod tests {
             let cur = tree.half(Kept::Caught, Half::Cur);
             std::fs::rename(&theirs.path, cur.join(format!("{}:2,S", theirs.name))).unwrap();
             ours();
-            assert_eq!(store.sweep_open(), Swept { renamed: 1, ..Swept::default() });
+            // Where the clock ticks it is found when the folder rests.
+            let found = (0..3).map(|_| store.sweep_open()).find(|swept| swept.any());
+            assert_eq!(found, Some(Swept { renamed: 1, ..Swept::default() }));
             assert!(!store.sweep_open().any());
         }
         assert_eq!(cell.view().list.len(), 4);
+    }
+
+    /// Whoever asks for one folder after the other has none open for long: it took a minute until he saw what had changed.
+    #[test]
+    fn a_folder_that_was_asked_for_is_looked_at_once() {
+        let scratch = Scratch::new("asked");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
+        let paths = [deliver(), deliver()];
+        std::fs::remove_file(&paths[0]).unwrap();
+        assert!(!store.sweep_open().any(), "nobody has asked");
+        for path in [&paths[0], &paths[1]] {
+            drop(store.view(Reach::All, Kept::Caught));
+            std::fs::remove_file(path).ok();
+            assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
+        }
+        std::fs::write(&paths[0], b"a\r\n").unwrap();
+        assert!(!store.sweep_open().any(), "nobody has asked since");
+        assert!(store.sweep_tree(&tree, false).any());
+    }
+
+    /// Where the clock ticks, another program's change right before or after ours leaves the time that we noted.
+    #[test]
+    fn a_change_in_the_same_tick_as_ours_is_found_when_the_folder_rests() {
+        let scratch = Scratch::new("tick");
+        let store = store(scratch.path());
+        *store.trees.write().unwrap() = super::super::trees::Trees::new(true);
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
+        let new = tree.half(Kept::Caught, Half::New);
+        let hide = |act: &dyn Fn()| {
+            let time = std::fs::metadata(&new).unwrap().modified().unwrap();
+            act();
+            std::fs::File::open(&new).unwrap().set_modified(time).unwrap();
+        };
+        let _cell = store.view(Reach::All, Kept::Caught);
+        let paths = [deliver(), deliver(), deliver()];
+        store.sweep_open();
+        deliver();
+        hide(&|| std::fs::remove_file(&paths[0]).unwrap());
+        assert!(!store.sweep_open().any(), "more may happen in the same tick");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
+        // Nothing can have happened in a tick that is over.
+        hide(&|| std::fs::remove_file(&paths[1]).unwrap());
+        assert!(!store.sweep_open().any() && !store.sweep_open().any());
+        assert_eq!(store.sweep_tree(&tree, true).gone, 1, "the hour's look asks no clock");
     }
 
     #[test]
@@ -276,7 +326,7 @@ mod tests {
             store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
         }
         store.sweep_tree(&tree, false);
-        let is_known = || tree.time(Kept::Caught, Half::New) == modified(&tree.half(Kept::Caught, Half::New));
+        let is_known = || !tree.differs(Kept::Caught, Half::New);
         store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 1)).unwrap();
         assert!(is_known());
         let two = UidRanges::one(2, 2);

@@ -1,11 +1,12 @@
 //! Recipient trees: `mail/<domain>/<localpart>/`, numbered while the process lives.
 
+use super::noted::{Noted, is_recent, modified};
 use crate::base::path;
 use crate::mail::{Address, Kept};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A tree's number; valid in this process only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,9 @@ pub enum Half {
 }
 
 impl Half {
+    /// Both.
+    pub const BOTH: [Half; 2] = [Half::New, Half::Cur];
+
     /// The directory's name.
     pub fn directory(self) -> &'static str {
         match self {
@@ -44,8 +48,10 @@ pub struct Tree {
     pub address: Address,
     /// Its directory.
     pub path: PathBuf,
-    /// Modification time (ns) of each kept folder's `new/` and `cur/` after our last look or change.
-    times: [[AtomicU64; 2]; 4],
+    /// Modification time of each kept folder's `new/` and `cur/` after our last look or change.
+    times: [[Noted; 2]; 4],
+    /// Two changes in quick succession may leave the same modification time.
+    ticks: bool,
     /// The directories of a kept folder exist and are durable (a bit each).
     made: AtomicU32,
     /// A kept folder holds messages, or has held some since the start (a bit each).
@@ -107,29 +113,35 @@ impl Tree {
 
     /// The same, where it is known how to look at the half's modification time.
     pub fn change_of<T>(&self, kept: Kept, half: Half, modified: impl Fn() -> u64, change: impl FnOnce() -> T) -> T {
-        let alone = modified() == self.time(kept, half);
+        let noted = self.noted(kept, half);
+        let alone = modified() == noted.time();
         let result = change();
         if alone {
-            self.set_time(kept, half, modified());
+            noted.set(modified(), self.ticks);
         }
         result
     }
 
-    /// Remembers a modification time that was read before a listing.
-    pub fn set_time(&self, kept: Kept, half: Half, time: u64) {
-        self.times[kept.index()][half as usize].store(time, Ordering::Relaxed);
+    /// Notes the modification time of a half that is about to be listed: what comes during the listing is seen by the next
+    /// look.
+    pub fn note_before_listing(&self, kept: Kept, half: Half) {
+        let time = modified(&self.half(kept, half));
+        self.noted(kept, half).set(time, self.ticks && is_recent(time));
     }
 
-    /// The time remembered.
-    pub fn time(&self, kept: Kept, half: Half) -> u64 {
-        self.times[kept.index()][half as usize].load(Ordering::Relaxed)
+    /// Whether somebody else has changed a half since we looked at it or changed it.
+    pub fn differs(&self, kept: Kept, half: Half) -> bool {
+        modified(&self.half(kept, half)) != self.noted(kept, half).time()
     }
-}
 
-/// A directory's modification time in ns; 0 when it is not there.
-pub fn modified(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).map_or(0, |m| m.mtime() as u64 * 1_000_000_000 + m.mtime_nsec() as u64)
+    /// Whether a half that does not differ is to be read all the same: its time could not tell (see [`Noted`]).
+    pub fn has_rested(&self, kept: Kept, half: Half) -> bool {
+        self.noted(kept, half).has_rested()
+    }
+
+    fn noted(&self, kept: Kept, half: Half) -> &Noted {
+        &self.times[kept.index()][half as usize]
+    }
 }
 
 /// All trees.
@@ -139,9 +151,15 @@ pub struct Trees {
     by_address: HashMap<Address, TreeId>,
     domains: HashMap<String, DomainId>,
     domain_names: Vec<String>,
+    ticks: bool,
 }
 
 impl Trees {
+    /// None yet. `ticks`: see [`has_ticks`](super::noted::has_ticks).
+    pub fn new(ticks: bool) -> Trees {
+        Trees { ticks, ..Trees::default() }
+    }
+
     /// The tree with this number.
     pub fn get(&self, id: TreeId) -> Option<&Arc<Tree>> {
         self.all.get(id.0 as usize)
@@ -186,6 +204,7 @@ impl Trees {
             address: address.clone(),
             path: mail.join(domain).join(local),
             times: Default::default(),
+            ticks: self.ticks,
             made: AtomicU32::new(0),
             held: AtomicU32::new(0),
         });

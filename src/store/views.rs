@@ -12,8 +12,8 @@ use super::waking::Waking;
 use crate::base::{Flags, UidList, UidRanges};
 use crate::mail::Kept;
 use event_listener::{Event, EventListener};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// How far a view reaches.
@@ -118,6 +118,9 @@ pub struct ViewCell {
     changed: Event,
     /// Every UID below was told to some session that may write: it is not `\Recent` to others.
     told: AtomicU32,
+    /// Somebody wanted to see it since other programs' changes were last looked for: he would not see them if he asks for
+    /// one folder after the other.
+    asked: AtomicBool,
 }
 
 impl ViewCell {
@@ -183,8 +186,8 @@ impl Views {
     /// The view of all that an account sees of a folder, made if it is not there. The caller holds the folder's lock.
     pub fn whole(&self, reach: Reach, kept: Kept, folder: &Folder) -> Arc<ViewCell> {
         let mut state = self.state();
-        if let Some(cell) = state.cells.get(&(reach.into(), kept)) {
-            return cell.clone();
+        if let Some(cell) = state.asked_for(reach.into(), kept) {
+            return cell;
         }
         let mut view = View::default();
         folder.iter().filter(|row| reach.covers(row)).for_each(|row| view.enter(row));
@@ -193,7 +196,7 @@ impl Views {
 
     /// The view of less, if it was made.
     pub fn narrow(&self, sight: Sight, kept: Kept) -> Option<Arc<ViewCell>> {
-        self.state().cells.get(&(sight, kept)).cloned()
+        self.state().asked_for(sight, kept)
     }
 
     /// Makes it, and those of what else the same account may look at one by one: a client that wants the figures of one
@@ -232,8 +235,10 @@ impl Views {
         let Figures { uid_next, modseq } = state.history.of(sight.reach, kept);
         (view.uid_next, view.modseq) = (view.uid_next.max(uid_next), view.modseq.max(modseq));
         let told = self.first_uid;
-        let cell =
-            || Arc::new(ViewCell { state: RwLock::new(view), changed: Event::new(), told: AtomicU32::new(told) });
+        let cell = || {
+            let (state, changed) = (RwLock::new(view), Event::new());
+            Arc::new(ViewCell { state, changed, told: AtomicU32::new(told), asked: AtomicBool::new(true) })
+        };
         state.cells.entry((sight, kept)).or_insert_with(cell).clone()
     }
 
@@ -311,11 +316,12 @@ impl Views {
         self.state().cells.retain(|_, cell| Arc::strong_count(cell) > 1);
     }
 
-    /// The folders that some session has open, and how far.
-    pub fn open(&self) -> Vec<(Reach, Kept)> {
+    /// The folders that some session has open, or has asked for since the last such call; and how far.
+    pub fn wanted(&self) -> HashSet<(Reach, Kept)> {
         let state = self.state();
-        let open = state.cells.iter().filter(|(_, cell)| Arc::strong_count(cell) > 1);
-        open.map(|((sight, kept), _)| (sight.reach, *kept)).collect()
+        let is_wanted = |cell: &Arc<ViewCell>| cell.asked.swap(false, Ordering::AcqRel) || Arc::strong_count(cell) > 1;
+        let wanted = state.cells.iter().filter(|(_, cell)| is_wanted(cell));
+        wanted.map(|((sight, kept), _)| (sight.reach, *kept)).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -324,6 +330,12 @@ impl Views {
 }
 
 impl State {
+    fn asked_for(&self, sight: Sight, kept: Kept) -> Option<Arc<ViewCell>> {
+        let cell = self.cells.get(&(sight, kept))?;
+        cell.asked.store(true, Ordering::Release);
+        Some(cell.clone())
+    }
+
     /// Hands each of these views what changed of the rows that it covers.
     fn each<T: Copy>(
         &self,

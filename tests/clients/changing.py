@@ -266,7 +266,8 @@ def rounds(check, what, folder, mode, seed, sync, judge, clean, login="alice@exa
                 changes.near(name, list(boxes.values()))
             with changes.meanwhile(0.01):
                 runs.append(sync(server))
-        changes.settled()
+        unseen = changes.settled()
+        check(f"{what}: the server shows what its disk holds before the last runs", not unseen, unseen)
         # The first of these may still meet what both sides changed; the second has nothing to do.
         runs += [sync(server), sync(server)]
         for number, (code, text) in enumerate(runs):
