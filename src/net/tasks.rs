@@ -45,14 +45,14 @@ struct Ready {
     idle: Vec<(usize, Waker)>,
     /// The one of them that waits for events; the others wait to be woken.
     listener: Option<usize>,
-    /// Nothing is done any more.
-    ended: bool,
 }
 
 #[derive(Default)]
 struct All {
     last: u64,
     wakers: HashMap<u64, Waker>,
+    /// No task begins any more.
+    ended: bool,
 }
 
 /// Takes a task out of all when it ends, or is dropped.
@@ -86,6 +86,9 @@ impl Tasks {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let runnable = {
             let mut all = self.0.all();
+            if all.ended {
+                return;
+            }
             all.last += 1;
             let number = all.last;
             let whole = Whole { task, _entry: Entry(self.0.clone(), number) };
@@ -118,15 +121,19 @@ impl Tasks {
 
     /// Drops every task. No thread does any more.
     pub fn clear(&self) {
-        self.0.ready().ended = true;
+        self.0.all().ended = true;
         loop {
-            // Whoever makes a task ready and drops it then, drops what it is; others may wait for that.
-            let wakers: Vec<Waker> = self.0.all().wakers.drain().map(|(_, waker)| waker).collect();
+            let wakers: Vec<Waker> = self.0.all().wakers.values().cloned().collect();
             if wakers.is_empty() {
                 break;
             }
+            // None is dropped where it is made ready: whoever does that may hold a lock that it needs to be dropped.
             wakers.into_iter().for_each(Waker::wake);
             let queue = std::mem::take(&mut self.0.ready().queue);
+            if queue.is_empty() {
+                // A thread that is none of ours is just making one ready.
+                std::thread::yield_now();
+            }
             drop(queue);
         }
     }
@@ -159,10 +166,6 @@ impl Shared {
         // A thread that ends has none any more.
         let me = HERE.try_with(|here| here.borrow().as_ref().and_then(mine)).ok().flatten();
         let mut ready = self.ready();
-        if ready.ended {
-            drop(ready);
-            return drop(runnable);
-        }
         ready.queue.push_back(runnable);
         let waker = if me.is_some() && IS_QUICK.get() && ready.queue.len() == 1 {
             // It comes to it when what it does now pauses.

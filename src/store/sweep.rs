@@ -195,6 +195,14 @@ mod tests {
     use super::*;
     use crate::mail::Address;
 
+    /// In this time every file system's clock goes on.
+    const TICK: std::time::Duration = std::time::Duration::from_millis(50);
+
+    /// What is found: at the third look where the clock ticks.
+    fn looked(store: &Store) -> Swept {
+        (0..3).map(|_| store.sweep_open()).find(|swept| swept.any()).unwrap_or_default()
+    }
+
     #[test]
     fn other_hands_add_rename_and_remove() {
         let scratch = Scratch::new("sweep");
@@ -212,7 +220,7 @@ mod tests {
         std::fs::rename(&paths[1], cur.join(format!("{}:2,S", paths[1].file_name().unwrap().to_str().unwrap())))
             .unwrap();
         std::fs::write(cur.join("1600000000.x.y:2,F"), b"Subject: new\n\n").unwrap();
-        let swept = store.sweep_open();
+        let swept = looked(&store);
         assert_eq!(swept, Swept { adopted: 1, gone: 1, renamed: 1 });
         let view = cell.view();
         assert!(view.list.iter().eq([2, 3, 4]));
@@ -261,9 +269,7 @@ mod tests {
             let cur = tree.half(Kept::Caught, Half::Cur);
             std::fs::rename(&theirs.path, cur.join(format!("{}:2,S", theirs.name))).unwrap();
             ours();
-            // Where the clock ticks it is found when the folder rests.
-            let found = (0..3).map(|_| store.sweep_open()).find(|swept| swept.any());
-            assert_eq!(found, Some(Swept { renamed: 1, ..Swept::default() }));
+            assert_eq!(looked(&store), Swept { renamed: 1, ..Swept::default() });
             assert!(!store.sweep_open().any());
         }
         assert_eq!(cell.view().list.len(), 4);
@@ -278,12 +284,14 @@ mod tests {
         let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
         let paths = [deliver(), deliver()];
         std::fs::remove_file(&paths[0]).unwrap();
-        assert!(!store.sweep_open().any(), "nobody has asked");
+        assert!(!looked(&store).any(), "nobody has asked");
         for path in [&paths[0], &paths[1]] {
             drop(store.view(Reach::All, Kept::Caught));
+            std::thread::sleep(TICK);
             std::fs::remove_file(path).ok();
             assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
         }
+        std::thread::sleep(TICK);
         std::fs::write(&paths[0], b"a\r\n").unwrap();
         assert!(!store.sweep_open().any(), "nobody has asked since");
         assert!(store.sweep_tree(&tree, false).any());
@@ -309,7 +317,7 @@ mod tests {
         deliver();
         hide(&|| std::fs::remove_file(&paths[0]).unwrap());
         assert!(!store.sweep_open().any(), "more may happen in the same tick");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(TICK);
         assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
         // Nothing can have happened in a tick that is over.
         hide(&|| std::fs::remove_file(&paths[1]).unwrap());
@@ -357,16 +365,16 @@ mod tests {
         let one = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
         let copy = |flags: &str| one.path.with_file_name(format!("{}{flags}", one.name));
         std::fs::copy(&one.path, copy(":2,S")).unwrap();
-        assert_eq!(store.sweep_open().adopted, 1);
+        assert_eq!(looked(&store).adopted, 1);
         assert!(cell.view().list.iter().eq([1, 2]));
         assert!(!store.sweep_open().any());
         std::fs::copy(&one.path, copy(":2,F")).unwrap();
-        assert_eq!(store.sweep_open(), Swept { adopted: 1, ..Swept::default() });
+        assert_eq!(looked(&store), Swept { adopted: 1, ..Swept::default() });
         for uid in 1..=3 {
             assert!(store.locate(Kept::Caught, uid).unwrap().path.exists(), "{uid}");
         }
         std::fs::remove_file(&store.locate(Kept::Caught, 2).unwrap().path).unwrap();
-        assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
+        assert_eq!(looked(&store), Swept { gone: 1, ..Swept::default() });
         assert!(cell.view().list.iter().eq([1, 3]));
         let all = UidRanges::one(1, 9);
         let add = super::super::Flagging::Add;

@@ -48,7 +48,13 @@ pub(crate) fn to(port: u16, protocol: Protocol) -> Destination {
 /// What is in the folder, oldest first, without the two lines that the server adds.
 pub(crate) fn kept(folder: &std::path::Path) -> Vec<Vec<u8>> {
     let mut files: Vec<_> = std::fs::read_dir(folder.join("new")).unwrap().map(|e| e.unwrap().path()).collect();
-    files.sort_by_key(|f| f.metadata().unwrap().modified().unwrap());
+    // By their names, SECONDS.#COUNTMNANOSECONDSP...: a file system's clock may be too slow to tell.
+    let when = |file: &std::path::PathBuf| {
+        let (seconds, rest) = file.file_name()?.to_str()?.split_once(".#")?;
+        let nanoseconds = rest.split_once('M')?.1.split_once('P')?.0;
+        Some((seconds.parse::<u64>().ok()?, nanoseconds.parse::<u32>().ok()?))
+    };
+    files.sort_by_key(|file| when(file).expect("a name of the library"));
     let body = |bytes: Vec<u8>| {
         let ends: Vec<usize> = memchr::memchr_iter(b'\n', &bytes).collect();
         bytes[ends[1] + 1..].to_vec()

@@ -229,6 +229,7 @@ fn a_panic_ends_its_task_and_no_thread() {
     assert_eq!(counted.load(Ordering::SeqCst), 1);
 }
 
+/// Dropping one task wakes another while the channel between them is locked: that one must not be dropped right there.
 #[test]
 fn what_waits_is_dropped_at_the_end_and_what_comes_then_too() {
     struct Spawns(Tasks, Arc<()>);
@@ -243,18 +244,23 @@ fn what_waits_is_dropped_at_the_end_and_what_comes_then_too() {
     }
     let executor = Executor::start(2).unwrap();
     let held = Arc::new(());
+    let (begun, begin) = mpsc::channel();
     for _ in 0..50 {
         let (held, spawns) = (held.clone(), Spawns(executor.tasks().clone(), held.clone()));
         let (keep, wait) = bounded::<()>(1);
+        let (one, other) = (begun.clone(), begun.clone());
         executor.tasks().spawn(async move {
+            one.send(()).unwrap();
             std::future::pending::<()>().await;
             drop((keep, spawns));
         });
         executor.tasks().spawn(async move {
+            other.send(()).unwrap();
             let _ = wait.recv().await;
             drop(held);
         });
     }
+    assert_eq!(begin.iter().take(100).count(), 100);
     executor.stop();
     assert_eq!(Arc::strong_count(&held), 1);
 }
