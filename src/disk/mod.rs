@@ -8,6 +8,7 @@
 //! - a name made, renamed or removed in a directory is so after that directory's `sync_dir`; before, it may or may not be;
 //! - a rename never leaves neither name, if the target's directory is synced before the source's.
 
+pub mod clock;
 pub mod directory;
 pub mod foreign;
 pub mod list;

@@ -152,8 +152,10 @@ impl Folder {
         let mut gone = Vec::new();
         for chunk in &mut self.chunks {
             if uids.touches(chunk.first(), chunk.last()) {
+                let mut ranges = uids.iter_from(chunk.first()).peekable();
                 chunk.rows.retain(|row| {
-                    let stays = !uids.contains(row.uid);
+                    while ranges.next_if(|(_, high)| *high < row.uid).is_some() {}
+                    let stays = ranges.peek().is_none_or(|(low, _)| *low > row.uid);
                     if !stays {
                         gone.push(*row);
                     }

@@ -5,13 +5,13 @@ use super::halves::Halves;
 use super::{Half, Reach, Sight, Store, Tree, seen_row};
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::{Kept, Name};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files renamed while a folder's lock is held once: others wait for about a millisecond.
 const BATCH: usize = 64;
-/// Files removed likewise, each of which may take the reading of an inode.
-const REMOVED: usize = 8;
+/// Files removed before their messages leave the folder: until then a reader may meet a message without a file.
+const REMOVED: usize = 16;
 /// Times that a file is looked for which is not where the catalogue says.
 const TRIES: usize = 3;
 
@@ -280,26 +280,37 @@ impl Store {
         let mut removed = Vec::new();
         let mut result = Ok(());
         for batch in self.locate_all(reach, kept, uids).chunks(REMOVED) {
-            let mut folder = self.folder_mut(kept);
             let mut gone = UidRanges::new();
-            for old in batch {
-                // The name may have changed since it was looked up.
-                let Some(row) = folder.get(old.row.uid).copied() else { continue };
-                let path = old.tree.half(kept, row.half).join(folder.name(&row).to_string());
-                match old.tree.change(kept, row.half, || self.disk.unlink(&path)) {
-                    Ok(()) => {
-                        gone.add(row.uid, row.uid);
-                        removed.push(Located { row, path, ..old.clone() });
+            for located in batch {
+                match self.unlink(kept, located) {
+                    Ok(unlinked) => {
+                        gone.add(located.row.uid, located.row.uid);
+                        removed.extend(unlinked);
                     }
-                    Err(fault) if fault.is_missing() => gone.add(row.uid, row.uid),
                     Err(fault) => result = Err(fault),
                 }
             }
-            let rows = folder.remove(&gone);
-            self.left(kept, &rows);
+            self.unpublish(kept, &gone);
         }
         self.sync_left(removed.iter().map(|l| l.path.as_path()))?;
         result.map(|()| removed)
+    }
+
+    /// Removes a message's file and says where it was. `None`: it is not there any more.
+    fn unlink(&self, kept: Kept, located: &Located) -> Result<Option<Located>, Fault> {
+        let unlink = |half, path: &Path| match located.tree.change(kept, half, || self.disk.unlink(path)) {
+            Err(fault) if fault.is_missing() => Ok(false),
+            result => result.map(|()| true),
+        };
+        // The folder is not locked: some file systems take long to free what a file held.
+        if unlink(located.row.half, &located.path)? {
+            return Ok(Some(located.clone()));
+        }
+        // Its name may have changed since it was looked up; while the folder is locked we change none.
+        let folder = self.folder(kept);
+        let Some(row) = folder.get(located.row.uid).copied() else { return Ok(None) };
+        let path = located.tree.half(kept, row.half).join(folder.name(&row).to_string());
+        Ok(unlink(row.half, &path)?.then(|| Located { row, path, ..located.clone() }))
     }
 
     /// The queue has renamed these files into its own directory: they are no longer here.
@@ -346,4 +357,66 @@ fn rename_flags(halves: &mut Halves<'_>, row: &Row, name: Name, flags: Flags) ->
     let (from, to) = (halves.of(row.tree, row.half)?, halves.of(row.tree, Half::Cur)?);
     let old = name.to_string();
     from.rename(&old, &to, &Name { flags: Some(flags), ..name }.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Scratch, clock, store};
+    use super::*;
+    use crate::disk::{Disk, Op, Watch};
+    use crate::mail::Address;
+    use std::sync::{OnceLock, mpsc};
+    use std::time::Duration;
+
+    fn caught(store: &Store, count: usize) -> Arc<Tree> {
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        for _ in 0..count {
+            store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        }
+        tree
+    }
+
+    /// Expiry of 70,000 messages made a search of a million take ten times as long.
+    #[test]
+    fn nobody_waits_for_a_file_that_is_removed() {
+        #[derive(Default)]
+        struct Readers(OnceLock<Arc<Store>>);
+        impl Watch for Readers {
+            fn before(&self, op: &Op) -> std::io::Result<()> {
+                if let (Op::Unlink(_), Some(store)) = (op, self.0.get()) {
+                    let (store, (done, wait)) = (store.clone(), mpsc::channel());
+                    std::thread::spawn(move || {
+                        done.send(store.uids_in(Reach::All, Kept::Caught, &UidRanges::one(1, 9)))
+                    });
+                    wait.recv_timeout(Duration::from_secs(60)).map_err(std::io::Error::other)?;
+                }
+                Ok(())
+            }
+        }
+        let scratch = Scratch::new("readers");
+        let readers = Arc::<Readers>::default();
+        let disk = Disk::watched(scratch.path(), readers.clone());
+        let store = Arc::new(Store::open(disk, "mx.test", 7, clock()).unwrap().0);
+        caught(&store, 3);
+        readers.0.set(store.clone()).ok().unwrap();
+        assert_eq!(store.remove(Reach::All, Kept::Caught, &UidRanges::one(2, 9)).unwrap().len(), 2);
+        assert_eq!(store.uids_in(Reach::All, Kept::Caught, &UidRanges::one(1, 9)), [1]);
+    }
+
+    #[test]
+    fn what_was_renamed_since_it_was_looked_up_is_removed_once() {
+        let scratch = Scratch::new("renamed");
+        let store = store(scratch.path());
+        let tree = caught(&store, 2);
+        store.sweep_tree(&tree, true);
+        let two = store.locate(Kept::Caught, 2).unwrap();
+        store.set_flags(Reach::All, Kept::Caught, &UidRanges::one(2, 2), Flagging::Add, Flags::FLAGGED).unwrap();
+        let unlinked = store.unlink(Kept::Caught, &two).unwrap().unwrap();
+        assert_eq!((unlinked.row.flags, unlinked.path.exists()), (Flags::FLAGGED, false));
+        assert!(store.unlink(Kept::Caught, &two).unwrap().is_none());
+        let removed = store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 9)).unwrap();
+        assert_eq!(removed.iter().map(|located| located.row.uid).collect::<Vec<_>>(), [1]);
+        assert!(store.uids_of(&tree, Kept::Caught).is_empty());
+        assert!(!tree.differs(Kept::Caught, Half::New) && !tree.differs(Kept::Caught, Half::Cur));
+    }
 }

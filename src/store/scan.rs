@@ -8,7 +8,6 @@ use super::changes::{self, Past};
 use super::history::{Figures, History};
 use super::listing::{Listed, Listing, Seen};
 use super::marks::{Found, Marks};
-use super::noted::has_ticks;
 use super::trees::{Trees, address_of};
 use super::{Cache, Clock, Half, Reach, Store, Tree, TreeId, Views};
 use crate::base::{Context, Fault, UidRanges};
@@ -50,8 +49,7 @@ impl Store {
         let (marks, found) = Marks::open(&disk, 0, clock())?;
         let mut report = Report { restored: found == Found::Restored, ..Report::default() };
         let host = crate::mail::name::host_label(host);
-        let ticks = has_ticks(&mail).during("try the clock of the file system of", &mail)?;
-        let mut trees = Trees::new(ticks);
+        let mut trees = Trees::new(disk.has_ticks(&mail)?);
         // Without marks of our own, whatever the names say is the best that is known.
         let believed = if found == Found::New { u32::MAX / 2 } else { marks.next_uid() };
         let folders = find_all(&disk, &mail, &mut trees, &mut report)?;

@@ -74,13 +74,8 @@ impl Store {
 
     fn look(&self, tree: &Arc<Tree>, kept: Kept, anyway: bool) -> Swept {
         let differs = || Half::BOTH.into_iter().any(|half| tree.differs(kept, half));
-        // Between a change of ours and the note of its time it only seems so; with the folder locked it does not.
-        let differs_indeed = || {
-            let _folder = self.folder(kept);
-            differs()
-        };
         let has_rested = || Half::BOTH.into_iter().any(|half| tree.has_rested(kept, half));
-        let is_due = anyway || if differs() { differs_indeed() } else { has_rested() };
+        let is_due = anyway || differs() || has_rested();
         if !is_due {
             return Swept::default();
         }

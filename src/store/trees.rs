@@ -1,7 +1,8 @@
 //! Recipient trees: `mail/<domain>/<localpart>/`, numbered while the process lives.
 
-use super::noted::{Noted, is_recent, modified};
+use super::noted::{Changing, Noted};
 use crate::base::path;
+use crate::disk::clock::modified;
 use crate::mail::{Address, Kept};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub struct TreeId(pub u32);
 pub struct DomainId(pub u32);
 
 /// Which half of a Maildir a file lies in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Half {
     /// Not yet looked at: no flags.
     New,
@@ -104,34 +105,38 @@ impl Tree {
         self.held.fetch_or(1 << kept.index(), Ordering::Release);
     }
 
-    /// Carries out a change of ours in a half. The modification time after it is remembered only if nobody else had
-    /// changed the half before: ours must not hide theirs from the next look.
+    /// Carries out a change of ours in a half, so that it is not taken for another program's.
     pub fn change<T>(&self, kept: Kept, half: Half, change: impl FnOnce() -> T) -> T {
         let directory = self.half(kept, half);
-        self.change_of(kept, half, || modified(&directory), change)
+        let _changing = self.changing(kept, half, || modified(&directory));
+        change()
     }
 
-    /// The same, where it is known how to look at the half's modification time.
-    pub fn change_of<T>(&self, kept: Kept, half: Half, modified: impl Fn() -> u64, change: impl FnOnce() -> T) -> T {
-        let noted = self.noted(kept, half);
-        let alone = modified() == noted.time();
-        let result = change();
-        if alone {
-            noted.set(modified(), self.ticks);
+    /// The same in two halves.
+    pub fn change_both<T>(&self, one: (Kept, Half), other: (Kept, Half), change: impl FnOnce() -> T) -> T {
+        // Always in one order, so that two such changes do not wait for each other.
+        let (first, second) = (one.min(other), one.max(other));
+        if first == second {
+            return self.change(first.0, first.1, change);
         }
-        result
+        self.change(first.0, first.1, || self.change(second.0, second.1, change))
     }
 
-    /// Notes the modification time of a half that is about to be listed: what comes during the listing is seen by the next
-    /// look.
+    /// The same until what it returns is dropped, where it is known how to look at a half's modification time.
+    pub fn changing<M: Fn() -> u64>(&self, kept: Kept, half: Half, modified: M) -> Changing<'_, M> {
+        self.noted(kept, half).changing(self.ticks, modified)
+    }
+
+    /// A half is about to be listed.
     pub fn note_before_listing(&self, kept: Kept, half: Half) {
-        let time = modified(&self.half(kept, half));
-        self.noted(kept, half).set(time, self.ticks && is_recent(time));
+        let directory = self.half(kept, half);
+        self.noted(kept, half).listing(self.ticks, || modified(&directory));
     }
 
-    /// Whether somebody else has changed a half since we looked at it or changed it.
+    /// Whether somebody else has changed a half since we listed it or changed it.
     pub fn differs(&self, kept: Kept, half: Half) -> bool {
-        modified(&self.half(kept, half)) != self.noted(kept, half).time()
+        let directory = self.half(kept, half);
+        self.noted(kept, half).differs(|| modified(&directory))
     }
 
     /// Whether a half that does not differ is to be read all the same: its time could not tell (see [`Noted`]).
@@ -155,7 +160,7 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// None yet. `ticks`: see [`has_ticks`](super::noted::has_ticks).
+    /// None yet. `ticks`: see [`Disk::has_ticks`](crate::disk::Disk::has_ticks).
     pub fn new(ticks: bool) -> Trees {
         Trees { ticks, ..Trees::default() }
     }

@@ -1,0 +1,56 @@
+//! Modification times, and how well they tell changes apart.
+
+use super::Disk;
+use crate::base::{Context, Fault};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Changes that a file system's clock is tried with; together they take far less than a tick.
+const TRIES: usize = 8;
+
+/// A directory's modification time in ns; 0 when it is not there.
+pub fn modified(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |m| m.mtime() as u64 * 1_000_000_000 + m.mtime_nsec() as u64)
+}
+
+impl Disk {
+    /// Whether two changes in quick succession may leave a directory with the same modification time; tried in this one,
+    /// with a file that no reader of a Maildir looks at. No watcher sees it: nothing depends on that file.
+    pub fn has_ticks(&self, directory: &Path) -> Result<bool, Fault> {
+        // One that a crash left.
+        let path = directory.join(".clock");
+        fs::remove_file(&path).ok();
+        try_clock(directory, &path).during("try the clock of the file system with", &path)
+    }
+}
+
+fn try_clock(directory: &Path, path: &Path) -> io::Result<bool> {
+    let mut times = vec![modified(directory)];
+    for _ in 0..TRIES / 2 {
+        File::create(path)?;
+        times.push(modified(directory));
+        fs::remove_file(path)?;
+        times.push(modified(directory));
+    }
+    Ok(times.windows(2).any(|pair| pair.first() == pair.last()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_tried_and_nothing_stays() {
+        let directory = std::env::temp_dir().join(format!("lazaret-test-clock-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(".clock"), "left by a crash").unwrap();
+        let disk = Disk::new(&directory);
+        let known = disk.has_ticks(&directory).unwrap();
+        assert_eq!(disk.has_ticks(&directory).unwrap(), known);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        fs::remove_dir(&directory).unwrap();
+        assert!(disk.has_ticks(&directory).unwrap_err().to_string().contains(".clock"));
+    }
+}
