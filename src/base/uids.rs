@@ -87,6 +87,20 @@ impl UidList {
         self.chunks.iter().skip(at).flat_map(|c| c.uids.iter().copied()).skip(skip)
     }
 
+    /// The UIDs from `uid` on, ascending, but so many at the most.
+    pub fn some_from(&self, uid: u32, most: usize) -> Vec<u32> {
+        let mut some = Vec::with_capacity(most.min(self.len() as usize));
+        let at = self.chunks.partition_point(|c| c.last() < uid);
+        for chunk in self.chunks.iter().skip(at) {
+            let from = chunk.uids.partition_point(|&u| u < uid);
+            some.extend(chunk.uids.iter().skip(from).take(most - some.len()));
+            if some.len() == most {
+                break;
+            }
+        }
+        some
+    }
+
     /// All UIDs, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.iter_from(0)
@@ -357,6 +371,9 @@ mod tests {
                 prop_assert_eq!(list.uid(i as u32 + 1), Some(uid));
                 prop_assert_eq!(list.seq(uid), Some(i as u32 + 1));
                 prop_assert_eq!(list.rank(uid), i as u32);
+            }
+            for &(from, most) in &asked {
+                prop_assert!(list.some_from(from, most as usize).into_iter().eq(list.iter_from(from).take(most as usize)));
             }
             let mut seqs = list.seqs();
             for uid in asked.into_iter().flat_map(|(from, more)| from..from + more) {

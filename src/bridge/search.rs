@@ -76,7 +76,7 @@ impl ImapBridge {
             // Before it is known how long they take, a few.
             let span = pace.within(SPAN).clamp(FEWEST, limits::SPAN);
             let size = pace.within(turn.left() * 2).clamp(span, most);
-            let batch: Vec<u32> = wanted.list.iter_from(from).take(size).collect();
+            let batch = wanted.list.some_from(from, size);
             let (Some(&first), Some(&last)) = (batch.first(), batch.last()) else { return Ok(found) };
             if turn.is_over_before(batch.len()) || found.uids.len() >= limits::SEARCH_HITS {
                 found.next = Some(first);
@@ -169,28 +169,33 @@ fn look_at(
     turn: &Turn<'_>,
     among: &mut Among,
 ) -> Looked {
-    let rows = rows_of(store, content, uids);
-    among.expect(&rows);
-    let (mut hits, mut stopped, mut messages) = (Vec::new(), None, 0);
-    for (nth, row) in rows.into_iter().enumerate() {
-        let looked = match gather::look_at_row(wanted, &listed(&row)) {
-            Some(is) => Ok(is.then_some((row.modseq, 0))),
-            // Not before each row: to ask the clock takes longer than to look at one.
-            None if messages > 0 && turn.is_over_now(messages) => {
-                stopped = Some(row.uid);
-                break;
-            }
-            None => {
-                messages += 1;
-                let message = Message::new(store, content.sight, content.kept, &row);
-                gather::look(wanted, &mut message.among(among, nth))
-            }
-        };
-        match looked {
+    let (mut hits, mut stopped, mut unknown) = (Vec::new(), None, Vec::new());
+    let ranges = uids.iter().copied().collect();
+    store.rows(content.sight, content.kept, &ranges, |row, _| {
+        match gather::look_at_row(wanted, &listed(row)) {
+            Some(true) => hits.push(Hit { uid: row.uid, modseq: row.modseq, score: 0 }),
+            Some(false) => {}
+            None => unknown.push(*row),
+        }
+        true
+    });
+    among.expect(&unknown);
+    let by_row = hits.len();
+    for (nth, row) in unknown.iter().enumerate() {
+        // Some message at least.
+        if nth > 0 && turn.is_over_now(nth) {
+            stopped = Some(row.uid);
+            break;
+        }
+        let message = Message::new(store, content.sight, content.kept, row);
+        match gather::look(wanted, &mut message.among(among, nth)) {
             Ok(Some((modseq, score))) => hits.push(Hit { uid: row.uid, modseq, score }),
             Ok(None) => {}
             Err(error) => complain(row.uid, &error),
         }
+    }
+    if by_row > 0 && by_row < hits.len() {
+        hits.sort_unstable_by_key(|hit| hit.uid);
     }
     among.write(store);
     Looked { hits, stopped }

@@ -254,7 +254,11 @@ impl Store {
         let folder = self.folder(kept);
         for (low, high) in uids.iter() {
             for row in folder.iter_from(low).take_while(|r| r.uid <= high).filter(|r| reach.covers(r)) {
-                if !each(&seen_row(row, seen.as_deref()), &folder) {
+                let goes_on = match seen.as_deref() {
+                    Some(seen) => each(&seen_row(row, Some(seen)), &folder),
+                    None => each(row, &folder),
+                };
+                if !goes_on {
                     return;
                 }
             }
