@@ -125,7 +125,9 @@ impl Folder {
         }
         self.len += 1;
         if self.chunks.last().is_none_or(|chunk| chunk.rows.len() >= CHUNK) {
-            self.chunks.push(Chunk { rows: Vec::with_capacity(16), odd: Vec::new(), modseq: 0 });
+            // Of a folder with more than one chunk, each will be full.
+            let room = if self.chunks.is_empty() { 16 } else { CHUNK };
+            self.chunks.push(Chunk { rows: Vec::with_capacity(room), odd: Vec::new(), modseq: 0 });
         }
         if let Some(chunk) = self.chunks.last_mut() {
             chunk.modseq = chunk.modseq.max(row.modseq);

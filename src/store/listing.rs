@@ -37,6 +37,13 @@ pub(super) struct Listed {
     pub odd: Option<Box<str>>,
 }
 
+/// Files in several runs, each in the order of its UIDs: of each thread one. To put them together would move each once more.
+#[derive(Default)]
+pub(super) struct Runs(Vec<Vec<Listed>>);
+
+/// All of them in the order of their UIDs.
+pub(super) struct Merged(Vec<std::vec::IntoIter<Listed>>);
+
 /// What start-up has listed.
 pub(super) struct Listing {
     /// UIDs from this one on were never given.
@@ -44,7 +51,7 @@ pub(super) struct Listing {
     /// An empty folder: it knows which names a row can hold.
     pub blank: Folder,
     /// Files with a believable UID and the name that we would write: nearly all, and 104 bytes each.
-    pub files: Vec<Listed>,
+    pub files: Runs,
     /// All others.
     pub strange: Vec<Seen>,
     /// What could not be understood, a line each.
@@ -63,7 +70,7 @@ struct Walk {
 
 impl Listing {
     fn new(believed: u32, host: &str) -> Listing {
-        Listing { believed, blank: Folder::new(host), files: Vec::new(), strange: Vec::new(), odd: Vec::new() }
+        Listing { believed, blank: Folder::new(host), files: Runs::default(), strange: Vec::new(), odd: Vec::new() }
     }
 
     /// Lists all these folders. UIDs from `believed` on were never given; `host` is that of our names.
@@ -87,42 +94,39 @@ impl Listing {
         let mut listing = listing?;
         for other in more {
             let other = other?;
-            listing.files.extend(other.files);
+            listing.files.0.extend(other.files.0);
             listing.strange.extend(other.strange);
             listing.odd.extend(other.odd);
         }
         report.odd.append(&mut listing.odd);
-        // Each has sorted its own: a sort that sees runs has little left to do.
-        listing.files.sort_by_key(Listed::order);
         Ok(listing)
     }
 
     /// Takes names as long as there are any.
     fn list(mut self, walk: &Mutex<Walk>) -> Result<Listing, Fault> {
-        let (mut names, mut text) = (Names::default(), String::new());
+        let (mut files, mut names, mut text) = (Vec::new(), Names::default(), String::new());
         loop {
             let place = walk.lock().unwrap_or_else(PoisonError::into_inner).next(&mut names)?;
             let Some(place) = place else { break };
             for (called, is_file) in names.iter() {
                 match understood(called, is_file) {
-                    Some((called, name)) => self.take(&place, called, &name, &mut text),
+                    Some((called, name)) => match self.take(&place, called, &name, &mut text) {
+                        Some(listed) => files.push(listed),
+                        None => self.strange.push(seen(&place, called, &name)),
+                    },
                     None => self.odd.extend(complaint(&place, called)),
                 }
             }
         }
-        // By numbers first: the files themselves are moved once.
-        self.files.sort_by_cached_key(Listed::order);
+        self.files.add(files);
         Ok(self)
     }
 
-    /// `text` is only there to be used again.
-    fn take(&mut self, place: &Place, called: &str, name: &Name, text: &mut String) {
+    /// What a name says that we would write as it is. `text` is only there to be used again.
+    fn take(&self, place: &Place, called: &str, name: &Name, text: &mut String) -> Option<Listed> {
         text.clear();
         let is_ours = write!(text, "{name}").is_ok() && text == called;
-        match Some(()).filter(|()| is_ours).and_then(|()| self.listed(place, name, called)) {
-            Some(listed) => self.files.push(listed),
-            None => self.strange.push(seen(place, called, name)),
-        }
+        is_ours.then(|| self.listed(place, name, called))?
     }
 
     /// What a name says, when it can be believed; `text` is its own.
@@ -141,7 +145,7 @@ impl Listing {
 
     pub(super) fn highest(&self) -> u32 {
         let strange = self.strange.iter().filter_map(|f| f.uid).filter(|&u| u < self.believed).max();
-        self.files.last().map_or(0, |f| f.row.uid).max(strange.unwrap_or(0))
+        self.files.highest().max(strange.unwrap_or(0))
     }
 
     /// Takes out files with one id in one tree: they need a closer look.
@@ -155,8 +159,51 @@ impl Listing {
             return Vec::new();
         }
         let is_twin = |id: u64| twins.binary_search(&id).is_ok();
-        let files = self.files.extract_if(.., |f| is_twin(f.id())).filter_map(|f| f.seen(&self.blank, trees));
+        let files = self.files.0.iter_mut().flat_map(|run| run.extract_if(.., |f| is_twin(f.id())));
+        let files = files.filter_map(|f| f.seen(&self.blank, trees));
         files.chain(self.strange.extract_if(.., |f| is_twin(f.id))).collect()
+    }
+}
+
+impl Runs {
+    /// Adds some more, in any order.
+    pub(super) fn add(&mut self, mut files: Vec<Listed>) {
+        // By numbers first: the files themselves are moved once.
+        files.sort_by_cached_key(Listed::order);
+        self.0.push(files);
+    }
+
+    /// Whether there is a file with this UID.
+    pub(super) fn has(&self, uid: u32) -> bool {
+        self.0.iter().any(|run| run.binary_search_by_key(&uid, |f| f.row.uid).is_ok())
+    }
+
+    /// The highest UID; 0: there are no files.
+    fn highest(&self) -> u32 {
+        self.0.iter().filter_map(|run| run.last()).map(|f| f.row.uid).max().unwrap_or(0)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Listed> {
+        self.0.iter().flatten()
+    }
+}
+
+impl IntoIterator for Runs {
+    type Item = Listed;
+    type IntoIter = Merged;
+
+    fn into_iter(self) -> Merged {
+        Merged(self.0.into_iter().map(Vec::into_iter).collect())
+    }
+}
+
+impl Iterator for Merged {
+    type Item = Listed;
+
+    fn next(&mut self) -> Option<Listed> {
+        let next = |run: &std::vec::IntoIter<Listed>| run.as_slice().first().map(Listed::order);
+        let (_, least) = self.0.iter_mut().filter_map(|run| Some((next(run)?, run))).min_by_key(|(order, _)| *order)?;
+        least.next()
     }
 }
 

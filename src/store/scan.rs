@@ -92,6 +92,7 @@ impl Store {
         files.strange.append(&mut twins);
         let mut foreign = self.name_strange(&mut files)?;
         let mut last = 0;
+        let mut folders = Kept::ALL.map(|kept| self.folder_mut(kept));
         for file in files.files {
             if file.row.uid == last {
                 // Somebody copied it: the second of two with one UID is a message of its own.
@@ -104,9 +105,11 @@ impl Store {
             if modseq == Some(None) {
                 self.views.history(|history| history.note(file.kept, &row));
             }
-            self.folder_mut(file.kept).put(row, file.odd);
+            // `Kept::index` is below 4 by its definition.
+            folders[file.kept.index()].put(row, file.odd);
             report.messages += 1;
         }
+        drop(folders);
         for kept in Kept::ALL {
             let mut last = None;
             for row in self.folder(kept).iter().filter(|row| last.replace(row.tree) != Some(row.tree)) {
@@ -128,7 +131,7 @@ impl Store {
         let (mut strange, mut foreign): (Vec<_>, Vec<_>) =
             std::mem::take(&mut files.strange).into_iter().partition(|f| f.uid.is_some());
         strange.sort_by_cached_key(|f| (f.uid, !f.is_called(&f.name())));
-        let listed = files.files.len();
+        let mut named: Vec<Listed> = Vec::new();
         for file in strange {
             let name = file.name();
             let Some(believed) = files.believed(&file, &name) else {
@@ -136,9 +139,7 @@ impl Store {
                 continue;
             };
             let uid = believed.row.uid;
-            let (sorted, named) = files.files.split_at(listed);
-            let has = |f: &Listed| f.row.uid == uid;
-            if sorted.binary_search_by_key(&uid, |f| f.row.uid).is_ok() || named.last().is_some_and(has) {
+            if files.files.has(uid) || named.last().is_some_and(|f| f.row.uid == uid) {
                 foreign.push(file);
                 continue;
             }
@@ -146,9 +147,9 @@ impl Store {
                 let path = file.path();
                 self.disk.rename(&path, &path.with_file_name(name.to_string()))?;
             }
-            files.files.push(believed);
+            named.push(believed);
         }
-        files.files.sort_by_key(Listed::order);
+        files.files.add(named);
         Ok(foreign)
     }
 
