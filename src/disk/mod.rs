@@ -19,6 +19,7 @@ use crate::base::{Context, Fault};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use ties::Ties;
@@ -138,6 +139,12 @@ impl Disk {
         self.watch(|| Op::Link(self.relative(from), self.relative(to)))
             .and_then(|()| Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?))
             .map_err(|e| Fault::new(format!("give the second name {} to", to.display()), from, e))
+    }
+
+    /// Holds a file, if it is there: while it is held its name is removed quickly, whatever it takes the file system to free what
+    /// the file held. That is done when the last that is held is dropped.
+    pub fn hold(&self, path: &Path) -> Option<OwnedFd> {
+        rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()
     }
 
     /// Removes a name.

@@ -125,7 +125,7 @@ impl Folder {
         }
         self.len += 1;
         if self.chunks.last().is_none_or(|chunk| chunk.rows.len() >= CHUNK) {
-            // Of a folder with more than one chunk, each will be full.
+            // Where there is more than one, this one will be full some day.
             let room = if self.chunks.is_empty() { 16 } else { CHUNK };
             self.chunks.push(Chunk { rows: Vec::with_capacity(room), odd: Vec::new(), modseq: 0 });
         }

@@ -5,7 +5,6 @@ use crate::base::Fault;
 use crate::disk::directory::Directory;
 use crate::mail::Kept;
 use std::cell::RefCell;
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -72,17 +71,11 @@ impl Leaving<'_> {
 impl OpenHalf {
     /// Gives a file a new name, here or in the other half of the folder.
     pub(super) fn rename(&self, name: &str, target: &OpenHalf, new: &str) -> Result<(), Fault> {
-        let rename = || self.directory.rename(name, &target.directory, new);
-        // In the order of `Tree::change_both`.
-        match self.half.cmp(&target.half) {
-            Ordering::Less => self.change(|| target.change(rename)),
-            Ordering::Equal => self.change(rename),
-            Ordering::Greater => target.change(|| self.change(rename)),
-        }
+        let rename = || target.change(|| self.directory.rename(name, &target.directory, new));
+        if self.half == target.half { rename() } else { self.change(rename) }
     }
 
     fn change<T>(&self, act: impl FnOnce() -> T) -> T {
-        let _changing = self.tree.changing(self.kept, self.half, || self.directory.modified());
-        act()
+        self.tree.change_of(self.kept, self.half, || self.directory.modified(), act)
     }
 }

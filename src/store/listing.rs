@@ -226,7 +226,7 @@ impl Walk {
 
 impl Listed {
     /// By UID; of two with one, the one with the plain name first.
-    pub(super) fn order(&self) -> (u32, bool) {
+    fn order(&self) -> (u32, bool) {
         (self.row.uid, self.odd.is_some())
     }
 
@@ -291,4 +291,37 @@ fn complaint((tree, kept, half): &Place, called: &[u8]) -> Option<String> {
     let path = tree.half(*kept, *half).join(&*String::from_utf8_lossy(called));
     (!called.starts_with(b"."))
         .then(|| format!("{}: not a message (a regular file with a Maildir name is)", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DomainId;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn listed(uid: u32, odd: bool) -> Listed {
+        let name = Name::parse("1700000000.M1P1Q1.mx.test,S=3,T=0").unwrap();
+        let row = Row::of(&name, (Kept::Caught, Half::New), uid, TreeId(0), DomainId(0), 3, 0);
+        Listed { kept: Kept::Caught, row, odd: odd.then(|| "odd".into()) }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_one_list_in_the_order_of_uids(
+            runs in proptest::collection::vec(proptest::collection::vec((1u32..50, any::<bool>()), 0..40), 0..4),
+            asked in 1u32..50,
+        ) {
+            let mut all: Vec<_> = runs.iter().flatten().copied().collect();
+            all.sort_unstable();
+            let mut merged = Runs::default();
+            for run in runs {
+                merged.add(run.into_iter().map(|(uid, odd)| listed(uid, odd)).collect());
+            }
+            prop_assert_eq!(merged.has(asked), all.iter().any(|(uid, _)| *uid == asked));
+            prop_assert_eq!(merged.highest(), all.last().map_or(0, |(uid, _)| *uid));
+            prop_assert_eq!(merged.iter().count(), all.len());
+            let order: Vec<_> = merged.into_iter().map(|file| file.order()).collect();
+            prop_assert_eq!(order, all);
+        }
+    }
 }

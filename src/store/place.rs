@@ -236,10 +236,12 @@ impl Store {
         let mut folder = self.folder_mut(kept);
         // Before the rename: a name that is there is published.
         let modseq = self.marks().take_modseq(self.now())?;
-        let act = || match how {
-            How::Rename => tree.change(kept, half, || self.disk.rename(from, &path)),
-            How::Leave(old, at) => tree.change_both((kept, half), (old, at), || self.disk.rename(from, &path)),
-            How::Link => tree.change(kept, half, || self.disk.link(from, &path)),
+        let act = || {
+            tree.change(kept, half, || match how {
+                How::Rename => self.disk.rename(from, &path),
+                How::Leave(old, half) => tree.change(old, half, || self.disk.rename(from, &path)),
+                How::Link => self.disk.link(from, &path),
+            })
         };
         if let Err(fault) = act() {
             // The folder may have been removed as empty since it was made.

@@ -49,7 +49,7 @@ impl Store {
         let (marks, found) = Marks::open(&disk, 0, clock())?;
         let mut report = Report { restored: found == Found::Restored, ..Report::default() };
         let host = crate::mail::name::host_label(host);
-        let mut trees = Trees::new(disk.has_ticks(&mail)?);
+        let mut trees = Trees::new(disk.has_ticks(&mail));
         // Without marks of our own, whatever the names say is the best that is known.
         let believed = if found == Found::New { u32::MAX / 2 } else { marks.next_uid() };
         let folders = find_all(&disk, &mail, &mut trees, &mut report)?;

@@ -1,7 +1,6 @@
 //! Looking again while we run: other programs may add, rename and remove files at any time.
 //!
-//! A directory is read again when its modification time is not the one that we noted after our own last change, or when
-//! that time could not tell (`store/noted.rs`). A listing
+//! A directory is read again when its modification time is not the one that we noted after our own last change. A listing
 //! without a lock may miss names that are being renamed and show some twice, so it only says *that* something differs;
 //! what differs is decided by a second listing under the folder's lock.
 
@@ -52,6 +51,11 @@ impl Store {
         swept
     }
 
+    /// Trees whose modification times may hide something: to be looked at once more, some at a time, each as a whole.
+    pub fn doubtful(&self) -> Vec<Arc<Tree>> {
+        self.trees().iter().filter(|tree| tree.is_doubtful()).cloned().collect()
+    }
+
     /// Trees that turned up on disk since the last look are read.
     pub fn find_new_trees(&self) -> Swept {
         let mut swept = Swept::default();
@@ -74,13 +78,18 @@ impl Store {
 
     fn look(&self, tree: &Arc<Tree>, kept: Kept, anyway: bool) -> Swept {
         let differs = || Half::BOTH.into_iter().any(|half| tree.differs(kept, half));
-        let has_rested = || Half::BOTH.into_iter().any(|half| tree.has_rested(kept, half));
-        let is_due = anyway || differs() || has_rested();
+        // Between a change of ours and the note of its time it only seems so; with the folder locked it does not.
+        let differs_indeed = || {
+            let _folder = self.folder(kept);
+            differs()
+        };
+        let is_due = anyway || differs() && differs_indeed();
         if !is_due {
             return Swept::default();
         }
         self.reread(tree, kept).unwrap_or_else(|fault| {
-            log::warn!("a look at {kept} of {} failed: {fault}", tree.address);
+            log::warn!("a look at {kept} of {} failed, and is made again: {fault}", tree.address);
+            tree.forget_times(kept);
             Swept::default()
         })
     }
@@ -193,9 +202,11 @@ mod tests {
     /// In this time every file system's clock goes on.
     const TICK: std::time::Duration = std::time::Duration::from_millis(50);
 
-    /// What is found: at the third look where the clock ticks.
+    /// What is found by the clock or, where it ticks, by another look.
     fn looked(store: &Store) -> Swept {
-        (0..3).map(|_| store.sweep_open()).find(|swept| swept.any()).unwrap_or_default()
+        let mut swept = store.sweep_open();
+        store.doubtful().iter().for_each(|tree| swept.add(store.sweep_tree(tree, true)));
+        swept
     }
 
     #[test]
@@ -294,30 +305,48 @@ mod tests {
 
     /// Where the clock ticks, another program's change right before or after ours leaves the time that we noted.
     #[test]
-    fn a_change_in_the_same_tick_as_ours_is_found_when_the_folder_rests() {
+    fn a_change_in_the_same_tick_as_ours_is_in_doubt_until_it_is_found() {
         let scratch = Scratch::new("tick");
         let store = store(scratch.path());
         *store.trees.write().unwrap() = super::super::trees::Trees::new(true);
         let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
         let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
-        let new = tree.half(Kept::Caught, Half::New);
-        let hide = |act: &dyn Fn()| {
-            let time = std::fs::metadata(&new).unwrap().modified().unwrap();
-            act();
-            std::fs::File::open(&new).unwrap().set_modified(time).unwrap();
-        };
-        let _cell = store.view(Reach::All, Kept::Caught);
-        let paths = [deliver(), deliver(), deliver()];
-        store.sweep_open();
+        let path = deliver();
+        store.sweep_tree(&tree, true);
         deliver();
-        hide(&|| std::fs::remove_file(&paths[0]).unwrap());
-        assert!(!store.sweep_open().any(), "more may happen in the same tick");
-        std::thread::sleep(TICK);
-        assert_eq!(store.sweep_open(), Swept { gone: 1, ..Swept::default() });
-        // Nothing can have happened in a tick that is over.
-        hide(&|| std::fs::remove_file(&paths[1]).unwrap());
-        assert!(!store.sweep_open().any() && !store.sweep_open().any());
-        assert_eq!(store.sweep_tree(&tree, true).gone, 1, "the hour's look asks no clock");
+        let new = tree.half(Kept::Caught, Half::New);
+        let time = std::fs::metadata(&new).unwrap().modified().unwrap();
+        std::fs::remove_file(path).unwrap();
+        std::fs::File::open(&new).unwrap().set_modified(time).unwrap();
+        assert!(!store.sweep_tree(&tree, false).any(), "its time does not tell");
+        let doubtful = store.doubtful();
+        assert_eq!(doubtful.len(), 1);
+        assert_eq!(store.sweep_tree(&doubtful[0], true), Swept { gone: 1, ..Swept::default() });
+        // Later, when that tick is long over:
+        for half in Half::BOTH {
+            let directory = std::fs::File::open(tree.half(Kept::Caught, half)).unwrap();
+            directory.set_modified(time - std::time::Duration::from_secs(9)).unwrap();
+        }
+        store.sweep_tree(&tree, false);
+        assert!(store.doubtful().is_empty());
+    }
+
+    #[test]
+    fn a_look_that_failed_is_made_again() {
+        let scratch = Scratch::new("failed");
+        let store = store(scratch.path());
+        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let path = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
+        store.sweep_tree(&tree, true);
+        std::fs::remove_file(path).unwrap();
+        let (new, aside) = (tree.half(Kept::Caught, Half::New), scratch.path().join("aside"));
+        let time = std::fs::metadata(&new).unwrap().modified().unwrap();
+        std::fs::rename(&new, &aside).unwrap();
+        std::fs::File::create(&new).unwrap().set_modified(time).unwrap();
+        assert!(!store.sweep_tree(&tree, false).any(), "it is no directory");
+        std::fs::remove_file(&new).unwrap();
+        std::fs::rename(&aside, &new).unwrap();
+        assert_eq!(store.sweep_tree(&tree, false), Swept { gone: 1, ..Swept::default() });
     }
 
     #[test]

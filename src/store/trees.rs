@@ -1,6 +1,6 @@
 //! Recipient trees: `mail/<domain>/<localpart>/`, numbered while the process lives.
 
-use super::noted::{Changing, Noted};
+use super::noted::Noted;
 use crate::base::path;
 use crate::disk::clock::modified;
 use crate::mail::{Address, Kept};
@@ -18,7 +18,7 @@ pub struct TreeId(pub u32);
 pub struct DomainId(pub u32);
 
 /// Which half of a Maildir a file lies in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Half {
     /// Not yet looked at: no flags.
     New,
@@ -105,43 +105,42 @@ impl Tree {
         self.held.fetch_or(1 << kept.index(), Ordering::Release);
     }
 
-    /// Carries out a change of ours in a half, so that it is not taken for another program's.
+    /// Carries out a change of ours in a half. The modification time after it is remembered only if nobody else had
+    /// changed the half before: ours must not hide theirs from the next look.
     pub fn change<T>(&self, kept: Kept, half: Half, change: impl FnOnce() -> T) -> T {
         let directory = self.half(kept, half);
-        let _changing = self.changing(kept, half, || modified(&directory));
-        change()
+        self.change_of(kept, half, || modified(&directory), change)
     }
 
-    /// The same in two halves.
-    pub fn change_both<T>(&self, one: (Kept, Half), other: (Kept, Half), change: impl FnOnce() -> T) -> T {
-        // Always in one order, so that two such changes do not wait for each other.
-        let (first, second) = (one.min(other), one.max(other));
-        if first == second {
-            return self.change(first.0, first.1, change);
+    /// The same, where it is known how to look at the half's modification time.
+    pub fn change_of<T>(&self, kept: Kept, half: Half, modified: impl Fn() -> u64, change: impl FnOnce() -> T) -> T {
+        let noted = self.noted(kept, half);
+        let alone = modified() == noted.time();
+        let result = change();
+        if alone {
+            noted.changed(modified(), self.ticks);
         }
-        self.change(first.0, first.1, || self.change(second.0, second.1, change))
+        result
     }
 
-    /// The same until what it returns is dropped, where it is known how to look at a half's modification time.
-    pub fn changing<M: Fn() -> u64>(&self, kept: Kept, half: Half, modified: M) -> Changing<'_, M> {
-        self.noted(kept, half).changing(self.ticks, modified)
-    }
-
-    /// A half is about to be listed.
+    /// A half is about to be listed: what comes during the listing is seen by the next look.
     pub fn note_before_listing(&self, kept: Kept, half: Half) {
-        let directory = self.half(kept, half);
-        self.noted(kept, half).listing(self.ticks, || modified(&directory));
+        self.noted(kept, half).listed(modified(&self.half(kept, half)), self.ticks);
+    }
+
+    /// Forgets the modification times of a folder: the next look differs.
+    pub fn forget_times(&self, kept: Kept) {
+        Half::BOTH.into_iter().for_each(|half| self.noted(kept, half).changed(u64::MAX, false));
     }
 
     /// Whether somebody else has changed a half since we listed it or changed it.
     pub fn differs(&self, kept: Kept, half: Half) -> bool {
-        let directory = self.half(kept, half);
-        self.noted(kept, half).differs(|| modified(&directory))
+        modified(&self.half(kept, half)) != self.noted(kept, half).time()
     }
 
-    /// Whether a half that does not differ is to be read all the same: its time could not tell (see [`Noted`]).
-    pub fn has_rested(&self, kept: Kept, half: Half) -> bool {
-        self.noted(kept, half).has_rested()
+    /// Whether a change of somebody else may be hidden in some half: see `store/noted.rs`.
+    pub fn is_doubtful(&self) -> bool {
+        self.times.as_flattened().iter().any(Noted::is_doubtful)
     }
 
     fn noted(&self, kept: Kept, half: Half) -> &Noted {

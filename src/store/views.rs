@@ -155,6 +155,12 @@ impl ViewCell {
         self.changed.notify_additional(count);
     }
 
+    /// Notes that somebody wants to see it.
+    fn asked(self: Arc<Self>) -> Arc<Self> {
+        self.asked.store(true, Ordering::Release);
+        self
+    }
+
     fn change(&self, change: impl FnOnce(&mut View)) {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
     }
@@ -191,7 +197,7 @@ impl Views {
         }
         let mut view = View::default();
         folder.iter().filter(|row| reach.covers(row)).for_each(|row| view.enter(row));
-        self.publish(&mut state, reach.into(), kept, view)
+        self.publish(&mut state, reach.into(), kept, view).asked()
     }
 
     /// The view of less, if it was made.
@@ -228,7 +234,7 @@ impl Views {
         for (reach, view) in views {
             self.publish(&mut state, Sight { reach, ..sight }, kept, view);
         }
-        self.publish(&mut state, sight, kept, wanted)
+        self.publish(&mut state, sight, kept, wanted).asked()
     }
 
     fn publish(&self, state: &mut State, sight: Sight, kept: Kept, mut view: View) -> Arc<ViewCell> {
@@ -237,7 +243,7 @@ impl Views {
         let told = self.first_uid;
         let cell = || {
             let (state, changed) = (RwLock::new(view), Event::new());
-            Arc::new(ViewCell { state, changed, told: AtomicU32::new(told), asked: AtomicBool::new(true) })
+            Arc::new(ViewCell { state, changed, told: AtomicU32::new(told), asked: AtomicBool::new(false) })
         };
         state.cells.entry((sight, kept)).or_insert_with(cell).clone()
     }
@@ -313,7 +319,7 @@ impl Views {
 
     /// Drops views that no session holds.
     pub fn drop_unused(&self) {
-        self.state().cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        self.state().cells.retain(|_, cell| cell.asked.load(Ordering::Acquire) || Arc::strong_count(cell) > 1);
     }
 
     /// The folders that some session has open, or has asked for since the last such call; and how far.
@@ -331,9 +337,7 @@ impl Views {
 
 impl State {
     fn asked_for(&self, sight: Sight, kept: Kept) -> Option<Arc<ViewCell>> {
-        let cell = self.cells.get(&(sight, kept))?;
-        cell.asked.store(true, Ordering::Release);
-        Some(cell.clone())
+        self.cells.get(&(sight, kept)).map(|cell| cell.clone().asked())
     }
 
     /// Hands each of these views what changed of the rows that it covers.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 const OPEN: Duration = Duration::from_secs(2);
 /// All others.
 const ALL: Duration = Duration::from_secs(60);
-/// Everything is read again this often, whatever modification times say, a few trees at a time.
+/// Everything is read again this often, whatever modification times say, a few trees at a time; what is in doubt every minute.
 const HOUR: Duration = Duration::from_secs(3600);
 /// How often expiry is looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -54,8 +54,10 @@ pub async fn sweep(quarantine: Arc<Quarantine>, stop: Stop) {
         if now >= hour_at {
             hour_at = now + HOUR;
             everything = quarantine.store.all_trees();
+        } else if all && everything.is_empty() {
+            everything = quarantine.store.doubtful();
         }
-        // A hundredth of the hour's work at a time.
+        // A hundredth of the work at a time.
         let part = everything.len().div_ceil(100).max(20).min(everything.len());
         let due = everything.split_off(everything.len() - part);
         let quarantine = quarantine.clone();

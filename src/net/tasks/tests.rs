@@ -260,7 +260,14 @@ fn what_waits_is_dropped_at_the_end_and_what_comes_then_too() {
             drop(held);
         });
     }
-    assert_eq!(begin.iter().take(100).count(), 100);
-    executor.stop();
+    for _ in 0..100 {
+        begin.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+    let (stopped, stop) = mpsc::channel();
+    std::thread::spawn(move || {
+        executor.stop();
+        stopped.send(()).unwrap();
+    });
+    stop.recv_timeout(Duration::from_secs(60)).expect("it ends");
     assert_eq!(Arc::strong_count(&held), 1);
 }
