@@ -77,6 +77,9 @@ pub struct Quarantine {
     /// Held from the look at what was asked before to the order: whoever is told "asked before" can rely on it.
     /// It is when the last command was that can be taken back, in microseconds: no two have the same.
     pub(super) asking: Mutex<u64>,
+    /// Held while some messages expire: a command that expires what is due, and the loop that does, would together take twice as
+    /// much of the disk from everybody else.
+    pub(super) expiring: Mutex<()>,
 }
 
 impl Quarantine {
@@ -118,6 +121,7 @@ impl Quarantine {
             deferred: Tally::default(),
             returning: Mutex::default(),
             asking: Mutex::default(),
+            expiring: Mutex::default(),
         };
         quarantine.settle_pending()?;
         quarantine.settle_requests()?;

@@ -5,6 +5,7 @@ use crate::base::{Fault, Timestamp, UidRanges};
 use crate::mail::{Address, Kept};
 use crate::store::{Located, Reach, Row, TreeId};
 use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// How long messages of a folder are kept, and how many.
@@ -97,6 +98,7 @@ impl Quarantine {
 
     /// Removes these messages, which are due; returns those that were there.
     pub fn expire(&self, kept: Kept, due: &UidRanges) -> Result<Vec<Located>, Fault> {
+        let _one_at_a_time = self.expiring.lock().unwrap_or_else(PoisonError::into_inner);
         self.remove(Reach::All, kept, due, "expired", "retention")
     }
 

@@ -343,7 +343,7 @@ mod tests {
         let time = std::fs::metadata(&new).unwrap().modified().unwrap();
         std::fs::rename(&new, &aside).unwrap();
         std::fs::File::create(&new).unwrap().set_modified(time).unwrap();
-        assert!(!store.sweep_tree(&tree, false).any(), "it is no directory");
+        assert!(!store.sweep_tree(&tree, true).any(), "it is no directory");
         std::fs::remove_file(&new).unwrap();
         std::fs::rename(&aside, &new).unwrap();
         assert_eq!(store.sweep_tree(&tree, false), Swept { gone: 1, ..Swept::default() });
