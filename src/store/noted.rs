@@ -1,23 +1,22 @@
 //! What we know of a directory's modification time, so that other programs' changes are seen without reading it.
 //!
 //! Linux before 6.13 takes it from a clock that ticks every 1 to 10 ms, some file systems from one that ticks every second or two:
-//! two changes within a tick leave the same time. There, what was noted right after a change is in doubt: it may hide a change of
-//! another program, until the directory is read once more (`Store::doubtful`).
+//! two changes within a tick leave the same time. There, what was noted right after a change may hide a change of another program,
+//! and once a minute the directories of which that is so are read once more (`Store::doubtful`).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
-
-/// The longest tick of a file system's clock that is in use: that of FAT.
-const TICK: Duration = Duration::from_secs(2);
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The modification time that was noted of a directory.
 #[derive(Default)]
 pub struct Noted {
     /// In ns.
     time: AtomicU64,
-    /// Another change may have left, or may still leave, the same time.
-    doubt: AtomicBool,
+    /// How often the directory is still to be read, though its time says that it need not be.
+    doubts: AtomicU8,
 }
+
+/// Twice: the tick may still go on at the first time.
+const DOUBTS: u8 = 2;
 
 impl Noted {
     /// The time, in ns.
@@ -25,28 +24,24 @@ impl Noted {
         self.time.load(Ordering::Relaxed)
     }
 
-    /// Notes the time after a change of ours.
+    /// Notes the time after a change of ours. `ticks`: another change may have left, or may still leave, the same.
     pub fn changed(&self, time: u64, ticks: bool) {
         self.time.store(time, Ordering::Relaxed);
-        self.doubt.store(ticks, Ordering::Relaxed);
+        self.doubts.store(if ticks { DOUBTS } else { 0 }, Ordering::Relaxed);
     }
 
-    /// Notes the time before a listing, which resolves the doubt unless the same tick may still go on.
+    /// Notes the time before a listing.
     pub fn listed(&self, time: u64, ticks: bool) {
-        self.time.store(time, Ordering::Relaxed);
-        self.doubt.store(ticks && is_recent(time), Ordering::Relaxed);
+        let before = self.time.swap(time, Ordering::Relaxed);
+        if ticks && before != time {
+            self.doubts.store(DOUBTS, Ordering::Relaxed);
+        }
     }
 
-    /// Whether the time may hide a change.
-    pub fn is_doubtful(&self) -> bool {
-        self.doubt.load(Ordering::Relaxed)
+    /// Whether the directory is to be read though its time says that it need not be; it will be.
+    pub fn take_doubt(&self) -> bool {
+        self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |doubts| doubts.checked_sub(1)).is_ok()
     }
-}
-
-/// Whether a time is less than a tick ago, or ahead of ours.
-fn is_recent(time: u64) -> bool {
-    let since = SystemTime::UNIX_EPOCH + Duration::from_nanos(time);
-    since.elapsed().map_or(true, |age| age < TICK)
 }
 
 #[cfg(test)]
@@ -54,18 +49,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_the_clock_ticks_a_listing_long_after_a_change_resolves_the_doubt() {
+    fn where_the_clock_ticks_each_change_is_looked_behind_twice() {
         let noted = Noted::default();
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-        let (ahead, ago) = (now + 9_000_000_000, now - 9_000_000_000);
-        let mut doubts = Vec::new();
-        for (time, ticks) in [(now, true), (ahead, true), (ago, true), (now, false)] {
-            noted.changed(time, ticks);
-            doubts.push(noted.is_doubtful());
-            noted.listed(time, ticks);
-            doubts.push(noted.is_doubtful());
-            assert_eq!(noted.time(), time);
-        }
-        assert_eq!(doubts, [true, true, true, true, true, false, false, false]);
+        let doubts = |changed: &dyn Fn()| {
+            changed();
+            (0..4).filter(|_| noted.take_doubt()).count()
+        };
+        assert_eq!(doubts(&|| noted.listed(5, true)), 2, "whoever changed it may go on");
+        assert_eq!(doubts(&|| noted.changed(6, true)), 2);
+        assert_eq!(doubts(&|| noted.listed(6, true)), 0);
+        assert_eq!(doubts(&|| noted.listed(7, true)), 2, "a change of somebody else");
+        assert_eq!(doubts(&|| noted.changed(8, false)), 0);
+        assert_eq!(doubts(&|| noted.listed(9, false)), 0);
+        assert_eq!(noted.time(), 9);
     }
 }

@@ -138,9 +138,9 @@ impl Tree {
         modified(&self.half(kept, half)) != self.noted(kept, half).time()
     }
 
-    /// Whether a change of somebody else may be hidden in some half: see `store/noted.rs`.
-    pub fn is_doubtful(&self) -> bool {
-        self.times.as_flattened().iter().any(Noted::is_doubtful)
+    /// Whether a change of somebody else may be hidden in some half: see `store/noted.rs`. Who asks looks at the tree.
+    pub fn take_doubts(&self) -> bool {
+        self.times.as_flattened().iter().filter(|noted| noted.take_doubt()).count() > 0
     }
 
     fn noted(&self, kept: Kept, half: Half) -> &Noted {
