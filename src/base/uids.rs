@@ -82,18 +82,20 @@ impl UidList {
 
     /// The UIDs from `uid` on, ascending.
     pub fn iter_from(&self, uid: u32) -> impl Iterator<Item = u32> + '_ {
+        self.slices_from(uid).flatten().copied()
+    }
+
+    fn slices_from(&self, uid: u32) -> impl Iterator<Item = &[u32]> {
         let at = self.chunks.partition_point(|c| c.last() < uid);
-        let skip = self.chunks.get(at).map_or(0, |c| c.uids.partition_point(|&u| u < uid));
-        self.chunks.iter().skip(at).flat_map(|c| c.uids.iter().copied()).skip(skip)
+        let from = move |c: &Chunk| c.uids.partition_point(|&u| u < uid);
+        self.chunks.iter().skip(at).map(move |c| c.uids.get(from(c)..).unwrap_or_default())
     }
 
     /// The UIDs from `uid` on, ascending, but so many at the most.
     pub fn some_from(&self, uid: u32, most: usize) -> Vec<u32> {
         let mut some = Vec::with_capacity(most.min(self.len() as usize));
-        let at = self.chunks.partition_point(|c| c.last() < uid);
-        for chunk in self.chunks.iter().skip(at) {
-            let from = chunk.uids.partition_point(|&u| u < uid);
-            some.extend(chunk.uids.iter().skip(from).take(most - some.len()));
+        for slice in self.slices_from(uid) {
+            some.extend(slice.iter().take(most - some.len()));
             if some.len() == most {
                 break;
             }

@@ -1,17 +1,24 @@
 //! Modification times, and how well they tell changes apart.
 
 use super::Disk;
+use rustix::fs::Stat;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Changes that a file system's clock is tried with: at least two of them fall into a tick of a millisecond.
 const TRIES: usize = 8;
 
-/// A directory's modification time in ns; 0 when it is not there.
+/// When a name in a directory last changed, in ns since 1970; 0 when that cannot be told.
 pub fn modified(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |m| m.mtime() as u64 * 1_000_000_000 + m.mtime_nsec() as u64)
+    time_of(rustix::fs::stat(path))
+}
+
+/// The same of a directory that is open.
+pub(super) fn time_of(stat: rustix::io::Result<Stat>) -> u64 {
+    let since =
+        |stat: Stat| stat.st_mtime.cast_unsigned().saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec);
+    stat.map_or(0, since)
 }
 
 impl Disk {

@@ -26,10 +26,7 @@ impl Disk {
 impl Directory {
     /// When a name in it last changed, in ns since 1970; 0 when that cannot be told.
     pub fn modified(&self) -> u64 {
-        let since = |stat: rustix::fs::Stat| {
-            stat.st_mtime.cast_unsigned().saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec)
-        };
-        rustix::fs::fstat(&self.file).map_or(0, since)
+        super::clock::time_of(rustix::fs::fstat(&self.file))
     }
 
     /// Gives a file a new name, here or in another directory; fails with `AlreadyExists` when the new name is taken.

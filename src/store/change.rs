@@ -159,20 +159,32 @@ impl Store {
         let wanted = self.uids_in(sight.reach, kept, uids);
         let mut done = Flagged { rows: Vec::with_capacity(wanted.len()), modified: Vec::new() };
         for batch in wanted.chunks(BATCH) {
-            let mut lost = self.set_flags_of(sight.eye, kept, batch, change, &mut done)?;
-            for _ in 1..TRIES {
-                if lost.is_empty() {
-                    break;
-                }
-                let again = self.look_for(kept, &lost)?;
-                lost = self.set_flags_of(sight.eye, kept, &again, change, &mut done)?;
-            }
+            let lost = self.set_flags_of(sight.eye, kept, batch, change, &mut done)?;
+            let again = |uids: Vec<u32>| self.set_flags_of(sight.eye, kept, &uids, change, &mut done);
+            let lost = self.try_again(kept, lost, again)?;
             if let Some(located) = lost.first().and_then(|row| self.locate(kept, row.uid)) {
                 let moving = std::io::Error::other("another program renames it all the time");
                 return Err(Fault::new("change the flags of", located.path, moving));
             }
         }
         Ok(done)
+    }
+
+    /// Looks for files that were not where they should be and does it again with those that are there, a few times; returns
+    /// those that were lost again.
+    fn try_again(
+        &self,
+        kept: Kept,
+        mut lost: Vec<Row>,
+        mut again: impl FnMut(Vec<u32>) -> Result<Vec<Row>, Fault>,
+    ) -> Result<Vec<Row>, Fault> {
+        for _ in 1..TRIES {
+            if lost.is_empty() {
+                break;
+            }
+            lost = again(self.look_for(kept, &lost)?)?;
+        }
+        Ok(lost)
     }
 
     /// Another program renamed or removed files, or a directory that was empty: those that are still there after all.
@@ -288,15 +300,12 @@ impl Store {
     }
 
     fn remove_batch(&self, kept: Kept, batch: &[Located], removed: &mut Vec<Located>) -> Result<(), Fault> {
-        let mut lost = self.remove_some(kept, batch, removed)?;
-        for _ in 1..TRIES {
-            if lost.is_empty() {
-                break;
-            }
-            let again = self.look_for(kept, &lost)?.into_iter().collect();
-            lost = self.remove_some(kept, &self.locate_all(Reach::All, kept, &again), removed)?;
-        }
-        Ok(())
+        let lost = self.remove_some(kept, batch, removed)?;
+        let again = |uids: Vec<u32>| {
+            let located = self.locate_all(Reach::All, kept, &uids.into_iter().collect());
+            self.remove_some(kept, &located, removed)
+        };
+        self.try_again(kept, lost, again).map(|_| ())
     }
 
     /// Returns the rows whose files were not where they should be.
@@ -375,17 +384,14 @@ fn rename_flags(halves: &mut Halves<'_>, row: &Row, name: Name, flags: Flags) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Scratch, clock, store};
+    use super::super::testing::{Scratch, a_tree, clock, deliver, store};
     use super::*;
     use crate::disk::{Disk, Op, Watch};
-    use crate::mail::Address;
     use std::sync::Mutex;
 
     fn caught(store: &Store, count: usize) -> Arc<Tree> {
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        for _ in 0..count {
-            store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
-        }
+        let tree = a_tree(store);
+        (0..count).for_each(|_| drop(deliver(store, &tree)));
         tree
     }
 

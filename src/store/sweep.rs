@@ -195,9 +195,8 @@ fn take(alike: Option<&mut Vec<Seen>>, row: &Row, name: &Name, nobody: impl Fn(u
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Scratch, store};
+    use super::super::testing::{Scratch, a_tree, deliver, store};
     use super::*;
-    use crate::mail::Address;
 
     /// In this time every file system's clock goes on.
     const TICK: std::time::Duration = std::time::Duration::from_millis(50);
@@ -213,7 +212,7 @@ mod tests {
     fn other_hands_add_rename_and_remove() {
         let scratch = Scratch::new("sweep");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let tree = a_tree(&store);
         let mut paths = Vec::new();
         for _ in 0..3 {
             let name = Name::new(store.new_base(), 3);
@@ -253,14 +252,14 @@ mod tests {
     fn our_own_changes_do_not_hide_those_of_other_hands() {
         let scratch = Scratch::new("hidden");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        let tree = a_tree(&store);
+        let delivered = || deliver(&store, &tree);
         let ours: [&dyn Fn(); 4] = [
             &|| {
                 let one = UidRanges::one(1, 1);
                 store.set_flags(Reach::All, Kept::Caught, &one, super::super::Flagging::Add, Flags::FLAGGED).unwrap();
             },
-            &|| drop(deliver()),
+            &|| drop(delivered()),
             &|| drop(store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 1)).unwrap()),
             &|| {
                 let two = UidRanges::one(2, 2);
@@ -268,9 +267,9 @@ mod tests {
             },
         ];
         let cell = store.view(Reach::All, Kept::Caught);
-        deliver();
+        delivered();
         for ours in ours {
-            let theirs = deliver();
+            let theirs = delivered();
             store.sweep_open();
             let cur = tree.half(Kept::Caught, Half::Cur);
             std::fs::rename(&theirs.path, cur.join(format!("{}:2,S", theirs.name))).unwrap();
@@ -286,9 +285,9 @@ mod tests {
     fn a_folder_that_was_asked_for_is_looked_at_once() {
         let scratch = Scratch::new("asked");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
-        let paths = [deliver(), deliver()];
+        let tree = a_tree(&store);
+        let delivered = || deliver(&store, &tree).path;
+        let paths = [delivered(), delivered()];
         std::fs::remove_file(&paths[0]).unwrap();
         assert!(!store.sweep_open().any(), "nobody has asked");
         for path in [&paths[0], &paths[1]] {
@@ -309,11 +308,11 @@ mod tests {
         let scratch = Scratch::new("tick");
         let store = store(scratch.path());
         *store.trees.write().unwrap() = super::super::trees::Trees::new(true);
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
-        let path = deliver();
+        let tree = a_tree(&store);
+        let delivered = || deliver(&store, &tree).path;
+        let path = delivered();
         store.sweep_tree(&tree, true);
-        deliver();
+        delivered();
         let new = tree.half(Kept::Caught, Half::New);
         let time = std::fs::metadata(&new).unwrap().modified().unwrap();
         std::fs::remove_file(path).unwrap();
@@ -330,8 +329,8 @@ mod tests {
     fn a_look_that_failed_is_made_again() {
         let scratch = Scratch::new("failed");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let path = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap().path;
+        let tree = a_tree(&store);
+        let path = deliver(&store, &tree).path;
         store.sweep_tree(&tree, true);
         std::fs::remove_file(path).unwrap();
         let (new, aside) = (tree.half(Kept::Caught, Half::New), scratch.path().join("aside"));
@@ -348,9 +347,9 @@ mod tests {
     fn what_we_took_out_ourselves_is_no_reason_to_read_the_rest_again() {
         let scratch = Scratch::new("taken");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let tree = a_tree(&store);
         for _ in 0..3 {
-            store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+            deliver(&store, &tree);
         }
         store.sweep_tree(&tree, false);
         let is_known = || !tree.differs(Kept::Caught, Half::New);
@@ -365,8 +364,8 @@ mod tests {
     fn a_flag_is_set_where_another_program_removed_the_empty_cur() {
         let scratch = Scratch::new("nocur");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        let tree = a_tree(&store);
+        deliver(&store, &tree);
         std::fs::remove_dir(tree.half(Kept::Caught, Half::Cur)).unwrap();
         let one = UidRanges::one(1, 1);
         let set = || store.set_flags(Reach::All, Kept::Caught, &one, super::super::Flagging::Add, Flags::FLAGGED);
@@ -379,9 +378,9 @@ mod tests {
     fn copies_under_the_same_first_part_of_a_name_are_messages_of_their_own() {
         let scratch = Scratch::new("twins");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let tree = a_tree(&store);
         let cell = store.view(Reach::All, Kept::Caught);
-        let one = store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        let one = deliver(&store, &tree);
         let copy = |flags: &str| one.path.with_file_name(format!("{}{flags}", one.name));
         std::fs::copy(&one.path, copy(":2,S")).unwrap();
         assert_eq!(looked(&store).adopted, 1);
@@ -405,9 +404,9 @@ mod tests {
     fn sizes_in_corrupt_names_do_not_overflow_what_a_view_counts() {
         let scratch = Scratch::new("corrupt");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
+        let tree = a_tree(&store);
         let cell = store.view(Reach::All, Kept::Caught);
-        store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]).unwrap();
+        deliver(&store, &tree);
         for i in 0..2 {
             let name = format!("1700000000.M{i}P1Q1.mx.test,S=18446744073709551615,T=4294967295");
             std::fs::write(tree.half(Kept::Caught, Half::New).join(name), b"Subject: x\r\n\r\n").unwrap();
@@ -420,14 +419,13 @@ mod tests {
     fn an_empty_tree_goes_and_comes_back() {
         let scratch = Scratch::new("empty");
         let store = store(scratch.path());
-        let tree = store.tree_for(&Address::parse("a@x.test").unwrap()).unwrap();
-        let deliver = || store.deliver(&tree, Kept::Caught, Name::new(store.new_base(), 3), &[b"a\r\n"]);
-        deliver().unwrap();
+        let tree = a_tree(&store);
+        deliver(&store, &tree);
         assert!(!store.remove_if_empty(&tree).unwrap());
         store.remove(Reach::All, Kept::Caught, &UidRanges::one(1, 10)).unwrap();
         assert!(store.remove_if_empty(&tree).unwrap());
         assert!(!scratch.path().join("mail/x.test").exists());
-        deliver().unwrap();
+        deliver(&store, &tree);
         assert_eq!(store.view(Reach::All, Kept::Caught).view().list.len(), 1);
     }
 }

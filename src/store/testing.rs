@@ -1,8 +1,9 @@
 //! Help for the tests of this layer and of those above.
 
-use super::{Clock, Store};
+use super::{Clock, Placed, Store, Tree};
 use crate::base::Timestamp;
 use crate::disk::Disk;
+use crate::mail::{Address, Kept, Name};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,4 +43,15 @@ pub fn clock() -> Clock {
 /// A store in a directory.
 pub fn store(path: &Path) -> Store {
     Store::open(Disk::new(path), "mx.test", 7, clock()).expect("the store opens").0
+}
+
+/// The tree of a@x.test.
+pub fn a_tree(store: &Store) -> Arc<Tree> {
+    store.tree_for(&Address::parse("a@x.test").expect("it is an address")).expect("it can be a directory")
+}
+
+/// Delivers a message of three bytes into a tree's Caught.
+pub fn deliver(store: &Store, tree: &Arc<Tree>) -> Placed {
+    let name = Name::new(store.new_base(), 3);
+    store.deliver(tree, Kept::Caught, name, &[b"a\r\n"]).expect("it is stored")
 }
