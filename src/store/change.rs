@@ -2,6 +2,7 @@
 
 use super::catalogue::Row;
 use super::halves::Halves;
+use super::seen::SeenSet;
 use super::{Half, Reach, Sight, Store, Tree, seen_row};
 use crate::base::{Fault, Flags, UidRanges};
 use crate::mail::{Kept, Name};
@@ -219,9 +220,12 @@ impl Store {
             let modseq = self.marks().take_modseq(self.now())?;
             // Those that are gone would be counted as seen for ever.
             let there = uids.iter().filter_map(|&uid| folder.get(uid));
+            let look = || seen.as_deref().map(SeenSet::look);
+            let before = look();
             let (uids, modified): (Vec<_>, Vec<_>) = there
-                .map(|row| seen_row(row, seen.as_deref()))
+                .map(|row| seen_row(row, before.as_ref()))
                 .partition(|row| unchanged_since.is_none_or(|since| row.modseq <= since));
+            drop(before);
             done.modified.extend(modified.iter().map(|row| row.uid));
             let uids: Vec<u32> = uids.iter().map(|row| row.uid).collect();
             if let Some(set) = &seen
@@ -240,7 +244,7 @@ impl Store {
                 let Some(row) = folder.get(uid).copied() else { continue };
                 let new = (how.apply(row.flags, flags) & !own) | (row.flags & own);
                 if new == row.flags {
-                    done.rows.push(seen_row(&row, seen.as_deref()));
+                    done.rows.push(seen_row(&row, look().as_ref()));
                     continue;
                 }
                 match rename_flags(&mut halves, &row, folder.name(&row), new) {
@@ -251,7 +255,7 @@ impl Store {
                         });
                         let after = after.unwrap_or(row);
                         changes.push((row.flags, after));
-                        done.rows.push(seen_row(&after, seen.as_deref()));
+                        done.rows.push(seen_row(&after, look().as_ref()));
                     }
                     Err(fault) if fault.is_missing() => lost.push(row),
                     Err(fault) => {

@@ -62,7 +62,7 @@ use crate::base::{Context, Fault, Flags, Form, Timestamp, UidRanges, limits};
 use crate::disk::Disk;
 use crate::mail::{Address, Kept, Name};
 use marks::Marks;
-use seen::SeenSet;
+use seen::{Look, SeenSet};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -252,9 +252,10 @@ impl Store {
         let Sight { reach, eye } = sight.into();
         let seen = self.seen_set(eye, kept);
         let folder = self.folder(kept);
+        let seen = seen.as_deref().map(SeenSet::look);
         for (low, high) in uids.iter() {
             for row in folder.iter_from(low).take_while(|r| r.uid <= high).filter(|r| reach.covers(r)) {
-                let goes_on = match seen.as_deref() {
+                let goes_on = match &seen {
                     Some(seen) => each(&seen_row(row, Some(seen)), &folder),
                     None => each(row, &folder),
                 };
@@ -299,8 +300,9 @@ impl Store {
         let seen = self.seen_set(eye, kept);
         let own = seen.as_ref().map(|s| s.changed_since(modseq)).unwrap_or_default();
         let folder = self.folder(kept);
+        let seen = seen.as_deref().map(SeenSet::look);
         let mut rows: Vec<Row> =
-            folder.changed_since(modseq).filter(|r| reach.covers(r)).map(|r| seen_row(r, seen.as_deref())).collect();
+            folder.changed_since(modseq).filter(|r| reach.covers(r)).map(|r| seen_row(r, seen.as_ref())).collect();
         for (&uid, &at) in &own {
             match rows.binary_search_by_key(&uid, |r| r.uid) {
                 Ok(i) => {
@@ -310,7 +312,7 @@ impl Store {
                 }
                 Err(i) => {
                     if let Some(row) = folder.get(uid).filter(|r| reach.covers(r)) {
-                        rows.insert(i, Row { modseq: at, ..seen_row(row, seen.as_deref()) });
+                        rows.insert(i, Row { modseq: at, ..seen_row(row, seen.as_ref()) });
                     }
                 }
             }
@@ -367,7 +369,7 @@ impl Store {
                 Ok(file) => {
                     let seen = self.seen_set(eye, kept);
                     let form = if located.name.wire_size.is_some() { Form::Lf } else { Form::Crlf };
-                    let row = seen_row(&located.row, seen.as_deref());
+                    let row = seen_row(&located.row, seen.as_deref().map(SeenSet::look).as_ref());
                     return Ok(Some(Opened { row, name: located.name, file: Arc::new(file), form }));
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -445,7 +447,7 @@ impl Store {
 }
 
 /// A row with `\Seen` as a wide reach has it, and when that changed.
-fn seen_row(row: &Row, seen: Option<&SeenSet>) -> Row {
+fn seen_row(row: &Row, seen: Option<&Look<'_>>) -> Row {
     match seen {
         None => *row,
         Some(set) => {

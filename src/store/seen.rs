@@ -10,13 +10,16 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// One wide scope's `\Seen` in one folder.
 pub struct SeenSet {
     path: PathBuf,
-    state: Mutex<State>,
+    state: RwLock<State>,
 }
+
+/// The set as it is: it does not change while somebody looks.
+pub struct Look<'a>(RwLockReadGuard<'a, State>);
 
 #[derive(Default)]
 struct State {
@@ -51,22 +54,22 @@ impl SeenSet {
             disk.write_whole(&path, text.as_bytes())?;
         }
         let changed = uids.values().map(|(_, at)| *at).max().unwrap_or(0);
-        Ok(SeenSet { path, state: Mutex::new(State { uids, seen, changed, file: None }) })
+        Ok(SeenSet { path, state: RwLock::new(State { uids, seen, changed, file: None }) })
     }
 
-    /// Whether a message is seen, and when that last changed (0: before anybody noted it).
-    pub fn of(&self, uid: u32) -> (bool, u64) {
-        self.lock().uids.get(&uid).copied().unwrap_or_default()
+    /// Looks at the set; for many messages once.
+    pub fn look(&self) -> Look<'_> {
+        Look(self.read())
     }
 
     /// How many messages are seen.
     pub fn count(&self) -> u32 {
-        self.lock().seen
+        self.read().seen
     }
 
     /// How many messages of a list are seen.
     pub fn count_in(&self, list: &UidList) -> u32 {
-        let state = self.lock();
+        let state = self.read();
         let count = if state.uids.len() < list.len() as usize {
             state.uids.iter().filter(|(uid, (seen, _))| *seen && list.seq(**uid).is_some()).count()
         } else {
@@ -77,7 +80,7 @@ impl SeenSet {
 
     /// Marks messages as seen or not; returns those that changed.
     pub fn set(&self, uids: &[u32], seen: bool, modseq: u64) -> Vec<u32> {
-        let mut state = self.lock();
+        let mut state = self.write();
         let mut changed = Vec::new();
         for &uid in uids {
             if state.uids.get(&uid).is_some_and(|(s, _)| *s) != seen {
@@ -96,7 +99,7 @@ impl SeenSet {
 
     /// Forgets messages that are gone.
     pub fn forget(&self, uids: impl Iterator<Item = u32>) {
-        let mut state = self.lock();
+        let mut state = self.write();
         for uid in uids {
             if let Some((true, _)) = state.uids.remove(&uid) {
                 state.seen = state.seen.saturating_sub(1);
@@ -106,7 +109,7 @@ impl SeenSet {
 
     /// Messages whose `\Seen` changed after `modseq`.
     pub fn changed_since(&self, modseq: u64) -> HashMap<u32, u64> {
-        let state = self.lock();
+        let state = self.read();
         if state.changed <= modseq {
             return HashMap::new();
         }
@@ -129,8 +132,19 @@ impl SeenSet {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Look<'_> {
+    /// Whether a message is seen, and when that last changed (0: before anybody noted it).
+    pub fn of(&self, uid: u32) -> (bool, u64) {
+        self.0.uids.get(&uid).copied().unwrap_or_default()
     }
 }
 
@@ -174,7 +188,7 @@ mod tests {
         let list: UidList = (3..=10).collect();
         for again in [false, true] {
             let set = open(&list);
-            assert_eq!([1, 2, 3, 4].map(|uid| set.of(uid).0), [false, false, false, true]);
+            assert_eq!([1, 2, 3, 4].map(|uid| set.look().of(uid).0), [false, false, false, true]);
             let at = if again { 65 } else { 60 };
             assert_eq!(set.changed_since(0), HashMap::from([(3, 65), (4, at)]), "none is above the newest");
             assert_eq!(set.set(&[4], false, 65), [4]);
@@ -190,7 +204,7 @@ mod tests {
         std::fs::create_dir_all(disk.path("state/seen")).unwrap();
         std::fs::write(disk.path("state/seen/global.Caught"), "+1\n+2\n-2\nx\n+3 x\n+9 5\n").unwrap();
         let set = SeenSet::open(&disk, "global", "Caught", &(1..=5).collect(), 100).unwrap();
-        assert_eq!([1, 2, 3].map(|uid| set.of(uid)), [(true, 0), (false, 0), (false, 0)]);
+        assert_eq!([1, 2, 3].map(|uid| set.look().of(uid)), [(true, 0), (false, 0), (false, 0)]);
         assert_eq!(set.count(), 1);
     }
 }
