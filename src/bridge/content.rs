@@ -9,6 +9,7 @@ use super::fields;
 use crate::base::{FileRange, Form, Slice, UidRanges, limits};
 use crate::disk::wire::Reader;
 use crate::imap::content::{Bytes, Content, Row};
+use crate::imap::needle::Needle;
 use crate::imap::outline::Names;
 use crate::imap::search::Depth;
 use crate::imap::signature::Signature;
@@ -378,11 +379,9 @@ impl Content for Message<'_> {
         Ok(self.headed()?.is_some_and(|header| header.pick(names, not, out)))
     }
 
-    fn field_has(&mut self, name: &[u8], value: &str, manner: Manner, depth: Depth) -> io::Result<Option<bool>> {
-        if !fields::keeps(name) {
-            return Ok(None);
-        }
-        let ask = |kept: &[u8]| fields::has(kept, name, value, manner);
+    fn field_has(&mut self, name: &[u8], value: &Needle, manner: Manner, depth: Depth) -> io::Result<Option<bool>> {
+        let Some(number) = fields::number(name) else { return Ok(None) };
+        let ask = |kept: &[u8]| fields::has(kept, number, value, manner);
         if self.fields.is_none() {
             if let Some(found) = self.kept(Shelf::Fields).filter(|found| fields::is_one(found)) {
                 return Ok(ask(&found));
@@ -396,7 +395,7 @@ impl Content for Message<'_> {
     }
 
     fn keeps(&self, name: &[u8]) -> bool {
-        fields::keeps(name)
+        fields::number(name).is_some()
     }
 
     fn signature(&mut self) -> io::Result<Option<Signature>> {

@@ -1,6 +1,7 @@
 //! One stored message, as far as FETCH and SEARCH need it. The bridge implements it over the store and its cache;
 //! tests implement it over a byte string.
 
+use super::needle::Needle;
 use super::outline::Names;
 use super::search::Depth;
 use super::signature::Signature;
@@ -58,7 +59,7 @@ pub trait Content {
 
     /// Whether a field of this name (in lower case) holds a text that was folded in this manner, where that can be told
     /// without the header block and within this depth.
-    fn field_has(&mut self, _name: &[u8], _value: &str, _manner: Manner, _depth: Depth) -> io::Result<Option<bool>> {
+    fn field_has(&mut self, _name: &[u8], _value: &Needle, _manner: Manner, _depth: Depth) -> io::Result<Option<bool>> {
         Ok(None)
     }
 

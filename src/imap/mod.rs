@@ -15,6 +15,7 @@ pub mod fragment;
 pub mod gather;
 pub mod items;
 pub mod mutf7;
+pub mod needle;
 mod notify;
 pub mod objectid;
 pub mod outline;

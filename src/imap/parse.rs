@@ -305,7 +305,7 @@ mod tests {
             let mut wire = b"a SEARCH BODY ".to_vec();
             super::super::write::string(&mut wire, text.as_bytes());
             wire.extend_from_slice(b"\r\n");
-            let key = super::super::search::Key::Body(super::super::search::fold(&text));
+            let key = super::super::search::Key::Body(super::super::search::fold(&text).into());
             let query = super::super::query::Query { key, order: super::super::gather::Order::Mailbox, returns: None };
             prop_assert_eq!(command(&wire).request, Ok(Request::Search { uid: false, query: Box::new(query) }));
         }

@@ -1,5 +1,6 @@
 //! The keys of a search (RFC 3501 6.4.4, 9 `search-key`).
 
+use super::needle::Needle;
 use super::parser::{Parser, Parsing};
 use super::request::Bad;
 use super::search::{Day, Key};
@@ -140,7 +141,7 @@ fn keyword(p: &mut Parser<'_>) -> Parsing<Key> {
     Ok(Flags::by_name(&name).map_or_else(Key::none, Key::Flag))
 }
 
-fn text(p: &mut Parser<'_>, with: &Keys<'_>) -> Parsing<String> {
+fn text(p: &mut Parser<'_>, with: &Keys<'_>) -> Parsing<Needle> {
     p.space()?;
     let text = match with.charset {
         Charset::Utf8 => p.text()?,
@@ -150,7 +151,7 @@ fn text(p: &mut Parser<'_>, with: &Keys<'_>) -> Parsing<String> {
             String::new()
         }
     };
-    Ok(with.manner.fold(&text))
+    Ok(with.manner.fold(&text).into())
 }
 
 /// `nz-number` (RFC 5032 3).

@@ -1,6 +1,7 @@
 //! What SEARCH looks for, and whether a message has it (RFC 3501 6.4.4, RFC 9051 6.4.4).
 
 use super::content::{Content, Row};
+use super::needle::Needle;
 use super::objectid;
 use super::request::Bad;
 use super::sequence::SequenceSet;
@@ -53,12 +54,12 @@ pub enum Key {
         /// Field name, lower-case.
         name: Vec<u8>,
         /// The text.
-        value: String,
+        value: Needle,
     },
     /// The body holds the text.
-    Body(String),
+    Body(Needle),
     /// Header or body hold the text.
-    Text(String),
+    Text(Needle),
     /// Texts in it are compared loosely (RFC 6203 3).
     Fuzzy(Box<Key>),
     /// All of them, cheap ones first.

@@ -4,6 +4,7 @@
 mod tests;
 
 use super::content::Content;
+use super::needle::Needle;
 use super::outline::Names;
 use super::search::{Depth, Key};
 use super::signature::{Maker, Place, Signature};
@@ -11,7 +12,6 @@ use crate::base::{Slice, limits};
 use crate::mail::header::{self, Field};
 use crate::mail::mime::{Kind, Part};
 use crate::mail::{fold, text, words};
-use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::io;
 
@@ -69,7 +69,7 @@ const RECIPIENT: &[u8] = b"x-lazaret-recipient";
 pub(super) fn field_has(
     content: &mut dyn Content,
     name: &[u8],
-    value: &str,
+    value: &Needle,
     manner: Manner,
     depth: Depth,
 ) -> io::Result<Option<bool>> {
@@ -80,7 +80,7 @@ pub(super) fn field_has(
     if manner == Manner::Exact
         && !content.keeps(name)
         && let Some(signature) = content.signature()?
-        && !field_may_be(&signature, name, value)
+        && !field_may_be(&signature, name, value.text())
     {
         return Ok(Some(false));
     }
@@ -110,9 +110,8 @@ fn field_may_be(signature: &Signature, name: &[u8], value: &str) -> bool {
 }
 
 /// The same of a header block. Its first `trace` bytes are the trace: below, a sender may have written anything.
-fn block_has(block: &[u8], trace: u32, name: &[u8], value: &str, manner: Manner) -> bool {
-    let finder = Finder::new(value);
-    texts_of(block, trace, name).any(|text| finder.find(&manner.bytes(text.into())).is_some())
+fn block_has(block: &[u8], trace: u32, name: &[u8], value: &Needle, manner: Manner) -> bool {
+    texts_of(block, trace, name).any(|text| value.is_in(&manner.bytes(text.into())))
 }
 
 /// The decoded texts of the fields in which [`Key::Header`] looks under each of these names, which are in lower case.
@@ -142,13 +141,13 @@ fn is_under(field: &Field<'_>, name: &[u8], trace: u32) -> bool {
 /// is made of the same reading.
 pub(super) fn has(
     content: &mut dyn Content,
-    value: &str,
+    value: &Needle,
     within: Within,
     manner: Manner,
     depth: Depth,
 ) -> io::Result<Option<bool>> {
     let signature = if manner == Manner::Exact { content.signature()? } else { None };
-    if signature.as_ref().is_some_and(|signature| !within.may_have(signature, value)) {
+    if signature.as_ref().is_some_and(|signature| !within.may_have(signature, value.text())) {
         return Ok(Some(false));
     }
     if depth == Depth::AtHand {
@@ -160,11 +159,10 @@ pub(super) fn has(
     reading_has(content, value, within, manner).map(Some)
 }
 
-fn reading_has(content: &mut dyn Content, value: &str, within: Within, manner: Manner) -> io::Result<bool> {
-    let finder = Finder::new(value);
+fn reading_has(content: &mut dyn Content, value: &Needle, within: Within, manner: Manner) -> io::Result<bool> {
     let mut has = false;
     each_text(content, within, manner, &mut |_, text| {
-        has = finder.find(text).is_some();
+        has = value.is_in(text);
         !has
     })?;
     Ok(has)
@@ -178,11 +176,10 @@ pub fn sign(content: &mut dyn Content) -> io::Result<()> {
     Ok(())
 }
 
-fn sign_and_look(content: &mut dyn Content, value: &str, within: Within) -> io::Result<bool> {
-    let finder = Finder::new(value);
+fn sign_and_look(content: &mut dyn Content, value: &Needle, within: Within) -> io::Result<bool> {
     let mut has = false;
     let signed = sign_each(content, &mut |place, text| {
-        has = has || within.covers(place) && finder.find(text).is_some();
+        has = has || within.covers(place) && value.is_in(text);
     });
     match signed {
         // Whoever stops where the text is found would not have come to what cannot be read.
@@ -290,8 +287,7 @@ fn scored(key: &Key, content: &mut dyn Content, manner: Manner) -> io::Result<Op
     let block = content.header()?;
     let trace = content.row().trace;
     let whole_field = |name: &[u8]| block_has(&block, trace, name, value, Manner::Loose);
-    let finder = Finder::new(value);
-    let any_field = || !each_field(&block, Manner::Loose, &mut |_, text| finder.find(text).is_none());
+    let any_field = || !each_field(&block, Manner::Loose, &mut |_, text| !value.is_in(text));
     let place = match key {
         Key::Header { name, .. } if name != b"subject" => 80,
         Key::Header { .. } | Key::Text(_) if whole_field(b"subject") => 100,

@@ -101,7 +101,7 @@ fn loosely(key: Key) -> Key {
 }
 
 fn field(name: &str, value: &str) -> Key {
-    loosely(Key::Header { name: name.to_lowercase().into_bytes(), value: fold::loose(value) })
+    loosely(Key::Header { name: name.to_lowercase().into_bytes(), value: fold::loose(value).into() })
 }
 
 fn any_field(names: &[&str], value: &str) -> Key {
@@ -110,7 +110,7 @@ fn any_field(names: &[&str], value: &str) -> Key {
 
 fn key(piece: &Piece) -> Option<Key> {
     let words = |value: &str| {
-        let body = loosely(Key::Body(fold::loose(value)));
+        let body = loosely(Key::Body(fold::loose(value).into()));
         let names = ["from", "to", "cc", "subject", "x-lazaret-sender", "x-lazaret-reason"];
         Key::or(names.iter().map(|name| field(name, value)).chain([body]).collect())
     };
@@ -124,7 +124,7 @@ fn key(piece: &Piece) -> Option<Key> {
         "to" => any_field(&["to", "cc", "x-lazaret-recipient"], value),
         "subject" => field("subject", value),
         "reason" => field("x-lazaret-reason", value),
-        "text" => loosely(Key::Body(fold::loose(value))),
+        "text" => loosely(Key::Body(fold::loose(value).into())),
         "header" => match value.split_once('=') {
             Some((name, value)) => field(name, value),
             None => field(value, ""),
