@@ -152,6 +152,15 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Looks at what one of the caches keeps of it; `None`: nothing, or `ask` can make nothing of it.
+    fn peek<T>(&mut self, shelf: Shelf, ask: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+        let cache = shelf.of(self.store);
+        match &mut self.among {
+            Some((among, nth)) => ask(cache.peek(*nth, self.row.size, among.window(shelf))?),
+            None => ask(&cache.get(self.key, self.row.size)?),
+        }
+    }
+
     /// Gives one of the caches something; of one of many, when all have been looked at.
     fn put(&mut self, shelf: Shelf, made: Slice) {
         match &mut self.among {
@@ -383,8 +392,9 @@ impl Content for Message<'_> {
         let Some(number) = fields::number(name) else { return Ok(None) };
         let ask = |kept: &[u8]| fields::has(kept, number, value, manner);
         if self.fields.is_none() {
-            if let Some(found) = self.kept(Shelf::Fields).filter(|found| fields::is_one(found)) {
-                return Ok(ask(&found));
+            let at_hand = self.peek(Shelf::Fields, |kept| fields::is_one(kept).then(|| ask(kept)));
+            if let Some(answer) = at_hand {
+                return Ok(answer);
             }
             if depth == Depth::AtHand {
                 return Ok(None);

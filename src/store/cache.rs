@@ -33,6 +33,7 @@ use event_listener::{Event, EventListener};
 use index::Index;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -106,13 +107,30 @@ impl Cache {
     /// What was kept of the message with this [`Base::key`](crate::mail::name::Base::key) and this size (in wire form).
     pub fn get(&self, key: u64, size: u64) -> Option<Slice> {
         let (number, at) = split(self.index().get(key)?);
-        record::payload(&record::read(&*self.file(number)?, at)?.into(), key, size)
+        let record = record::read(&*self.file(number)?, at)?;
+        let payload = record::payload(&record, key, size)?;
+        Slice::of(&Arc::new(record), payload)
     }
 
     /// The same of one of the messages that the window expects. Records that lie together are read together.
     pub fn look(&self, nth: usize, size: u64, window: &mut Window) -> Option<Slice> {
+        let (bytes, payload) = self.find(nth, size, window)?;
+        Slice::of(bytes, payload)
+    }
+
+    /// The same for a glance that needs it no longer than the window stands still.
+    pub fn peek<'a>(&self, nth: usize, size: u64, window: &'a mut Window) -> Option<&'a [u8]> {
+        let (bytes, payload) = self.find(nth, size, window)?;
+        bytes.get(payload)
+    }
+
+    /// A payload's buffer, and where it lies in it.
+    fn find<'a>(&self, nth: usize, size: u64, window: &'a mut Window) -> Option<(&'a Arc<Vec<u8>>, Range<usize>)> {
         let (number, at) = split(self.place(nth, window)?);
-        record::payload(&window.record(number, at, || self.file(number))?, *window.keys.get(nth)?, size)
+        let key = *window.keys.get(nth)?;
+        let (bytes, record) = window.record(number, at, || self.file(number))?;
+        let payload = record::payload(bytes.get(record.clone())?, key, size)?;
+        Some((bytes, record.start + payload.start..record.start + payload.end))
     }
 
     /// Whether there may be something of one of the messages that the window expects.

@@ -5,9 +5,9 @@
 //! ```
 //! Numbers are little-endian; the length counts all but the zeros; the checksum covers what stands behind it.
 
-use crate::base::Slice;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Records begin at multiples of it, so that a place fits into 32 bits.
@@ -86,10 +86,10 @@ pub fn proven(bytes: &[u8]) -> Option<&[u8]> {
     (number(record, 4)? == crc32fast::hash(record.get(8..)?)).then_some(record)
 }
 
-/// The payload of a proven record, if it is this message's.
-pub fn payload(record: &Slice, key: u64, size: u64) -> Option<Slice> {
+/// Where the payload of a proven record lies in it, if it is this message's.
+pub fn payload(record: &[u8], key: u64, size: u64) -> Option<Range<usize>> {
     let is_its = long(record, 16)? == key && long(record, 24)? == size;
-    if is_its { record.part(HEAD..record.len()) } else { None }
+    is_its.then_some(HEAD..record.len())
 }
 
 /// Reads until the buffer is full or the file ends.

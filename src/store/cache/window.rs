@@ -3,6 +3,7 @@
 use super::record;
 use crate::base::Slice;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What is read at once.
@@ -22,6 +23,8 @@ pub struct Window {
     segment: Option<(u32, Arc<File>)>,
     start: u64,
     bytes: Arc<Vec<u8>>,
+    /// A record that was read for itself.
+    alone: Arc<Vec<u8>>,
     /// Where the record before began.
     last: u64,
     /// What is to be kept of messages, by key and size.
@@ -41,9 +44,14 @@ impl Window {
         self.gathered.push((key, size, payload));
     }
 
-    /// The record at this offset of a segment, proven. `open` gives the segment's file, unless it is the one of the record
-    /// before: a segment that was removed meanwhile still says what it said.
-    pub(super) fn record(&mut self, number: u32, at: u64, open: impl FnOnce() -> Option<Arc<File>>) -> Option<Slice> {
+    /// The record at this offset of a segment, proven: a buffer, and where it lies in it. `open` gives the segment's file,
+    /// unless it is the one of the record before: a segment that was removed meanwhile still says what it said.
+    pub(super) fn record(
+        &mut self,
+        number: u32,
+        at: u64,
+        open: impl FnOnce() -> Option<Arc<File>>,
+    ) -> Option<(&Arc<Vec<u8>>, Range<usize>)> {
         let is_same = self.segment.as_ref().is_some_and(|(known, _)| *known == number);
         if !is_same {
             (self.segment, self.start) = (Some((number, open()?)), 0);
@@ -65,11 +73,12 @@ impl Window {
         }
         // It may have been appended, or be longer, than what was read.
         if !has(&self.bytes, self.start, at) {
-            return record::read(file, at).map(Slice::from);
+            self.alone = Arc::new(record::read(file, at)?);
+            return Some((&self.alone, 0..self.alone.len()));
         }
         let len = record::proven(within(&self.bytes, self.start, at)?)?.len();
         let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
-        Slice::of(&self.bytes, from..from + len)
+        Some((&self.bytes, from..from + len))
     }
 }
 
