@@ -1,7 +1,7 @@
 //! How long one answer may take.
 
 use crate::base::Timestamp;
-use crate::store::Store;
+use crate::store::{Serving, Store};
 use std::time::Duration;
 
 /// How long one piece of a listing may take.
@@ -20,12 +20,14 @@ pub struct Turn<'a> {
     began: Timestamp,
     time: Duration,
     asked: usize,
+    /// Work that can wait lets it pass.
+    _serving: Serving<'a>,
 }
 
 impl<'a> Turn<'a> {
     /// It begins now.
     pub fn new(store: &'a Store) -> Self {
-        Turn { store, began: store.now(), time: SLICE, asked: 0 }
+        Turn { store, began: store.now(), time: SLICE, asked: 0, _serving: store.served().begin() }
     }
 
     /// That of a search begins now.

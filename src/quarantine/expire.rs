@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+/// Messages that one step of expiry removes: others are disturbed by it for some milliseconds.
+pub const EXPIRED_AT_ONCE: usize = 16;
+
 /// How long messages of a folder are kept, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
@@ -96,9 +99,11 @@ impl Quarantine {
         due
     }
 
-    /// Removes these messages, which are due; returns those that were there.
+    /// Removes these messages, which are due, as soon as nobody is served; returns those that were there. Called for
+    /// [`EXPIRED_AT_ONCE`] at a time.
     pub fn expire(&self, kept: Kept, due: &UidRanges) -> Result<Vec<Located>, Fault> {
         let _one_at_a_time = self.expiring.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.served().let_pass();
         self.remove(Reach::All, kept, due, "expired", "retention")
     }
 

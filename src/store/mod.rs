@@ -40,6 +40,7 @@ mod place;
 pub mod repeats;
 pub mod scan;
 pub mod seen;
+mod served;
 pub mod subscriptions;
 mod sweep;
 mod tally;
@@ -53,6 +54,7 @@ pub use cache::Cache;
 pub use catalogue::{Folder, Row, Spelling};
 pub use change::{Flagged, Flagging, Located};
 pub use place::{Placed, dovecot_keywords};
+pub use served::{Served, Serving};
 pub use tally::Tally;
 pub use trees::{DomainId, Half, Tree, TreeId};
 pub use views::{Reach, Sight, View, ViewCell, Views};
@@ -89,6 +91,7 @@ pub struct Store {
     folders: [RwLock<Folder>; 4],
     views: Views,
     seen: Mutex<HashMap<(Reach, Kept), Arc<SeenSet>>>,
+    served: Served,
     cache: Cache,
     headers: Cache,
     fields: Cache,
@@ -112,6 +115,11 @@ impl Store {
     /// The data directory's files.
     pub fn disk(&self) -> &Disk {
         &self.disk
+    }
+
+    /// Who is served now.
+    pub fn served(&self) -> &Served {
+        &self.served
     }
 
     /// What was learned from parsing messages.

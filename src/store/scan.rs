@@ -9,7 +9,7 @@ use super::history::{Figures, History};
 use super::listing::{Listed, Listing, Seen};
 use super::marks::{Found, Marks};
 use super::trees::{Trees, address_of};
-use super::{Cache, Clock, Half, Reach, Store, Tree, TreeId, Views};
+use super::{Cache, Clock, Half, Reach, Served, Store, Tree, TreeId, Views};
 use crate::base::{Context, Fault, UidRanges};
 use crate::disk::Disk;
 use crate::mail::Kept;
@@ -80,6 +80,7 @@ impl Store {
             trees: RwLock::new(trees),
             folders: std::array::from_fn(|_| RwLock::new(Folder::new(&host))),
             seen: Mutex::default(),
+            served: Served::default(),
         };
         store.fill(files, past, now, &mut report)?;
         Ok((store, report))

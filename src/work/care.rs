@@ -4,6 +4,7 @@ use crate::base::{Timestamp, UidRanges, limits};
 use crate::mail::Kept;
 use crate::net::{Pools, Stop};
 use crate::quarantine::Quarantine;
+use crate::quarantine::expire::EXPIRED_AT_ONCE;
 use crate::store::{Cache, Store};
 use smol::Timer;
 use std::sync::Arc;
@@ -17,8 +18,6 @@ const ALL: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// How often expiry is looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
-/// Messages that one step of expiry removes; between two steps others get their turn.
-const STEP: usize = 64;
 /// Messages that one job parses for the cache: a few milliseconds.
 const WISHES: usize = 16;
 /// Stored messages gather for so long before they are parsed for the cache.
@@ -159,7 +158,7 @@ async fn expire_once(quarantine: &Arc<Quarantine>, stop: &Stop) {
     for kept in Kept::ALL {
         let due = on_disk(quarantine, move |q| q.due(kept, now)).await;
         let uids: Vec<u32> = due.iter().flat_map(|(low, high)| low..=high).collect();
-        for step in uids.chunks(STEP) {
+        for step in uids.chunks(EXPIRED_AT_ONCE) {
             if stop.is_stopped() {
                 return;
             }

@@ -6,15 +6,13 @@ use super::{Answer, Failure, JOURNAL_DAYS, Tell, Why, hand};
 use crate::base::{Timestamp, UidRanges};
 use crate::mail::Kept;
 use crate::quarantine::act::{is_left, verb_word};
+use crate::quarantine::expire::EXPIRED_AT_ONCE;
 use crate::quarantine::folders::{Folder, Verb};
 use crate::quarantine::{Failed, Quarantine};
 use crate::work::intake::{self, NotFiled};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
-
-/// Messages of one step of expiry.
-const STEP: usize = 64;
 
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +183,7 @@ pub(super) fn expire(quarantine: &Quarantine, dry_run: bool, tell: Tell) -> Resu
     let mut emptied = HashMap::new();
     for kept in Kept::ALL {
         let due: Vec<u32> = quarantine.due(kept, now).iter().flat_map(|(low, high)| low..=high).collect();
-        for step in due.chunks(STEP) {
+        for step in due.chunks(EXPIRED_AT_ONCE) {
             let mut lines = Vec::with_capacity(step.len());
             for &uid in step {
                 if let Some((located, read)) = Beginning::read(quarantine, kept, uid)? {
