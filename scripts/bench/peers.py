@@ -46,16 +46,21 @@ def machine():
     return f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, {memory} GB, Linux {platform.release()}"
 
 
-def anonymous(pid):
-    """Bytes of memory that are no file's, of a process and all below it."""
+def memory(pid, which):
+    """Bytes of memory of a process and all below it, as the kernel calls them (proc(5), `status`)."""
     total = 0
     for one in imapload.tree(pid):
         try:
             with open(f"/proc/{one}/status") as status:
-                total += int(re.search(r"RssAnon:\s+(\d+)", status.read())[1]) * 1024
+                total += int(re.search(rf"{which}:\s+(\d+)", status.read())[1]) * 1024
         except (OSError, TypeError):
             pass
     return total
+
+
+def anonymous(pid):
+    """Bytes of memory that are no file's, of a process and all below it."""
+    return memory(pid, "RssAnon")
 
 
 def ready(port, patience=600):
@@ -74,6 +79,11 @@ def ready(port, patience=600):
 
 class Server:
     pid = None
+    #: Bytes of memory in use at once, at the most, its program and libraries included, of those processes that lived to a stop.
+    peak = 0
+
+    def note_peak(self):
+        self.peak = max(self.peak, memory(self.pid, "VmHWM"))
 
     def alone(self):
         """Nothing else may answer in its place."""
@@ -125,6 +135,7 @@ class Lazaret(Server):
 
     def stop(self):
         if self.process:
+            self.note_peak()
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(120)
             self.process = None
@@ -177,6 +188,9 @@ class Dovecot(Server):
             return ""
 
     def stop(self):
+        if self.pid:
+            self.note_peak()
+        self.pid = None
         self.script("stop")
 
     def fill(self):
