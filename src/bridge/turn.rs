@@ -103,6 +103,9 @@ mod tests {
         assert!(!turn.is_over(), "a second has passed, and nothing was done");
         assert!((1..STRIDE).any(|_| turn.is_over()));
         assert_eq!((turn.left(), Turn::of_search(&store).left() < SEARCH), (Duration::ZERO, true));
+        assert_eq!(store.served().count(), 1);
+        drop(turn);
+        assert_eq!(store.served().count(), 0, "work that can wait waits no longer");
     }
 
     #[test]

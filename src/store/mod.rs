@@ -249,7 +249,7 @@ impl Store {
     }
 
     /// Calls `each` with every row within the ranges that is seen, ascending, while it says to go on. Flags are as the
-    /// account sees them. `each` must be quick: the folder is locked.
+    /// account sees them. `each` must be quick and take no lock: the folder is locked, and a wide scope's `\Seen`.
     pub fn rows(
         &self,
         sight: impl Into<Sight>,

@@ -3,9 +3,6 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a step of such work waits at the most: those who are served all the time must not stop it for ever.
-const MOST: Duration = Duration::from_millis(100);
-
 /// Those for whom something is looked for or listed now.
 #[derive(Default)]
 pub struct Served {
@@ -23,10 +20,17 @@ impl Served {
         Serving(self)
     }
 
-    /// Waits until nobody is served, a tenth of a second at the most. Called between steps of work that can wait.
-    pub fn let_pass(&self) {
-        let waited = self.nobody.wait_timeout_while(self.lock(), MOST, |count| *count > 0);
+    /// Waits until nobody is served, and `most` at the most: those who are served all the time must not stop others for ever.
+    /// Called between steps of work that can wait.
+    pub fn let_pass(&self, most: Duration) {
+        let waited = self.nobody.wait_timeout_while(self.lock(), most, |count| *count > 0);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// How many are served.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        *self.lock()
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -50,25 +54,32 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::thread;
 
+    /// Longer than any test may take.
+    const LONG: Duration = Duration::from_secs(60);
+
     #[test]
-    fn whoever_can_wait_waits_for_the_last_and_not_for_ever() {
+    fn whoever_can_wait_is_woken_when_the_last_has_gone() {
         let served = Served::default();
-        served.let_pass();
+        served.let_pass(LONG);
         let (first, second) = (served.begin(), served.begin());
         let (said, heard) = channel();
         thread::scope(|scope| {
             scope.spawn(|| {
-                served.let_pass();
-                said.send("nobody stops it for ever").ok();
-                served.let_pass();
-                said.send("all have gone").ok();
+                served.let_pass(LONG);
+                said.send(()).ok();
             });
             drop(first);
-            assert!(heard.recv_timeout(MOST / 4).is_err(), "one is left");
-            assert_eq!(heard.recv(), Ok("nobody stops it for ever"));
+            assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "one is left");
             drop(second);
-            assert_eq!(heard.recv(), Ok("all have gone"));
+            assert_eq!(heard.recv_timeout(LONG / 2), Ok(()));
         });
-        assert_eq!(*served.lock(), 0);
+        assert_eq!(served.count(), 0);
+    }
+
+    #[test]
+    fn nobody_stops_it_for_ever() {
+        let served = Served::default();
+        let _serving = served.begin();
+        served.let_pass(Duration::from_millis(1));
     }
 }

@@ -190,7 +190,7 @@ pub(super) fn expire(quarantine: &Quarantine, dry_run: bool, tell: Tell) -> Resu
                     lines.push(describe::message(quarantine, kept, &located, &read));
                 }
             }
-            if !dry_run {
+            if !dry_run && !lines.is_empty() {
                 let removed = quarantine.expire(kept, &step.iter().copied().collect())?;
                 emptied.extend(removed.into_iter().map(|message| (message.tree.id, message.tree)));
             }

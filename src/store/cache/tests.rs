@@ -307,6 +307,7 @@ fn a_window_finds_what_a_single_look_finds() {
             window.expect(some.iter().map(|n| key(&format!("id{n}"))));
             for (nth, &n) in some.iter().enumerate() {
                 assert_eq!(cache.look(nth, n as u64, &mut window).as_deref(), Some(text(n).as_slice()), "{n}");
+                assert_eq!(cache.peek(nth, n as u64, &mut window), Some(text(n).as_slice()), "{n}");
                 if n > 500 {
                     // It goes where the window ended when it was read.
                     cache.put(key(&format!("id{n}")), n as u64, &text(n));
