@@ -190,6 +190,7 @@ pub(super) fn expire(quarantine: &Quarantine, dry_run: bool, tell: Tell) -> Resu
                     lines.push(describe::message(quarantine, kept, &located, &read));
                 }
             }
+            // The server's own expiry may have been here before: there is nothing left to wait for.
             if !dry_run && !lines.is_empty() {
                 let removed = quarantine.expire(kept, &step.iter().copied().collect())?;
                 emptied.extend(removed.into_iter().map(|message| (message.tree.id, message.tree)));
