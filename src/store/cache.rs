@@ -2,7 +2,8 @@
 //!
 //! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
 //! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
-//! record can not be stale, since a message never changes and the key of its id and its size in the record are compared. Nothing is
+//! record can not be stale, since a message never changes and the key of its id and its size in the record are compared. The
+//! checksum is reckoned when a record is first read, and again after the caches were looked after, once an hour. Nothing is
 //! synced. What the bytes of a record mean is the caller's affair. A store has several, which differ in that alone, so
 //! that what is looked at together lies together: what parsing gave, the header blocks, the few fields that most searches look
 //! at, and what tells which texts a message cannot hold.
@@ -21,6 +22,7 @@
 
 mod index;
 mod record;
+mod segment;
 mod tend;
 #[cfg(test)]
 mod tests;
@@ -31,19 +33,20 @@ use crate::disk::Disk;
 use crate::mail::Kept;
 use event_listener::{Event, EventListener};
 use index::Index;
+use segment::Segment;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use window::Window;
 
-/// Bytes of one segment, at the most: 2^22 places of 16 bytes.
+/// Bytes of one segment, at the most: 2^20 places of 64 bytes.
 const SEGMENT: u64 = 1 << 26;
-/// Segments, at the most: the other 10 bits of a place. 64 GB in all.
-const SEGMENTS: u32 = 1 << 10;
+/// Segments, at the most: the other 12 bits of a place. 256 GB in all.
+const SEGMENTS: u32 = 1 << 12;
 /// Bytes of records that are gathered before they are written; with the record that is then the last, they fit into a segment.
 const AT_ONCE: usize = 1 << 20;
 /// Where the first record lies. Not at 0, since place 0 is none.
@@ -55,37 +58,33 @@ pub struct Cache {
     directory: PathBuf,
     ready: AtomicBool,
     tail: Mutex<Tail>,
-    segments: RwLock<Vec<Option<Segment>>>,
+    segments: RwLock<Vec<Option<Arc<Segment>>>>,
     index: RwLock<Index>,
     moving: Mutex<Option<tend::Moving>>,
     wishes: Mutex<VecDeque<(Kept, u32)>>,
     wished: Event,
 }
 
-/// One file, open as long as it is used: what is in it stays readable when the name is removed.
-struct Segment {
-    file: Arc<File>,
-    /// Records in it, of whatever message.
-    records: AtomicU32,
-}
-
 /// Where the next record is written.
 #[derive(Default)]
 struct Tail {
-    segment: Option<(u32, Arc<File>)>,
+    segment: Option<(u32, Arc<Segment>)>,
     end: u64,
+    /// The number that the next segment has, unless it is taken. They go round: what found a place before its segment went
+    /// must not find another record there.
+    next: u32,
     /// Writing failed; it is tried again when the cache is looked after.
     failed: bool,
 }
 
 /// Where a record lies, in 32 bits.
 fn place(number: u32, at: u64) -> u32 {
-    number << 22 | (at / record::UNIT) as u32
+    number << 20 | (at / record::UNIT) as u32
 }
 
 /// Segment and offset of a place.
 fn split(place: u32) -> (u32, u64) {
-    (place >> 22, u64::from(place & ((1 << 22) - 1)) * record::UNIT)
+    (place >> 20, u64::from(place & ((1 << 20) - 1)) * record::UNIT)
 }
 
 impl Cache {
@@ -107,7 +106,7 @@ impl Cache {
     /// What was kept of the message with this [`Base::key`](crate::mail::name::Base::key) and this size (in wire form).
     pub fn get(&self, key: u64, size: u64) -> Option<Slice> {
         let (number, at) = split(self.index().get(key)?);
-        let record = record::read(&*self.file(number)?, at)?;
+        let record = record::read(&self.segment(number)?.file, at)?;
         let payload = record::payload(&record, key, size)?;
         Slice::of(&Arc::new(record), payload)
     }
@@ -128,7 +127,7 @@ impl Cache {
     fn find<'a>(&self, nth: usize, size: u64, window: &'a mut Window) -> Option<(&'a Arc<Vec<u8>>, Range<usize>)> {
         let (number, at) = split(self.place(nth, window)?);
         let key = *window.keys.get(nth)?;
-        let (bytes, record) = window.record(number, at, || self.file(number))?;
+        let (bytes, record) = window.record(number, at, || self.segment(number))?;
         let payload = record::payload(bytes.get(record.clone())?, key, size)?;
         Some((bytes, record.start + payload.start..record.start + payload.end))
     }
@@ -146,8 +145,8 @@ impl Cache {
         *window.places.get(nth)?
     }
 
-    fn file(&self, number: u32) -> Option<Arc<File>> {
-        Some(self.segments().get(number as usize)?.as_ref()?.file.clone())
+    fn segment(&self, number: u32) -> Option<Arc<Segment>> {
+        self.segments().get(number as usize)?.clone()
     }
 
     /// Keeps something of a message, if that is possible.
@@ -222,18 +221,16 @@ impl Cache {
             return;
         }
         let mut tail = self.tail();
-        let Some((number, file)) = self.room(&mut tail, bytes.len() as u64) else { return };
+        let Some((number, segment)) = self.room(&mut tail, bytes.len() as u64) else { return };
         let at = tail.end;
-        if let Err(error) = file.write_all_at(bytes, at) {
+        if let Err(error) = segment.file.write_all_at(bytes, at) {
             // What was half written lies behind the end: the next record overwrites it.
             tail.failed = true;
             log::warn!("cannot write to {}: {error}; the cache waits an hour", self.directory.display());
             return;
         }
         tail.end = at + bytes.len() as u64;
-        if let Some(Some(segment)) = self.segments().get(number as usize) {
-            segment.records.fetch_add(keys.len() as u32, Ordering::Relaxed);
-        }
+        segment.records.fetch_add(keys.len() as u32, Ordering::Relaxed);
         let mut index = self.index_mut();
         for &(key, offset) in keys {
             index.set(key, place(number, at + offset));
@@ -241,35 +238,33 @@ impl Cache {
     }
 
     /// The segment with room for so many bytes at the tail's end; a new one if need be.
-    fn room(&self, tail: &mut Tail, len: u64) -> Option<(u32, Arc<File>)> {
+    fn room(&self, tail: &mut Tail, len: u64) -> Option<(u32, Arc<Segment>)> {
         if tail.failed {
             return None;
         }
-        if tail.segment.as_ref().is_some_and(|(_, file)| is_removed(file)) {
+        if tail.segment.as_ref().is_some_and(|(_, segment)| is_removed(&segment.file)) {
             self.drop_removed(tail);
         }
         if tail.segment.is_none() || tail.end + len > SEGMENT {
-            tail.segment = self.create();
+            tail.segment = self.create(tail.next);
             tail.end = START;
             tail.failed = tail.segment.is_none();
+            tail.next = tail.segment.as_ref().map_or(tail.next, |(number, _)| number + 1);
         }
         tail.segment.clone()
     }
 
-    /// A new segment with the lowest free number. The tail is locked, so nobody else takes that number.
-    fn create(&self) -> Option<(u32, Arc<File>)> {
+    /// A new segment with the first free number from `next` on. The tail is locked, so nobody else takes that number.
+    fn create(&self, next: u32) -> Option<(u32, Arc<Segment>)> {
         // As much as doors ask for by default: mail has the better claim to what is left.
         if self.disk.space().is_some_and(|(free, all)| free.saturating_mul(20) < all) {
             return None;
         }
-        let number = {
-            let segments = self.segments();
-            segments.iter().position(Option::is_none).unwrap_or(segments.len()) as u32
-        };
-        if number >= SEGMENTS {
+        let free = (0..SEGMENTS).map(|ahead| (next + ahead) % SEGMENTS).find(|&number| self.segment(number).is_none());
+        let Some(number) = free else {
             log::warn!("{} is full", self.directory.display());
             return None;
-        }
+        };
         let file = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).and_then(|()| {
             let path = self.path(number);
             let mut options = File::options();
@@ -277,9 +272,9 @@ impl Cache {
         });
         match file {
             Ok(file) => {
-                let file = Arc::new(file);
-                self.publish(number, Segment { file: file.clone(), records: AtomicU32::new(0) });
-                Some((number, file))
+                let segment = Arc::new(Segment::new(file, 0));
+                self.publish(number, segment.clone());
+                Some((number, segment))
             }
             Err(error) => {
                 log::warn!("cannot write to {}: {error}; the cache waits an hour", self.directory.display());
@@ -288,7 +283,7 @@ impl Cache {
         }
     }
 
-    fn publish(&self, number: u32, segment: Segment) {
+    fn publish(&self, number: u32, segment: Arc<Segment>) {
         let mut segments = self.segments_mut();
         if segments.len() <= number as usize {
             segments.resize_with(number as usize + 1, || None);
@@ -305,7 +300,7 @@ impl Cache {
                 *segment = None;
             }
         }
-        if tail.segment.as_ref().is_some_and(|(_, file)| is_removed(file)) {
+        if tail.segment.as_ref().is_some_and(|(_, segment)| is_removed(&segment.file)) {
             tail.segment = None;
         }
     }
@@ -318,11 +313,11 @@ impl Cache {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn segments(&self) -> RwLockReadGuard<'_, Vec<Option<Segment>>> {
+    fn segments(&self) -> RwLockReadGuard<'_, Vec<Option<Arc<Segment>>>> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn segments_mut(&self) -> RwLockWriteGuard<'_, Vec<Option<Segment>>> {
+    fn segments_mut(&self) -> RwLockWriteGuard<'_, Vec<Option<Arc<Segment>>>> {
         self.segments.write().unwrap_or_else(PoisonError::into_inner)
     }
 

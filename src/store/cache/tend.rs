@@ -1,13 +1,14 @@
 //! Reading the segments at start, and getting rid of those of which little is left.
 
 use super::index::Key;
-use super::{Cache, SEGMENT, SEGMENTS, START, Segment, Tail, place, record, split};
+use super::segment::Segment;
+use super::{Cache, SEGMENT, SEGMENTS, START, Tail, place, record, split};
 use crate::base::UidRanges;
 use crate::mail::Kept;
 use crate::store::{Reach, Store};
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// Bytes of a segment that one step looks through.
@@ -43,7 +44,7 @@ impl Cache {
 
     fn load_one(&self, tail: &mut Tail, number: u32) -> std::io::Result<()> {
         let path = self.path(number);
-        let file = Arc::new(File::options().read(true).write(true).open(&path)?);
+        let file = File::options().read(true).write(true).open(&path)?;
         // Nothing is found in it before it is published. One by one: a list of all would be most of what a start leaves behind.
         let mut records = 0;
         let end = walk(&file, START, |at, head| {
@@ -54,11 +55,13 @@ impl Cache {
         if records == 0 {
             return std::fs::remove_file(path);
         }
-        self.publish(number, Segment { file: file.clone(), records: AtomicU32::new(records) });
+        let segment = Arc::new(Segment::new(file, records));
+        self.publish(number, segment.clone());
+        tail.next = number + 1;
         // The last one goes on. What follows its last good record must not be taken for records later.
         if end < SEGMENT {
-            file.set_len(end)?;
-            (tail.segment, tail.end) = (Some((number, file)), end);
+            segment.file.set_len(end)?;
+            (tail.segment, tail.end) = (Some((number, segment)), end);
         }
         Ok(())
     }
@@ -73,6 +76,7 @@ impl Cache {
             self.drop_removed(&mut tail);
             tail.segment.as_ref().map(|(number, _)| *number)
         };
+        self.segments().iter().flatten().for_each(|segment| segment.doubt());
         let mut segments: Vec<Option<u32>> =
             self.segments().iter().map(|segment| segment.as_ref().map(|_| 0)).collect();
         for part in 0.. {
@@ -91,10 +95,8 @@ impl Cache {
         let mut dead = None;
         for (number, live) in (0u32..).zip(segments) {
             let Some(live) = live.filter(|_| Some(number) != tail) else { continue };
-            let records = match self.segments().get(number as usize) {
-                Some(Some(segment)) => segment.records.load(Ordering::Relaxed),
-                _ => continue,
-            };
+            let Some(segment) = self.segment(number) else { continue };
+            let records = segment.records.load(Ordering::Relaxed);
             if live == 0 {
                 self.remove(number);
             } else if live < records / 2 && dead.is_none_or(|(least, _)| live < least) {
@@ -111,19 +113,18 @@ impl Cache {
     pub fn move_some(&self) -> bool {
         let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Moving { number, at: from }) = *moving else { return false };
-        let file = self.segments().get(number as usize).and_then(|s| Some(s.as_ref()?.file.clone()));
-        let Some(file) = file else {
+        let Some(segment) = self.segment(number) else {
             *moving = None;
             return false;
         };
         let mut is_end = true;
-        let at = walk(&file, from, |at, head| {
+        let at = walk(&segment.file, from, |at, head| {
             if at - from >= STEP {
                 is_end = false;
                 return ControlFlow::Break(());
             }
             if self.index().get(head.key) == Some(place(number, at))
-                && let Some(mut bytes) = record::read(&file, at)
+                && let Some(mut bytes) = record::read(&segment.file, at)
             {
                 bytes.resize(record::padded(bytes.len()) as usize, 0);
                 self.append(&[(head.key, 0)], &bytes);

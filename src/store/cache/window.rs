@@ -1,8 +1,8 @@
 //! Records that lie together, read together.
 
 use super::record;
+use super::segment::Segment;
 use crate::base::Slice;
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ pub struct Window {
     /// Where their records lie, when one of them was asked for. All are looked up at once: one by one, each look at the index
     /// would wait for memory.
     pub(super) places: Vec<Option<u32>>,
-    /// The segment, by number and by file.
-    segment: Option<(u32, Arc<File>)>,
+    /// The segment, by number.
+    segment: Option<(u32, Arc<Segment>)>,
     start: u64,
     bytes: Arc<Vec<u8>>,
     /// A record that was read for itself.
@@ -44,20 +44,20 @@ impl Window {
         self.gathered.push((key, size, payload));
     }
 
-    /// The record at this offset of a segment, proven: a buffer, and where it lies in it. `open` gives the segment's file,
+    /// The record at this offset of a segment, proven: a buffer, and where it lies in it. `open` gives the segment,
     /// unless it is the one of the record before: a segment that was removed meanwhile still says what it said.
     pub(super) fn record(
         &mut self,
         number: u32,
         at: u64,
-        open: impl FnOnce() -> Option<Arc<File>>,
+        open: impl FnOnce() -> Option<Arc<Segment>>,
     ) -> Option<(&Arc<Vec<u8>>, Range<usize>)> {
         let is_same = self.segment.as_ref().is_some_and(|(known, _)| *known == number);
         if !is_same {
             (self.segment, self.start) = (Some((number, open()?)), 0);
             self.bytes = Arc::default();
         }
-        let (_, file) = self.segment.as_ref()?;
+        let (_, segment) = self.segment.as_ref()?;
         // A block for one record would be a waste where messages of many recipients lie mixed.
         let is_near = is_same && at.abs_diff(self.last) < BLOCK;
         let is_forward = at >= self.last;
@@ -67,16 +67,17 @@ impl Window {
             // Room that nobody reads in any more is used again.
             let mut bytes = Arc::try_unwrap(std::mem::take(&mut self.bytes)).unwrap_or_default();
             bytes.resize(BLOCK as usize, 0);
-            let have = record::read_at(file, &mut bytes, self.start).unwrap_or(0);
+            let have = record::read_at(&segment.file, &mut bytes, self.start).unwrap_or(0);
             bytes.truncate(have);
             self.bytes = Arc::new(bytes);
         }
         // It may have been appended, or be longer, than what was read.
         if !has(&self.bytes, self.start, at) {
-            self.alone = Arc::new(record::read(file, at)?);
+            self.alone = Arc::new(record::read(&segment.file, at)?);
             return Some((&self.alone, 0..self.alone.len()));
         }
-        let len = record::proven(within(&self.bytes, self.start, at)?)?.len();
+        let record = record::whole(within(&self.bytes, self.start, at)?).filter(|record| segment.proves(at, record))?;
+        let len = record.len();
         let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
         Some((&self.bytes, from..from + len))
     }
