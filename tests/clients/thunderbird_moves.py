@@ -31,7 +31,7 @@ class Quarantine(Server):
         text = open(info["config"]).read()
         for line, new in [
             ("tls = [\"127.0.0.1:0\"]", f"tls = [\"127.0.0.1:{ports['imaps']}\"]"),
-            ("listen = \"127.0.0.1:0\"\nclass = \"incoming\"\n[[", f"listen = \"127.0.0.1:{ports['lmtp']}\"\nclass = \"incoming\"\n[["),
+            ("listen = \"127.0.0.1:0\"\nclass = \"incoming\"\n", f"listen = \"127.0.0.1:{ports['lmtp']}\"\nclass = \"incoming\"\n"),
         ]:
             if line not in text:
                 sys.exit(f"the demonstration's configuration has no {line!r}:\n{text}")
