@@ -3,8 +3,8 @@
 //! Derived from the messages and nothing else: the directory may be deleted at any time, also while this runs. Whatever
 //! is wrong with a record (gone, cut short, a wrong checksum, another message's) means "parse again" and is no error; a
 //! record can not be stale, since a message never changes and the key of its id and its size in the record are compared. The
-//! checksum is reckoned when a record is first read, and again after the caches were looked after, once an hour. Nothing is
-//! synced. What the bytes of a record mean is the caller's affair. A store has several, which differ in that alone, so
+//! checksum is reckoned when a record is first read with others, and once more every hour, when the caches are looked after:
+//! what a failing disk then has lost of it may be believed until that. Nothing is synced. What the bytes of a record mean is the caller's affair. A store has several, which differ in that alone, so
 //! that what is looked at together lies together: what parsing gave, the header blocks, the few fields that most searches look
 //! at, and what tells which texts a message cannot hold.
 //!
@@ -70,8 +70,8 @@ pub struct Cache {
 struct Tail {
     segment: Option<(u32, Arc<Segment>)>,
     end: u64,
-    /// The number that the next segment has, unless it is taken. They go round: what found a place before its segment went
-    /// must not find another record there.
+    /// The number that the next segment has, unless it is taken. They go round: who found a place before its segment went must
+    /// not find another record there.
     next: u32,
     /// Writing failed; it is tried again when the cache is looked after.
     failed: bool,
@@ -224,8 +224,8 @@ impl Cache {
         let Some((number, segment)) = self.room(&mut tail, bytes.len() as u64) else { return };
         let at = tail.end;
         if let Err(error) = segment.file.write_all_at(bytes, at) {
-            // What was half written lies behind the end: the next record overwrites it.
-            tail.failed = true;
+            // What was half written stays behind the end of that segment: bytes that readers may hold are not written again.
+            (tail.segment, tail.failed) = (None, true);
             log::warn!("cannot write to {}: {error}; the cache waits an hour", self.directory.display());
             return;
         }
@@ -246,25 +246,26 @@ impl Cache {
             self.drop_removed(tail);
         }
         if tail.segment.is_none() || tail.end + len > SEGMENT {
-            tail.segment = self.create(tail.next);
+            tail.segment = self.create(tail);
             tail.end = START;
             tail.failed = tail.segment.is_none();
-            tail.next = tail.segment.as_ref().map_or(tail.next, |(number, _)| number + 1);
         }
         tail.segment.clone()
     }
 
-    /// A new segment with the first free number from `next` on. The tail is locked, so nobody else takes that number.
-    fn create(&self, next: u32) -> Option<(u32, Arc<Segment>)> {
+    /// A new segment with the next free number. The tail is locked, so nobody else takes that number.
+    fn create(&self, tail: &mut Tail) -> Option<(u32, Arc<Segment>)> {
         // As much as doors ask for by default: mail has the better claim to what is left.
         if self.disk.space().is_some_and(|(free, all)| free.saturating_mul(20) < all) {
             return None;
         }
-        let free = (0..SEGMENTS).map(|ahead| (next + ahead) % SEGMENTS).find(|&number| self.segment(number).is_none());
-        let Some(number) = free else {
+        let mut numbers = (0..SEGMENTS).map(|ahead| (tail.next + ahead) % SEGMENTS);
+        let Some(number) = numbers.find(|&number| self.segment(number).is_none()) else {
             log::warn!("{} is full", self.directory.display());
             return None;
         };
+        // Also of one that cannot be opened: the next one may.
+        tail.next = number + 1;
         let file = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).and_then(|()| {
             let path = self.path(number);
             let mut options = File::options();

@@ -21,9 +21,9 @@ impl Segment {
         Segment { file, records: records.into(), proven: (0..words).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Whether the checksum of the record at `at` is right. It is reckoned once, until [`Segment::doubt`]: that takes as long as
-    /// all the rest of a search by a header field. What a crash or a full disk left of a record was left before this process
-    /// opened the file, and no record is written twice; from then on the file is trusted as the mail itself is.
+    /// Whether the checksum of the record at `at` is right. It is reckoned once, until [`Segment::doubt`]: to reckon it each time
+    /// was a quarter of a search by a header field. Bytes that a record was read from do not change: segments are appended only,
+    /// and none is written to any more in which a write failed.
     pub fn proves(&self, at: u64, record: &[u8]) -> bool {
         let unit = at / record::UNIT;
         let bit = 1 << (unit % u64::from(u64::BITS));
@@ -39,8 +39,37 @@ impl Segment {
         is_right
     }
 
-    /// All records are to be proven again: a disk that fails may have lost what the kernel no longer has.
+    /// All records are to be proven again: nothing is synced, and a disk that failed may have lost what the kernel had.
     pub fn doubt(&self) {
         self.proven.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::Scratch;
+
+    #[test]
+    fn a_proof_is_of_one_record() {
+        let scratch = Scratch::new("segment");
+        std::fs::create_dir_all(scratch.path()).unwrap();
+        let segment = Segment::new(File::create(scratch.path().join("segment")).unwrap(), 0);
+        let mut right = Vec::new();
+        assert!(record::write(1, 2, b"payload", &mut right));
+        let right = record::whole(&right).unwrap();
+        let mut wrong = right.to_vec();
+        *wrong.last_mut().unwrap() ^= 1;
+        let units = [1, 2, 63, 64, 65, 127, 4096, SEGMENT / record::UNIT - 1];
+        for (nth, unit) in units.into_iter().enumerate() {
+            assert!(!segment.proves(unit * record::UNIT, &wrong), "{unit}");
+            assert!(segment.proves(unit * record::UNIT, right), "{unit}");
+            assert!(segment.proves(unit * record::UNIT, &wrong), "{unit} was proven, and its bytes do not change");
+            for other in &units[nth + 1..] {
+                assert!(!segment.proves(other * record::UNIT, &wrong), "{other} was not");
+            }
+        }
+        segment.doubt();
+        assert!(units.iter().all(|unit| !segment.proves(unit * record::UNIT, &wrong)));
     }
 }

@@ -55,12 +55,14 @@ impl Cache {
         if records == 0 {
             return std::fs::remove_file(path);
         }
-        let segment = Arc::new(Segment::new(file, records));
-        self.publish(number, segment.clone());
         tail.next = number + 1;
         // The last one goes on. What follows its last good record must not be taken for records later.
         if end < SEGMENT {
-            segment.file.set_len(end)?;
+            file.set_len(end)?;
+        }
+        let segment = Arc::new(Segment::new(file, records));
+        self.publish(number, segment.clone());
+        if end < SEGMENT {
             (tail.segment, tail.end) = (Some((number, segment)), end);
         }
         Ok(())
